@@ -1,0 +1,242 @@
+"""The names that cross a border, once.
+
+The stacks write this contract, the runtime reads it, the container obeys it and the tests hold all three to it.
+Standard library only: the container imports it before the user's command starts.
+
+An environment publishes itself as SSM parameters, one per object, because a parameter holds 4 KB
+(https://docs.aws.amazon.com/systems-manager/latest/userguide/parameter-store-advanced-parameters.html)::
+
+    /hpc/<environment>/meta
+    /hpc/<environment>/queues/<queue>
+    /hpc/<environment>/projects/<project>
+    /hpc/<environment>/definitions/<project>/<definition>
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from dataclasses import dataclass
+from typing import Any, Literal, TypeVar, get_args
+
+VERSION = "1.0"
+"""`major.minor`. A reader refuses only a higher major; a higher minor may add keys, which readers ignore."""
+
+SSM_ROOT = "/hpc"
+
+Kind = Literal["single", "multi-node"]
+KINDS: tuple[str, ...] = get_args(Kind)
+
+
+def parameter_name(environment: str, *parts: str) -> str:
+    """Return the SSM parameter name of an object: `parameter_name("dev", "queues", "on-demand")`."""
+    return "/".join((SSM_ROOT, environment, *parts))
+
+
+# --------------------------------------------------------------------------------------------- published objects
+
+
+@dataclass(frozen=True, kw_only=True)
+class Meta:
+    """What holds for the whole environment."""
+
+    version: str
+    environment: str
+    bucket: str
+    log_group: str
+    repository: str
+    """URI of the ECR repository, without tag."""
+    image: str | None
+    """URI of the image that the definitions run, pinned by digest; None until one has been pushed."""
+    default_project: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Shape:
+    """The most that one job (one node of a multi-node job) can get on one instance type."""
+
+    instance_type: str
+    vcpus: int
+    memory_mib: int
+    """What is left for jobs of the type's memory, not its nominal size."""
+    gpus: int = 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Queue:
+    """A job queue and the limits that its compute environments set."""
+
+    name: str
+    arn: str
+    kind: Kind
+    definition: str
+    """Name of the definition that `hpc submit` takes when none is named."""
+    shapes: tuple[Shape, ...]
+    """The largest instances of the queue; every other instance fits into one of them."""
+    max_vcpus: int
+    """Sum of maxvCpus over the queue's compute environments."""
+    spot: bool
+    """Whether a job may run on Spot instances, and be interrupted."""
+    efa_interfaces: int
+    """EFA devices on each instance; 0 where there is no EFA."""
+    fair_share: bool
+
+    @property
+    def max_nodes(self) -> int:
+        """Nodes of the largest multi-node job: a node takes a whole instance
+        (https://docs.aws.amazon.com/batch/latest/userguide/multi-node-parallel-jobs.html)."""
+        return self.max_vcpus // min(shape.vcpus for shape in self.shapes)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Definition:
+    """A job definition of a project."""
+
+    name: str
+    project: str
+    arn: str
+    """With revision, as deployed."""
+    kind: Kind
+    vcpus: int
+    memory_mib: int
+    gpus: int
+    timeout_s: int
+    attempts: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Project:
+    """A group of researchers with a prefix in the data bucket, a job role and definitions of its own."""
+
+    name: str
+    read_buckets: tuple[str, ...] = ()
+    share_identifier: str | None = None
+
+
+T = TypeVar("T", Meta, Queue, Definition, Project)
+
+
+def to_json(item: Meta | Queue | Definition | Project) -> dict[str, Any]:
+    """Return what is stored in the item's parameter."""
+    return dataclasses.asdict(item)
+
+
+def from_json(kind: type[T], text: str) -> T:
+    """Read a parameter's value; keys that this version does not know are ignored (a higher minor adds them).
+
+    Raises:
+        ValueError: the text is not what the contract says; the message names the key.
+    """
+    raw = json.loads(text)
+    names = {field.name for field in dataclasses.fields(kind)}
+    known = {key: value for key, value in raw.items() if key in names}
+    for key, value in known.items():
+        if isinstance(value, list):
+            known[key] = tuple(value)  # pyright: ignore[reportUnknownArgumentType]
+    if "shapes" in known:
+        known["shapes"] = tuple(Shape(**shape) for shape in known["shapes"])
+    try:
+        return kind(**known)
+    except TypeError as error:
+        raise ValueError(f"{kind.__name__.lower()} of the contract: {error}") from None
+
+
+# ------------------------------------------------------------------------------- submitter -> container: variables
+
+ENV_BUCKET = "HPC_BUCKET"
+"""Set by the job definition: the data bucket."""
+ENV_PROJECT = "HPC_PROJECT"
+"""Set by the job definition: the project, which is the prefix that the job role may use."""
+ENV_RUN_ID = "HPC_RUN_ID"
+"""Set at submit. Without it hpc-node is a plain exec of the command, for clients other than `hpc`."""
+ENV_PART = "HPC_PART"
+"""Set at submit: number of this Batch job within the run, from 0."""
+
+# What the user's command finds in its environment, beside one variable for each named input and output.
+ENV_INDEX = "HPC_INDEX"
+"""Number of the task within the run, from 0."""
+ENV_INPUT_DIR = "HPC_INPUT_DIR"
+ENV_OUTPUT_DIR = "HPC_OUTPUT_DIR"
+"""Everything that the command leaves here goes to the run's `outputs/<index>/`."""
+ENV_NODE_LOG = "HPC_NODE_LOG"
+"""A file of this node: what a rank appends to it appears in the node's own log stream."""
+ENV_HOSTFILE = "HPC_HOSTFILE"
+"""Multi-node: path of the Open MPI hostfile. `mpirun` finds it by itself."""
+
+# Knobs of hpc-node, with defaults; a definition or --setenv may set them.
+ENV_RENDEZVOUS_TIMEOUT_S = "HPC_RENDEZVOUS_TIMEOUT_S"
+RENDEZVOUS_TIMEOUT_S = 600
+ENV_SCRATCH = "HPC_SCRATCH"
+"""Folder for inputs and outputs; default: the system's folder for temporary files."""
+
+# --------------------------------------------------------------------------- exit codes that hpc-node itself gives
+
+EXIT_MISSING_OUTPUT = 66
+"""The command succeeded but left no file for an output that `--output` named."""
+EXIT_STAGE_IN = 71
+EXIT_STAGE_OUT = 72
+EXIT_RENDEZVOUS = 73
+"""A node did not arrive in time."""
+EXIT_NODE_LOST = 74
+"""A node went away while the job ran."""
+EXIT_DUPLICATE = 75
+"""Another Batch job holds the lease of this task: this one did nothing."""
+EXIT_BAD_REQUEST = 76
+"""The run's request.json, its tasks file or the variables contradict each other."""
+EXIT_NOT_EXECUTABLE = 126
+EXIT_NOT_FOUND = 127
+
+# ------------------------------------------------------------------------------------------------------- S3 layout
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunPaths:
+    """Keys of one run in the data bucket: `<project>/runs/<run id>/...`."""
+
+    project: str
+    run_id: str
+
+    @property
+    def prefix(self) -> str:
+        return f"{self.project}/runs/{self.run_id}/"
+
+    @property
+    def request(self) -> str:
+        """What was asked, by whom, with which version and SHA-256; claimed with `If-None-Match: *`."""
+        return self.prefix + "request.json"
+
+    @property
+    def tasks(self) -> str:
+        """One JSON object a line, one line a task."""
+        return self.prefix + "tasks.jsonl"
+
+    def input(self, name: str, file_name: str) -> str:
+        return f"{self.prefix}inputs/{name}/{file_name}"
+
+    @property
+    def outputs(self) -> str:
+        return self.prefix + "outputs/"
+
+    def output(self, index: int) -> str:
+        """Prefix of the outputs of one task."""
+        return f"{self.outputs}{index}/"
+
+    def status(self, index: int) -> str:
+        """Written last, after all outputs of the task."""
+        return f"{self.prefix}status/{index}.json"
+
+    def lease(self, part: int, index: int) -> str:
+        """Holds the Batch job id and attempt that execute the task."""
+        return f"{self.prefix}leases/{part}/{index}"
+
+    def rendezvous(self, part: int, attempt: int) -> str:
+        """Where the main node of a multi-node job says how to reach it."""
+        return f"{self.prefix}rendezvous/{part}/{attempt}.json"
+
+
+# ------------------------------------------------------------------------------------------------------------ tags
+
+TAG_ENVIRONMENT = "hpc:environment"
+TAG_PROJECT = "hpc:project"
+TAG_RUN = "hpc:run"
+TAG_USER = "hpc:user"
