@@ -1,1 +1,42 @@
-"""Run work on an hpc-batch environment: `hpc` on the command line, `import hpc` in Python."""
+"""Run work on an hpc-batch environment: `hpc` on the command line, `import hpc` in Python.
+
+>>> import hpc
+>>> cluster = hpc.connect("dev")
+>>> run = cluster.submit(hpc.JobSpec(command=("python", "-c", "print(42)")))
+>>> run.wait()
+>>> run.fetch(Path("results"))
+
+The container imports this package before the user's command starts, so the names below are loaded when first used.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from hpc.cluster import Cluster, connect
+    from hpc.errors import BadInput, HpcError, NotFound
+    from hpc.run import Run
+    from hpc.spec import Input, JobSpec
+    from hpc.tasks import TasksFile
+
+__all__ = ["BadInput", "Cluster", "HpcError", "Input", "JobSpec", "NotFound", "Run", "TasksFile", "connect"]
+
+_HOMES = {
+    "BadInput": "hpc.errors",
+    "Cluster": "hpc.cluster",
+    "HpcError": "hpc.errors",
+    "Input": "hpc.spec",
+    "JobSpec": "hpc.spec",
+    "NotFound": "hpc.errors",
+    "Run": "hpc.run",
+    "TasksFile": "hpc.tasks",
+    "connect": "hpc.cluster",
+}
+
+
+def __getattr__(name: str) -> object:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'hpc' has no attribute {name!r}")
+    return getattr(importlib.import_module(_HOMES[name]), name)

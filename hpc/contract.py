@@ -28,6 +28,10 @@ Kind = Literal["single", "multi-node"]
 KINDS: tuple[str, ...] = get_args(Kind)
 
 
+DEFAULT_QUEUES: dict[Kind, str] = {"single": "loosely-coupled", "multi-node": "tightly-coupled"}
+"""Which queue `hpc submit` takes when none is named and the environment has several of the kind."""
+
+
 def parameter_name(environment: str, *parts: str) -> str:
     """Return the SSM parameter name of an object: `parameter_name("dev", "queues", "on-demand")`."""
     return "/".join((SSM_ROOT, environment, *parts))

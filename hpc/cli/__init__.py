@@ -1,0 +1,38 @@
+"""The command line: a thin layer over the library. stdout carries ids and data, stderr what people read."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+import click
+
+from hpc.cli.app import hpc
+from hpc.errors import EXIT_FAILED, EXIT_INTERRUPTED, BadInput, HpcError
+
+
+def main() -> None:
+    """Run `hpc`; every failure ends in one clear line for each complaint and a documented exit code."""
+    sys.exit(run(sys.argv[1:]))
+
+
+def run(arguments: list[str]) -> int:
+    """Run the command and return its exit code."""
+    try:
+        return hpc.main(arguments, prog_name="hpc", standalone_mode=False) or 0
+    except BadInput as error:
+        for complaint in error.complaints:
+            click.echo(f"hpc: {complaint}", err=True)
+        return error.exit_code
+    except HpcError as error:
+        click.echo(f"hpc: {error}", err=True)
+        return error.exit_code
+    except click.ClickException as error:
+        error.show()
+        return error.exit_code
+    except (click.Abort, KeyboardInterrupt):
+        click.echo("hpc: interrupted; jobs that were submitted go on", err=True)
+        return EXIT_INTERRUPTED
+    except BrokenPipeError:  # the reader of stdout has enough: hpc logs RUN | head
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return EXIT_FAILED

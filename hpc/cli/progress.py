@@ -1,0 +1,76 @@
+"""Watching a run on stderr until it ends: a live line on a terminal, a line at every change elsewhere."""
+
+from __future__ import annotations
+
+import sys
+import time
+
+import click
+
+from hpc.cli.app import hint
+from hpc.jobs import STATUSES, Job
+from hpc.run import Run
+from hpc.units import show_seconds
+
+QUIET_S = 2.0
+"""Without a terminal: at most one line in this time, so that logs of scripts stay short."""
+
+
+def watch(run: Run) -> int:
+    """Wait for the end of the run, showing how far it is; return the exit code that stands for it."""
+    line = _Line(sys.stderr.isatty())
+    started = time.monotonic()
+    try:
+        ended = run.wait(lambda jobs: line.show(summary(jobs), time.monotonic() - started))
+    except KeyboardInterrupt:
+        line.close()
+        hint("the run goes on", f"hpc wait {run.reference}", f"hpc cancel {run.reference}")
+        raise
+    line.close()
+    code = run.exit_code()
+    word = "succeeded" if code == 0 else "failed"
+    click.echo(f"{run.reference} {word} after {show_seconds(time.monotonic() - started)}", err=True)
+    if code:
+        for job in (job for job in ended if job.status == "FAILED"):
+            click.echo(f"  {job.job_id}: {job.reason}", err=True)
+        for child in run.failed_children(most=5):
+            click.echo(f"  {child.job_id}: {child.reason}", err=True)
+        hint(f"hpc status {run.reference}", f"hpc logs {run.reference}")
+    else:
+        hint(f"hpc fetch {run.reference}", f"hpc logs {run.reference}")
+    return code
+
+
+def summary(jobs: list[Job]) -> str:
+    """Return how many jobs (children, where there is an array) are in which state: `RUNNING 8  SUCCEEDED 92`."""
+    counts = dict.fromkeys(STATUSES, 0)
+    for job in jobs:
+        if job.array_summary and job.array_size:
+            known = 0
+            for status in STATUSES:
+                counts[status] += job.array_summary.get(status, 0)
+                known += job.array_summary.get(status, 0)
+            counts["PENDING"] += job.array_size - known
+        else:
+            counts[job.status if job.status in counts else "SUBMITTED"] += job.array_size or 1
+    return "  ".join(f"{status} {count}" for status, count in counts.items() if count)
+
+
+class _Line:
+    """One line that is rewritten on a terminal, and printed when it changes elsewhere."""
+
+    def __init__(self, is_terminal: bool) -> None:
+        self._is_terminal = is_terminal
+        self._last = ""
+        self._printed_at = 0.0
+
+    def show(self, text: str, elapsed_s: float) -> None:
+        if self._is_terminal:
+            click.echo(f"\r\033[K{show_seconds(elapsed_s):>7}  {text}", err=True, nl=False)
+        elif text != self._last and time.monotonic() - self._printed_at >= QUIET_S:
+            click.echo(f"{show_seconds(elapsed_s):>7}  {text}", err=True)
+            self._last, self._printed_at = text, time.monotonic()
+
+    def close(self) -> None:
+        if self._is_terminal:
+            click.echo("", err=True)

@@ -1,0 +1,217 @@
+"""`hpc submit`."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import click
+
+from hpc import runid
+from hpc.checks import MAX_DEPENDENCIES
+from hpc.cli.app import hint, pass_cluster
+from hpc.cli.progress import watch
+from hpc.cluster import Cluster
+from hpc.errors import BadInput, NotFound
+from hpc.plan import Plan
+from hpc.spec import Input, JobSpec
+from hpc.tasks import TasksFile
+from hpc.units import parse_duration_s, parse_memory_mib
+
+
+class Quantity(click.ParamType[int]):
+    """A memory size or a duration."""
+
+    def __init__(self, name: str, parse: Callable[[str], int]) -> None:
+        self.name, self._parse = name, parse
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        try:
+            return self._parse(str(value))
+        except ValueError as error:
+            self.fail(str(error), param, ctx)
+
+
+MEMORY = Quantity("SIZE", parse_memory_mib)
+DURATION = Quantity("TIME", parse_duration_s)
+
+
+@click.command(context_settings={"allow_interspersed_args": False})
+@click.option("--queue", metavar="Q", help="Queue; hpc queues lists them.")
+@click.option("--definition", metavar="D", help="Job definition of the project; default: the queue's.")
+@click.option("--project", metavar="P", help="Project; default: the environment's.")
+@click.option("--name", metavar="N", help="Name of the run, for people; default: the command's first word.")
+@click.option("--vcpus", type=int, metavar="N", help="vCPUs of each task or node.")
+@click.option("--memory", type=MEMORY, help="Memory of each task or node, such as 4GiB.")
+@click.option("--gpus", type=int, metavar="N", help="GPUs of each task or node.")
+@click.option(
+    "--array", type=int, metavar="N", help="Run N children, 2 to 10,000: $AWS_BATCH_JOB_ARRAY_INDEX is 0 to N-1."
+)
+@click.option(
+    "--tasks",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Run one child a row of this CSV, TSV or JSONL file; {column} in the command is the row's value.",
+)
+@click.option(
+    "--nodes", type=int, metavar="N", help="Run on N nodes at once: mpirun in the command starts ranks on all."
+)
+@click.option("--after", multiple=True, metavar="JOB", help="Start when this run or job has succeeded; up to 20.")
+@click.option(
+    "--input",
+    "inputs",
+    multiple=True,
+    metavar="NAME=PATH|s3://...",
+    help="Stage in a file or folder (s3 folders end in /); the command finds it at $NAME.",
+)
+@click.option(
+    "--output",
+    "outputs",
+    multiple=True,
+    metavar="NAME",
+    help="The command writes a file or folder to the path in $NAME; it must exist in the end.",
+)
+@click.option("--setenv", multiple=True, metavar="NAME=VALUE", help="Set a variable for the command.")
+@click.option(
+    "--retries",
+    type=int,
+    metavar="N",
+    help="Run a failed command again, up to N times; lost hosts are retried without it.",
+)
+@click.option("--timeout", type=DURATION, help="End an attempt after this time, such as 2h; at least 1m.")
+@click.option("--share", metavar="ID", help="Share identifier, for fair-share queues.")
+@click.option("--priority", type=int, metavar="N", help="Priority within the share, 0 to 9999.")
+@click.option("--run", "run_id", metavar="RUN_ID", help="Go on with this run, if it is the same request.")
+@click.option("--once", metavar="KEY", help="Submit only once for this key: a repeated call goes on with the run.")
+@click.option("--dry-run", is_flag=True, help="Print the exact API requests as JSON and send nothing.")
+@click.option("--wait", "wait_", is_flag=True, help="Wait for the end and exit with the job's exit code.")
+@click.option("--json", "as_json", is_flag=True, help="Print run id and job ids as JSON.")
+@click.argument("command", nargs=-1, type=click.UNPROCESSED)
+@pass_cluster
+def submit(
+    cluster: Cluster,
+    run_id: str | None,
+    once: str | None,
+    dry_run: bool,
+    wait_: bool,
+    as_json: bool,
+    **options: Any,
+) -> int:
+    """Submit COMMAND as a run and print the run id.
+
+    \b
+      hpc submit -- python -c 'print(42)'
+      hpc submit --tasks sweep.csv --output RESULT -- bash -c './model {alpha} > $RESULT'
+      hpc submit --nodes 4 --input SOLVER=heat.py --wait -- bash -c 'mpirun python $SOLVER'
+
+    The command reaches the container byte for byte; no shell is put around it. Whatever it leaves in $HPC_OUTPUT_DIR
+    is kept, also when it fails.
+    """
+    spec = _spec(cluster, **options)
+    resume = run_id is not None or once is not None
+    plan = cluster.plan(spec, _run_id(cluster, spec, run_id, once))
+    if dry_run:
+        click.echo(json.dumps(_dry_run(plan), indent=1))
+        return 0
+    click.echo(f"run {plan.run_id}", err=True)
+    with _upload_progress(plan) as progress:
+        run = cluster.send(plan, resume=resume, progress=progress)
+    if as_json:
+        click.echo(json.dumps({"run_id": run.run_id, "jobs": list(run.job_ids)}))
+    else:
+        click.echo(run.run_id)
+    if wait_:
+        return watch(run)
+    hint(f"hpc wait {run.run_id}", f"hpc logs -f {run.run_id}", f"hpc cancel {run.run_id}")
+    return 0
+
+
+def _spec(
+    cluster: Cluster,
+    *,
+    after: tuple[str, ...],
+    inputs: tuple[str, ...],
+    setenv: tuple[str, ...],
+    tasks: Path | None,
+    memory: int | None,
+    timeout: int | None,
+    **rest: Any,
+) -> JobSpec:
+    """Read the options into a request; all that cannot be read is complained about at once."""
+    complaints = list[str]()
+    pairs = {
+        flag: list(_pairs(flag, values, complaints)) for flag, values in (("--input", inputs), ("--setenv", setenv))
+    }
+    after_ids = _job_ids(cluster, after, complaints)
+    if complaints:
+        raise BadInput(complaints)
+    return JobSpec(
+        after=after_ids,
+        inputs=tuple(Input(name, source) for name, source in pairs["--input"]),
+        environment=dict(pairs["--setenv"]),
+        tasks=TasksFile(tasks) if tasks else None,
+        memory_mib=memory,
+        timeout_s=timeout,
+        **rest,
+    )
+
+
+def _pairs(flag: str, values: tuple[str, ...], complaints: list[str]) -> Generator[tuple[str, str]]:
+    for text in values:
+        name, found, value = text.partition("=")
+        if found and name:
+            yield name, value
+        else:
+            complaints.append(f"{flag} {text!r}: write NAME=VALUE")
+
+
+def _job_ids(cluster: Cluster, references: tuple[str, ...], complaints: list[str]) -> tuple[str, ...]:
+    """Return the Batch jobs behind `--after`; the limit is checked before anything is looked up."""
+    if len(references) > MAX_DEPENDENCIES:
+        return references
+    found = list[str]()
+    for reference in references:
+        try:
+            found += cluster.find(reference).job_ids
+        except NotFound as error:
+            complaints.append(f"--after {error}")
+    return tuple(found)
+
+
+def _run_id(cluster: Cluster, spec: JobSpec, run_id: str | None, once: str | None) -> str:
+    if run_id is not None and once is not None:
+        raise BadInput("--run and --once: give one of them; --once makes the run id from its key")
+    if once is not None:
+        return runid.from_key(cluster.project(spec.project), once)
+    if run_id is not None and not runid.is_run_id(run_id):
+        raise BadInput(f"--run {run_id!r}: no run id; it looks like 20261122-173355-k3v9qz")
+    return run_id or runid.new()
+
+
+def _dry_run(plan: Plan) -> dict[str, Any]:
+    return {
+        "run_id": plan.run_id,
+        "request": plan.request,
+        "uploads": [{"path": str(upload.path), "key": upload.key} for upload in plan.uploads],
+        "tasks": {"path": str(plan.tasks.path), "key": plan.paths.tasks} if plan.tasks else None,
+        "submit_job": list(plan.jobs),
+    }
+
+
+@contextmanager
+def _upload_progress(plan: Plan) -> Generator[Callable[[int], None]]:
+    """Show a bar on stderr while inputs are uploaded, if there is anything to wait for."""
+    total = sum(upload.path.stat().st_size for upload in plan.uploads)
+    if total < 1_000_000:
+        yield lambda _: None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
+
+    columns = (TextColumn("uploading"), BarColumn(), DownloadColumn(), TransferSpeedColumn())
+    with Progress(*columns, console=Console(stderr=True)) as bar:
+        task = bar.add_task("uploading", total=total)
+        yield lambda count: bar.advance(task, count)

@@ -1,0 +1,87 @@
+"""What the account has: an environment as its stacks published it, read in one or two calls."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from hpc import contract
+from hpc.errors import BadInput, HpcError, NotFound
+
+if TYPE_CHECKING:
+    from types_boto3_ssm.client import SSMClient
+
+
+@dataclass(frozen=True, kw_only=True)
+class Environment:
+    """The published objects of one environment."""
+
+    meta: contract.Meta
+    queues: dict[str, contract.Queue] = field(default_factory=dict[str, contract.Queue])
+    projects: dict[str, contract.Project] = field(default_factory=dict[str, contract.Project])
+    definitions: dict[tuple[str, str], contract.Definition] = field(
+        default_factory=dict[tuple[str, str], contract.Definition]
+    )
+    """By project and name."""
+
+    @property
+    def name(self) -> str:
+        return self.meta.environment
+
+    def definitions_of(self, project: str) -> dict[str, contract.Definition]:
+        return {name: item for (owner, name), item in self.definitions.items() if owner == project}
+
+
+def read(ssm: SSMClient, name: str | None) -> Environment:
+    """Read an environment, or the only one of the account and Region if none is named.
+
+    Raises:
+        NotFound: there is no such environment, or several and none was named.
+        HpcError: the environment is newer than this client.
+    """
+    found = _published(ssm, f"{contract.SSM_ROOT}/{name}" if name else contract.SSM_ROOT)
+    if name and name not in found:
+        names = sorted(_published(ssm, contract.SSM_ROOT))
+        have = ", ".join(names) or "none is deployed here"
+        raise NotFound(f"environment {name!r} is not deployed in this account and Region; found: {have}")
+    if not found:
+        raise NotFound(
+            "no hpc-batch environment is deployed in this account and Region; check --profile and --region,"
+            " or deploy one with `cdk deploy --all -c env=NAME`"
+        )
+    if len(found) > 1:
+        raise BadInput(f"several environments here, choose one with --env or $HPC_ENV: {', '.join(sorted(found))}")
+    return _parse(*found.popitem())
+
+
+def _published(ssm: SSMClient, path: str) -> dict[str, dict[str, str]]:
+    """Return parameter values by environment and by the rest of the parameter's name."""
+    found = dict[str, dict[str, str]]()
+    for page in ssm.get_paginator("get_parameters_by_path").paginate(Path=path, Recursive=True):
+        for parameter in page["Parameters"]:
+            name, value = parameter.get("Name", ""), parameter.get("Value", "")
+            environment, _, rest = name.removeprefix(contract.SSM_ROOT + "/").partition("/")
+            found.setdefault(environment, {})[rest] = value
+    return {name: items for name, items in found.items() if "meta" in items}
+
+
+def _parse(name: str, items: dict[str, str]) -> Environment:
+    meta = contract.from_json(contract.Meta, items.pop("meta"))
+    if int(meta.version.split(".")[0]) > int(contract.VERSION.split(".")[0]):
+        raise HpcError(
+            f"environment {name} speaks contract {meta.version}, this hpc speaks {contract.VERSION};"
+            " install the newer one: pip install --upgrade hpc-batch"
+        )
+    queues = dict[str, contract.Queue]()
+    projects = dict[str, contract.Project]()
+    definitions = dict[tuple[str, str], contract.Definition]()
+    for path, text in items.items():
+        kind, _, key = path.partition("/")
+        if kind == "queues":
+            queues[key] = contract.from_json(contract.Queue, text)
+        elif kind == "projects":
+            projects[key] = contract.from_json(contract.Project, text)
+        elif kind == "definitions":
+            definition = contract.from_json(contract.Definition, text)
+            definitions[definition.project, definition.name] = definition
+    return Environment(meta=meta, queues=queues, projects=projects, definitions=definitions)

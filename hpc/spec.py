@@ -1,0 +1,65 @@
+"""What a researcher wants, as a value."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from hpc.tasks import TasksFile
+
+
+@dataclass(frozen=True)
+class Input:
+    """A file or folder that the command finds at `$name`: on this machine, or in S3."""
+
+    name: str
+    source: str
+
+    @property
+    def is_uri(self) -> bool:
+        return self.source.startswith("s3://")
+
+    @property
+    def path(self) -> Path:
+        return Path(self.source)
+
+
+@dataclass(frozen=True, kw_only=True)
+class JobSpec:
+    """One run: a command, how often, on how many nodes, with which inputs and outputs.
+
+    Everything but the command has a default: the queue's definition gives vCPUs, memory, time-out and attempts.
+    """
+
+    command: tuple[str, ...]
+    queue: str | None = None
+    """Default: the queue `loosely-coupled`, or `tightly-coupled` where nodes are asked for."""
+    definition: str | None = None
+    """Default: the definition that the queue names."""
+    project: str | None = None
+    """Default: the environment's default project."""
+    name: str | None = None
+    """Default: the command's first word."""
+    vcpus: int | None = None
+    memory_mib: int | None = None
+    gpus: int | None = None
+    array: int | None = None
+    """Number of children, 2 to 10,000; each finds its own number in `$AWS_BATCH_JOB_ARRAY_INDEX`."""
+    tasks: TasksFile | None = None
+    """One child a row; `{column}` in the command is the row's value."""
+    nodes: int | None = None
+    after: tuple[str, ...] = ()
+    """Batch job ids that must succeed first, at most 20."""
+    inputs: tuple[Input, ...] = ()
+    outputs: tuple[str, ...] = ()
+    """Names; the command writes a file or folder to the path in `$NAME`."""
+    environment: Mapping[str, str] = field(default_factory=dict[str, str])
+    retries: int | None = None
+    """How often a failed command runs again, 0 to 9. Default: only what the definition retries (lost hosts)."""
+    timeout_s: int | None = None
+    """Seconds for one attempt, at least 60."""
+    share: str | None = None
+    """Share identifier, required where the queue's scheduling is fair share."""
+    priority: int | None = None
+    """Scheduling priority within the share, 0 to 9999."""

@@ -1,0 +1,73 @@
+"""What this machine remembers of the runs that were submitted from it, in the user's state directory."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True, kw_only=True)
+class Part:
+    """One Batch job of a run, and the tasks that it runs."""
+
+    job_id: str
+    offset: int
+    size: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Record:
+    """A run, as it was submitted."""
+
+    run_id: str
+    environment: str
+    project: str
+    name: str
+    queue: str
+    sha256: str
+    submitted_at: str
+    parts: tuple[Part, ...] = ()
+
+
+def folder() -> Path:
+    """Return the folder of the records: `$XDG_STATE_HOME/hpc`, by default `~/.local/state/hpc`
+    (https://specifications.freedesktop.org/basedir-spec/latest/)."""
+    home = os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state"
+    return Path(home) / "hpc"
+
+
+def save(record: Record) -> None:
+    """Write a record, or say that it could not be kept: the run does not need it."""
+    path = folder() / record.environment / f"{record.run_id}.json"
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        scratch = path.with_suffix(".new")
+        scratch.write_text(json.dumps(asdict(record), indent=1) + "\n")
+        scratch.replace(path)
+    except OSError as error:
+        print(f"note: {path} cannot be written ({error.strerror}); note the run id yourself", file=sys.stderr)
+
+
+def load(environment: str, run_id: str) -> Record | None:
+    """Return what is remembered of a run, None if nothing is."""
+    return _read(folder() / environment / f"{run_id}.json")
+
+
+def recent(environment: str, count: int) -> Iterator[Record]:
+    """Yield the latest runs of an environment, newest first."""
+    paths = list((folder() / environment).glob("*.json")) if (folder() / environment).is_dir() else []
+    records = (record for record in map(_read, paths) if record)
+    yield from sorted(records, key=lambda record: record.submitted_at, reverse=True)[:count]
+
+
+def _read(path: Path) -> Record | None:
+    try:
+        raw = json.loads(path.read_text())
+        raw["parts"] = tuple(Part(**part) for part in raw["parts"])
+        return Record(**raw)
+    except (OSError, ValueError, TypeError, KeyError):
+        return None  # written by another version, or half written: the service knows the run all the same
