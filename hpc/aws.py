@@ -43,7 +43,7 @@ class Clients:
             raise BadInput("no AWS Region: give --region, or set AWS_REGION, or a region in the profile")
         return session
 
-    def _client(self, service: str, attempts: int = 6) -> Any:
+    def _client(self, service: str, attempts: int = 4) -> Any:
         from botocore.config import Config
 
         config = Config(

@@ -1,0 +1,66 @@
+# The door for people. `make` alone lists what there is.
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+PYTHON ?= python3
+
+# Everything that is installed, cached or written stays below this folder.
+export PATH := $(CURDIR)/.venv/bin:$(CURDIR)/node_modules/.bin:$(PATH)
+export npm_config_cache := $(CURDIR)/.local/cache/npm
+export JSII_RUNTIME_PACKAGE_CACHE_ROOT := $(CURDIR)/.local/cache/jsii
+export CDK_HOME := $(CURDIR)/.local/cache/cdk
+export CDK_DISABLE_CLI_TELEMETRY := true
+
+.PHONY: help
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+.PHONY: demo
+demo: install ## deploy to the local cloud, run real jobs, collect their results, take all down (KEEP=1 leaves it up)
+	python -m examples.demo $(if $(KEEP),--keep)
+
+.PHONY: test
+test: install lint ## lint, types and every test, the end-to-end ones included
+	pytest
+
+.PHONY: test-fast
+test-fast: install ## the tests that need less than a second each
+	pytest -m "not slow"
+
+.PHONY: lint
+lint: install ## ruff and pyright
+	ruff check .
+	ruff format --check .
+	pyright
+
+.PHONY: format
+format: install ## let ruff rewrite the source
+	ruff check --fix .
+	ruff format .
+
+.PHONY: synth
+synth: install ## synthesize ENV=dev into cdk.out, offline
+	cdk synth --quiet -c env=$(or $(ENV),dev)
+
+.PHONY: requirements
+requirements: install ## pin everything again: requirements.txt from pyproject.toml
+	uv pip compile pyproject.toml --all-extras --no-header --quiet --output-file requirements.txt
+
+.PHONY: clean
+clean: ## remove everything that was installed or written here
+	rm -rf .venv node_modules cdk.out cdk.context.json .local .pytest_cache .ruff_cache .hypothesis
+
+.PHONY: install
+install: .venv/.installed node_modules/.installed ## install Python packages, Node and the CDK CLI into this folder
+
+.venv/.installed: requirements.txt pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+		|| { echo "$$($(PYTHON) --version) given, Python 3.11 or newer is needed: make PYTHON=/path/to/python3.11"; exit 2; }
+	$(PYTHON) -m venv .venv
+	pip install --quiet --disable-pip-version-check --requirement requirements.txt
+	pip install --quiet --disable-pip-version-check --no-deps --editable .
+	touch $@
+
+node_modules/.installed: package-lock.json .venv/.installed
+	npm ci --silent --no-audit --no-fund
+	touch $@

@@ -1,0 +1,226 @@
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from botocore.session import get_session
+from botocore.validate import validate_parameters
+from hypothesis import given
+from hypothesis import strategies as st
+
+from hpc import runid
+from hpc.environment import Environment
+from hpc.errors import BadInput
+from hpc.plan import plan
+from hpc.spec import Input, JobSpec
+from hpc.tasks import TasksFile
+
+RUN_ID = "20261122-173355-k3v9qz"
+
+
+def spec(*command: str, **options: Any) -> JobSpec:
+    return JobSpec(command=command or ("true",), **options)
+
+
+def complaints(wanted: JobSpec, environment: Environment) -> list[str]:
+    with pytest.raises(BadInput) as caught:
+        plan(wanted, environment, RUN_ID)
+    return caught.value.complaints
+
+
+@pytest.fixture(scope="session")
+def submit_job_shape() -> Any:
+    return get_session().get_service_model("batch").operation_model("SubmitJob").input_shape
+
+
+def test_a_plain_job_is_one_request_with_the_queues_definition(environment: Environment) -> None:
+    made = plan(spec("python", "-c", "print(1)"), environment, RUN_ID)
+    (job,) = made.jobs
+    assert job["jobName"] == f"{RUN_ID}-0-python"
+    assert job["jobQueue"].endswith("/loosely-coupled")
+    assert job["jobDefinition"].endswith("hpc-dev-default-task:3")
+    assert job["containerOverrides"]["command"] == ["python", "-c", "print(1)"]
+    assert {"name": "HPC_RUN_ID", "value": RUN_ID} in job["containerOverrides"]["environment"]
+    assert not {"arrayProperties", "nodeOverrides", "dependsOn", "retryStrategy", "timeout"} & set(job)
+
+
+def test_every_option_has_its_place_in_the_request(environment: Environment) -> None:
+    made = plan(
+        spec(
+            queue="shared", array=7, vcpus=2, memory_mib=4096, after=("a", "b"), retries=2, timeout_s=120,
+            share="team", priority=5, name="big", environment={"A": "1"}, outputs=("OUT",),
+        ),
+        environment,
+        RUN_ID,
+    )  # fmt: skip
+    (job,) = made.jobs
+    assert job["arrayProperties"] == {"size": 7}
+    assert job["containerOverrides"]["resourceRequirements"] == [
+        {"type": "VCPU", "value": "2"},
+        {"type": "MEMORY", "value": "4096"},
+    ]
+    assert job["dependsOn"] == [{"jobId": "a"}, {"jobId": "b"}]
+    assert job["retryStrategy"]["attempts"] == 3
+    assert job["timeout"] == {"attemptDurationSeconds": 120}
+    assert (job["shareIdentifier"], job["schedulingPriorityOverride"]) == ("team", 5)
+    assert (made.request["environment"], made.request["outputs"]) == ({"A": "1"}, ["OUT"])
+
+
+def test_retries_never_repeat_a_duplicate_start(environment: Environment) -> None:
+    (job,) = plan(spec(retries=1), environment, RUN_ID).jobs
+    assert job["retryStrategy"]["evaluateOnExit"][0] == {"onExitCode": "75", "action": "EXIT"}
+
+
+def test_nodes_go_to_the_multi_node_queue_as_node_overrides(environment: Environment) -> None:
+    (job,) = plan(spec(nodes=4), environment, RUN_ID).jobs
+    assert job["jobQueue"].endswith("/tightly-coupled")
+    assert job["jobDefinition"].endswith("mpi:3")
+    assert job["nodeOverrides"]["numNodes"] == 4
+    assert job["nodeOverrides"]["nodePropertyOverrides"][0]["targetNodes"] == "0:"
+    assert "containerOverrides" not in job
+
+
+def test_a_tasks_file_is_an_array_of_its_rows(environment: Environment, tasks: TasksFile) -> None:
+    made = plan(spec("model", "{alpha}", tasks=tasks), environment, RUN_ID)
+    assert made.jobs[0]["arrayProperties"] == {"size": 3}
+    assert made.request["tasks"] == 3
+    assert made.request["parts"] == [{"offset": 0, "size": 3}]
+    assert made.jobs[0]["containerOverrides"]["command"] == ["model", "{alpha}"]
+
+
+def test_a_tasks_file_of_one_row_is_a_plain_job(environment: Environment, tmp_path: Path) -> None:
+    path = tmp_path / "one.csv"
+    path.write_text("alpha\n1\n")
+    made = plan(spec("model", "{alpha}", tasks=TasksFile(path)), environment, RUN_ID)
+    assert "arrayProperties" not in made.jobs[0]
+    assert (made.request["tasks"], made.request["array"]) == (1, None)
+
+
+def test_local_inputs_are_uploaded_below_the_run_and_found_by_uri(environment: Environment, tmp_path: Path) -> None:
+    (tmp_path / "mesh" / "sub").mkdir(parents=True)
+    (tmp_path / "mesh" / "sub" / "a.dat").write_text("a")
+    (tmp_path / "one.dat").write_text("b")
+    inputs = (
+        Input("MESH", str(tmp_path / "mesh")),
+        Input("ONE", str(tmp_path / "one.dat")),
+        Input("FAR", "s3://public-data/x/"),
+    )
+    made = plan(spec(inputs=inputs), environment, RUN_ID)
+    assert [upload.key for upload in made.uploads] == [
+        f"default/runs/{RUN_ID}/inputs/MESH/sub/a.dat",
+        f"default/runs/{RUN_ID}/inputs/ONE/one.dat",
+    ]
+    assert [item["uri"] for item in made.request["inputs"]] == [
+        f"s3://data/default/runs/{RUN_ID}/inputs/MESH/",
+        f"s3://data/default/runs/{RUN_ID}/inputs/ONE/one.dat",
+        "s3://public-data/x/",
+    ]
+
+
+def test_the_hash_tells_requests_apart_by_options_and_by_content(environment: Environment, tmp_path: Path) -> None:
+    path = tmp_path / "in.dat"
+    path.write_text("1")
+    wanted = spec(inputs=(Input("IN", str(path)),))
+    first = plan(wanted, environment, RUN_ID).request["sha256"]
+    assert plan(wanted, environment, RUN_ID).request["sha256"] == first
+    assert plan(replace(wanted, retries=1), environment, RUN_ID).request["sha256"] != first
+    path.write_text("2")
+    assert plan(wanted, environment, RUN_ID).request["sha256"] != first
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"queue": "loosley-coupled"}, ["loosely-coupled, on-demand, shared", "did you mean loosely-coupled?"]),
+        ({"project": "nobody"}, ["--project nobody", "there is default"]),
+        ({"definition": "mpj"}, ["--definition mpj", "did you mean mpi?"]),
+        ({"definition": "mpi"}, ["multi-node jobs", "single jobs"]),
+        ({"array": 1}, ["--array 1", "2 to 10,000", "leave --array out"]),
+        ({"array": 10_001}, ["--array 10001", "2 to 10,000"]),
+        ({"name": "my run"}, ["'my run'", "letters, digits, - and _"]),
+        ({"name": "x" * 129}, ["129 characters", "at most 100"]),
+        ({"nodes": 2, "queue": "loosely-coupled"}, ["--nodes 2", "Spot"]),
+        ({"nodes": 2, "queue": "on-demand"}, ["--nodes 2", "runs single jobs"]),
+        ({"nodes": 2, "array": 4}, ["--nodes and --array", "no arrays of multi-node jobs"]),
+        ({"nodes": 5}, ["--nodes 5", "288 vCPUs", "4 nodes of c5n.18xlarge"]),
+        ({"nodes": 0}, ["--nodes 0"]),
+        ({"queue": "tightly-coupled"}, ["add --nodes N, 1 to 4"]),
+        ({"vcpus": 129}, ["--vcpus 129", "has 128", "c6i.32xlarge"]),
+        ({"memory_mib": 500_000}, ["488.3 GiB", "471 GiB", "r6i.16xlarge"]),
+        ({"vcpus": 128, "memory_mib": 400_000}, ["no instance of queue loosely-coupled has all of it"]),
+        ({"gpus": 1}, ["--gpus 1", "at most 0"]),
+        ({"timeout_s": 30}, ["30 s", "60 s or more"]),
+        ({"retries": 10}, ["--retries 10", "0 to 9"]),
+        ({"after": ("j",) * 21}, ["21 jobs given", "allows 20"]),
+        ({"environment": {"AWS_BATCH_X": "1"}}, ["AWS_BATCH_X", "reserved by AWS Batch"]),
+        ({"environment": {"HPC_RUN_ID": "1"}}, ["HPC_RUN_ID", "reserved"]),
+        ({"environment": {"A-B": "1"}}, ["'A-B'"]),
+        ({"inputs": (Input("IN", "no/such/file"),)}, ["no/such/file", "no such file"]),
+        ({"inputs": (Input("IN", "s3://other/key"),)}, ["s3://other/key", "public-data", "read_buckets"]),
+        ({"inputs": (Input("IN", "s3://bucket"),)}, ["write s3://bucket/key"]),
+        ({"outputs": ("a.json",)}, ["'a.json'", "letters, digits and _"]),
+        ({"outputs": ("OUT", "OUT")}, ["OUT", "taken"]),
+        ({"share": "team"}, ["--share", "first in, first out"]),
+        ({"queue": "shared"}, ["fair share", "add --share ID"]),
+        ({"command": ()}, ["no command given"]),
+        ({"command": ("echo", "")}, ["empty argument", "wrap it"]),
+        ({"command": ("x" * 40_000,)}, ["bytes long", "30,720"]),
+    ],
+)
+def test_what_cannot_be_right_is_refused_with_what_is_allowed(
+    environment: Environment, options: dict[str, Any], words: list[str]
+) -> None:
+    text = "\n".join(complaints(replace(spec(), **options), environment))
+    assert [word for word in words if word not in text] == []
+
+
+def test_a_column_that_the_tasks_file_lacks_is_named_with_those_it_has(
+    environment: Environment, tasks: TasksFile
+) -> None:
+    (text,) = complaints(spec("model", "{alhpa}", tasks=tasks), environment)
+    assert "{alhpa}" in text
+    assert "alpha, beta" in text
+    assert "did you mean alpha?" in text
+
+
+def test_all_complaints_come_at_once(environment: Environment) -> None:
+    wanted = spec(queue="nope", array=1, name="a b", timeout_s=1, environment={"AWS_BATCH": ""})
+    assert len(complaints(wanted, environment)) == 5
+
+
+def test_an_environment_without_an_image_says_what_to_do(environment: Environment) -> None:
+    empty = replace(environment, meta=replace(environment.meta, image=None))
+    (text,) = complaints(spec(), empty)
+    assert "no image yet" in text
+    assert "make push" in text
+
+
+WORD = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), min_size=1, max_size=50)
+
+
+@given(
+    command=st.lists(WORD, min_size=1, max_size=5),
+    name=st.none() | st.text(max_size=140),
+    array=st.none() | st.integers(-5, 20_000),
+    nodes=st.none() | st.integers(-5, 2_000),
+    retries=st.none() | st.integers(-5, 20),
+    timeout_s=st.none() | st.integers(-5, 100_000),
+    variables=st.dictionaries(st.text(max_size=8), WORD, max_size=3),
+)
+def test_every_request_is_refused_in_words_or_is_one_that_the_service_can_take(
+    environment: Environment, submit_job_shape: Any, command: list[str], variables: dict[str, str], **options: Any
+) -> None:
+    try:
+        made = plan(JobSpec(command=tuple(command), environment=variables, **options), environment, RUN_ID)
+    except BadInput as error:
+        assert all(error.complaints)
+        return
+    (job,) = made.jobs
+    validate_parameters(job, submit_job_shape)
+    overrides = job.get("containerOverrides") or job["nodeOverrides"]["nodePropertyOverrides"][0]["containerOverrides"]
+    assert overrides["command"] == command
+    assert len(job["jobName"]) <= runid.MAX_JOB_NAME
+    assert json.loads(json.dumps(made.request))["environment"] == variables

@@ -1,0 +1,53 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from hpc import state
+
+RECORD = state.Record(
+    run_id="20261122-173355-k3v9qz",
+    environment="dev",
+    project="default",
+    name="n",
+    queue="q",
+    sha256="0",
+    submitted_at="2026-11-22T17:33:55+00:00",
+    parts=(state.Part(job_id="j", offset=0, size=2),),
+)
+
+
+@pytest.fixture(autouse=True)
+def _home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
+
+
+def test_a_record_is_read_back_as_it_was_saved() -> None:
+    state.save(RECORD)
+    assert state.load("dev", RECORD.run_id) == RECORD
+    assert list(state.recent("dev", 5)) == [RECORD]
+
+
+def test_other_environments_know_nothing_of_it() -> None:
+    state.save(RECORD)
+    assert state.load("prod", RECORD.run_id) is None
+    assert list(state.recent("prod", 5)) == []
+
+
+def test_a_half_written_record_is_as_if_it_were_not_there(tmp_path: Path) -> None:
+    path = tmp_path / "hpc" / "dev" / "20261122-173355-k3v9qz.json"
+    path.parent.mkdir(parents=True)
+    path.write_text('{"run_id": "20261122-1733')
+    assert state.load("dev", RECORD.run_id) is None
+
+
+def test_a_state_folder_that_cannot_be_written_is_a_note_and_no_failure(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "file"))
+    state.save(RECORD)
+    captured = capsys.readouterr()
+    assert "note the run id" in captured.err
+    assert captured.out == ""
