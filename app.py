@@ -1,0 +1,40 @@
+"""Builds the stacks of one environment: `cdk synth -c env=dev`.
+
+The only reader of context and of the process's surroundings.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import aws_cdk as cdk
+
+from hpc_constructs.config import ConfigError, Environment, load
+from stacks.compute import ComputeStack
+from stacks.foundation import FoundationStack
+
+ENVIRONMENTS = Path(__file__).parent / "environments"
+
+
+def build(app: cdk.App, environment: Environment) -> None:
+    """Add the environment's stacks to the app."""
+    prefix = "Hpc" + "".join(part.capitalize() for part in environment.name.split("-"))
+    foundation = FoundationStack(app, f"{prefix}Foundation", environment=environment)
+    ComputeStack(app, f"{prefix}Compute", environment=environment, foundation=foundation)
+
+
+def main() -> None:
+    app = cdk.App(analytics_reporting=False)
+    context = app.node.try_get_context
+    try:
+        environment = load(ENVIRONMENTS, context("env"), context("image_digest"))
+    except ConfigError as error:
+        print(error, file=sys.stderr)
+        sys.exit(2)
+    build(app, environment)
+    app.synth()
+
+
+if __name__ == "__main__":
+    main()

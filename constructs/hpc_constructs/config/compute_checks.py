@@ -1,0 +1,162 @@
+"""Whether network and compute environments can be what the configuration says.
+
+Each refusal is one of AWS's own, which would come late (at deployment) or never (jobs that wait in RUNNABLE for ever).
+Every check takes the whole environment and yields what is wrong.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from hpc_constructs.config.models import STRATEGIES, Environment
+from hpc_constructs.config.problems import Problem, ce, names
+from hpc_constructs.config.sizing import instance_types
+from hpc_constructs.instances import InstanceType, catalogue
+
+
+def zones(environment: Environment) -> Iterator[Problem]:
+    """`zones` and `zone_ids` say the same."""
+    network = environment.network
+    if network.zone_ids and "zones" in network.model_fields_set and network.zones != len(network.zone_ids):
+        yield Problem(
+            path=("network", "zones"),
+            given=f"{network.zones} with {len(network.zone_ids)} zone_ids",
+            allowed="the number of zone_ids",
+            fix="remove `zones`",
+        )
+
+
+def vcpu_limits(environment: Environment) -> Iterator[Problem]:
+    """An instance can be launched at all, and the floor is below the ceiling."""
+    for name, item in environment.compute_environments.items():
+        smallest = min(instance_types(item), key=lambda kind: kind.vcpus)
+        if item.max_vcpus < smallest.vcpus:
+            yield Problem(
+                path=ce(name, "max_vcpus"),
+                given=str(item.max_vcpus),
+                allowed=f"at least {smallest.vcpus}, the vCPUs of {smallest.name}, its smallest instance type",
+                fix="raise it, or choose smaller instance types",
+            )
+        if item.min_vcpus > item.max_vcpus:
+            yield Problem(
+                path=ce(name, "min_vcpus"),
+                given=str(item.min_vcpus),
+                allowed=f"at most max_vcpus, {item.max_vcpus}",
+                fix="lower min_vcpus or raise max_vcpus",
+            )
+
+
+def purchasing(environment: Environment) -> Iterator[Problem]:
+    """Strategy and instance types go with how the instances are bought."""
+    for name, item in environment.compute_environments.items():
+        fitting = tuple(s for s in STRATEGIES if s.startswith("SPOT") == (item.purchasing == "spot"))
+        if item.strategy not in fitting:
+            yield Problem(
+                path=ce(name, "allocation_strategy"),
+                given=item.strategy,
+                allowed=f"{names(fitting)} for purchasing: {item.purchasing}",
+                fix="remove the line: the default fits",
+            )
+        without_spot = [kind.name for kind in instance_types(item) if not kind.spot]
+        if item.purchasing == "spot" and without_spot:
+            yield Problem(
+                path=ce(name, "purchasing"),
+                given=f"spot for {names(without_spot[:4])}",
+                allowed="spot only for instance types that EC2 sells as Spot",
+                fix="set purchasing: on-demand, or remove these types",
+            )
+        if item.purchasing == "spot" and item.efa:
+            yield Problem(
+                path=ce(name, "efa"),
+                given="true with purchasing: spot",
+                allowed="EFA on On-Demand only: multi-node jobs do not run on Spot",
+                fix="set purchasing: on-demand, or efa: false",
+            )
+
+
+def images(environment: Environment) -> Iterator[Problem]:
+    """One machine image fits all instance types of a compute environment."""
+    for name, item in environment.compute_environments.items():
+        types = instance_types(item)
+        path = ce(name, "instance_types")
+        if len({kind.architecture for kind in types}) > 1:
+            yield Problem(
+                path=path,
+                given="x86_64 and arm64 types",
+                allowed="one architecture in a compute environment",
+                fix="make a second compute environment, and a queue of its own for it",
+            )
+        if len({kind.gpus > 0 for kind in types}) > 1:
+            yield Problem(
+                path=path,
+                given="types with and without GPUs",
+                allowed="either: they need different machine images",
+                fix="make a second compute environment",
+            )
+        old = [kind.name for kind in types if kind.family in {"p3", "p3dn", "g3", "g3s", "p2"}]
+        if old:
+            yield Problem(
+                path=path,
+                given=names(old[:4]),
+                allowed="GPU types that Amazon Linux 2023 for NVIDIA supports: not p2, p3, g3",
+                fix="choose a newer GPU type, such as g5 or p4d",
+            )
+
+
+def _without_efa(name: str, kind: InstanceType, given: str) -> Problem:
+    with_efa = [item for item in catalogue().values() if item.efa_interfaces and not item.bare_metal]
+    own = [item.name for item in with_efa if item.family == kind.family]
+    others = ["c5n.18xlarge", "c6in.32xlarge", "hpc7a.96xlarge", "p5.48xlarge"]
+    return Problem(
+        path=ce(name, "instance_types"),
+        given=f"'{given}'",
+        allowed=f"a type with EFA, such as {names(own or others)}",
+        fix="choose one of these, or set efa: false",
+    )
+
+
+def efa(environment: Environment) -> Iterator[Problem]:
+    """EFA: one exact type that has it, with a network interface left for the task."""
+    for name, item in environment.compute_environments.items():
+        if not item.efa:
+            continue
+        types = instance_types(item)
+        if len(types) != 1:
+            yield Problem(
+                path=ce(name, "instance_types"),
+                given=names(f"'{given}'" for given in item.instance_types),
+                allowed="exactly one instance type with efa: true, for the interfaces differ from type to type",
+                fix="name one type, and make a compute environment for each other one",
+            )
+            continue
+        kind = types[0]
+        if not kind.efa_interfaces:
+            yield _without_efa(name, kind, item.instance_types[0])
+        elif kind.enis_per_card[0] < 2:
+            yield Problem(
+                path=ce(name, "instance_types"),
+                given=f"'{kind.name}' with efa: true",
+                allowed="types whose first network card takes two interfaces: one is the job's own",
+                fix="choose another type, such as hpc7a.96xlarge or c6in.32xlarge",
+            )
+
+
+def rare_types(environment: Environment) -> Iterator[Problem]:
+    """Types that few zones offer come with the ids of zones that do."""
+    chosen = environment.network.zone_ids or ()
+    for name, item in environment.compute_environments.items():
+        reachable = chosen[:1] if item.clustered else chosen
+        for kind in instance_types(item):
+            if kind.zone_ids and not set(reachable) & set(kind.zone_ids):
+                which = "network.zone_ids" if chosen else "no network.zone_ids"
+                yield Problem(
+                    path=ce(name, "instance_types"),
+                    given=f"'{kind.name}' and {which} {names(chosen)}".rstrip(),
+                    allowed=f"zones that offer it: {names(kind.zone_ids)}"
+                    + (", as the first of network.zone_ids" if item.clustered else ""),
+                    fix="set network.zone_ids, or choose another type",
+                    involves=(("network", "zone_ids"),),
+                )
+
+
+CHECKS = (zones, vcpu_limits, purchasing, images, efa, rare_types)

@@ -1,0 +1,244 @@
+"""The configuration of an environment: what a platform team may say, with every default.
+
+Words are those of the AWS services; sizes and times carry their unit in the name. The sets of compute environments,
+queues and job definitions that exist without a word are in `defaults.yaml`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from ipaddress import IPv4Network
+from types import MappingProxyType
+from typing import Annotated, Literal, TypeVar, get_args
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
+from pydantic_core import PydanticCustomError
+
+from hpc.contract import Kind
+from hpc_constructs.instances import CLASSES, UnknownInstanceTypeError, expand
+
+T = TypeVar("T")
+
+NAME_PATTERN = r"^[a-z][a-z0-9-]{0,30}$"
+Name = Annotated[str, StringConstraints(pattern=NAME_PATTERN)]
+ZoneId = Annotated[str, StringConstraints(pattern=r"^[a-z]{3,4}[0-9]{1,2}-az[0-9]{1,2}$")]
+BucketName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$")]
+Digest = Annotated[str, StringConstraints(pattern=r"^sha256:[0-9a-f]{64}$")]
+
+RetentionDays = Literal[
+    1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288, 3653
+]
+"""https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_PutRetentionPolicy.html"""
+
+AllocationStrategy = Literal["BEST_FIT_PROGRESSIVE", "SPOT_CAPACITY_OPTIMIZED", "SPOT_PRICE_CAPACITY_OPTIMIZED"]
+"""The strategies whose compute environments can be updated in place
+(https://docs.aws.amazon.com/batch/latest/userguide/infrastructure-updates.html)."""
+
+STRATEGIES: tuple[str, ...] = get_args(AllocationStrategy)
+
+
+def _instance_type(name: str) -> str:
+    try:
+        expand(name)
+    except UnknownInstanceTypeError as error:
+        nearest = ", ".join(error.nearest)
+        raise PydanticCustomError(
+            "unknown_instance_type",
+            "unknown instance type",
+            {
+                "allowed": nearest or f"EC2 instance types and families, {', '.join(CLASSES)}",
+                "burstable": name.startswith("t"),
+            },
+        ) from None
+    return name
+
+
+def _digits(value: object) -> object:
+    return str(value) if type(value) is int else value
+
+
+def _vpc_cidr(text: str) -> str:
+    try:
+        network = IPv4Network(text)
+    except ValueError:
+        network = None
+    if network is None or not 16 <= network.prefixlen <= 20 or not network.is_private:
+        raise PydanticCustomError("vpc_cidr", "not a private IPv4 block of /16 to /20")
+    return text
+
+
+def _distinct(items: tuple[T, ...]) -> tuple[T, ...]:
+    if len(set(items)) != len(items):
+        raise PydanticCustomError("distinct", "an entry is listed twice")
+    return items
+
+
+def _frozen(items: Mapping[str, T]) -> Mapping[str, T]:
+    return MappingProxyType(dict(items))
+
+
+InstanceTypeName = Annotated[str, AfterValidator(_instance_type)]
+
+
+class Model(BaseModel):
+    """Frozen; knows its keys; a number in quotes is no number."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, use_attribute_docstrings=True)
+
+
+class Network(Model):
+    """The VPC. Private subnets reach AWS through one NAT gateway, and S3 through a gateway endpoint."""
+
+    cidr: Annotated[str, AfterValidator(_vpc_cidr)] = "10.0.0.0/16"
+    """Private IPv4 block, /16 to /20. Subnets are laid out for four zones, so that zones can be added later."""
+    zones: int = Field(default=2, ge=1, le=4)
+    """Number of availability zones; the first holds the EFA subnet and the NAT gateway."""
+    zone_ids: Annotated[tuple[ZoneId, ...], AfterValidator(_distinct)] | None = Field(
+        default=None, min_length=1, max_length=4, strict=False
+    )
+    """Zones by id, which is the same in every account, such as use1-az6: required for instance types that few
+    zones offer. The first holds the EFA subnet and the NAT gateway. Default: the first zones of the region."""
+
+    @property
+    def zone_count(self) -> int:
+        return len(self.zone_ids) if self.zone_ids else self.zones
+
+
+class Image(Model):
+    """The container image that the job definitions run."""
+
+    digest: Digest | None = None
+    """`sha256:...` of an image in the environment's repository. Default: none has been pushed yet; jobs are refused
+    until one is. The context value `-c image_digest=sha256:...` wins over this one."""
+
+
+class Logs(Model):
+    """The log group of all jobs."""
+
+    retention_days: RetentionDays = 90
+    """Days after which log events are deleted."""
+
+
+class Data(Model):
+    """The data bucket."""
+
+    noncurrent_days: int = Field(default=30, ge=1, le=3650)
+    """Days after which an overwritten or deleted version of an object is removed for good."""
+    abort_multipart_days: int = Field(default=7, ge=1, le=365)
+    """Days after which the parts of an upload that was never finished are removed."""
+
+
+class Project(Model):
+    """A group of researchers: a prefix in the data bucket, a job role, job definitions and a submitter policy."""
+
+    read_buckets: Annotated[tuple[BucketName, ...], AfterValidator(_distinct)] = Field(default=(), strict=False)
+    """Other buckets that the project's jobs may read."""
+
+
+class ComputeEnvironment(Model):
+    """A managed EC2 compute environment."""
+
+    purchasing: Literal["on-demand", "spot"] = "on-demand"
+    """How EC2 sells the instances. Multi-node jobs run on On-Demand instances only."""
+    instance_types: Annotated[tuple[InstanceTypeName, ...], AfterValidator(_distinct)] = Field(
+        default=("default_x86_64",), min_length=1, strict=False
+    )
+    """Instance types, families, or Batch's classes `optimal`, `default_x86_64`, `default_arm64`. Exactly one type
+    for EFA and for multi-node queues."""
+    min_vcpus: int = Field(default=0, ge=0, le=1_000_000)
+    """vCPUs that are kept running, and paid for, without any job."""
+    max_vcpus: int = Field(default=256, ge=1, le=1_000_000)
+    """Most vCPUs that run at once."""
+    root_volume_gib: int = Field(default=100, ge=100, le=16_384)
+    """Size of each instance's root volume (gp3, encrypted), which holds images and the jobs' scratch files."""
+    allocation_strategy: AllocationStrategy | None = None
+    """Default: SPOT_PRICE_CAPACITY_OPTIMIZED for Spot, BEST_FIT_PROGRESSIVE for On-Demand."""
+    efa: bool = False
+    """Whether instances get all Elastic Fabric Adapters that their type takes, in the EFA subnet."""
+    placement_group: bool | None = None
+    """Whether instances stand close together, in a cluster placement group of the EFA subnet. Default: as `efa`."""
+
+    @property
+    def strategy(self) -> AllocationStrategy:
+        if self.allocation_strategy:
+            return self.allocation_strategy
+        return "SPOT_PRICE_CAPACITY_OPTIMIZED" if self.purchasing == "spot" else "BEST_FIT_PROGRESSIVE"
+
+    @property
+    def clustered(self) -> bool:
+        return self.efa if self.placement_group is None else self.placement_group
+
+
+class Queue(Model):
+    """A job queue."""
+
+    kind: Kind = "single"
+    """`single`: jobs and array jobs of one container. `multi-node`: jobs over several instances."""
+    priority: int = Field(default=1, ge=0, le=1000)
+    """Among queues that share a compute environment, the higher is served first."""
+    compute_environments: Annotated[tuple[Name, ...], AfterValidator(_distinct)] = Field(
+        min_length=1, max_length=3, strict=False
+    )
+    """Compute environments in the order in which they are tried; exactly one for a multi-node queue."""
+    definition: Name | None = None
+    """Job definition that `hpc submit` takes when none is named. Default: `task`, or `mpi` for multi-node."""
+
+    @property
+    def default_definition(self) -> str:
+        return self.definition or ("task" if self.kind == "single" else "mpi")
+
+
+class Definition(Model):
+    """A job definition; each project gets its own copy. A submission may ask for more or less of each resource."""
+
+    kind: Kind = "single"
+    """As of the queues that run it."""
+    vcpus: int | None = Field(default=None, ge=1, le=1_000_000)
+    """vCPUs of the container. Default: 1; for multi-node all vCPUs of the instance type."""
+    memory_mib: int | None = Field(default=None, ge=4, le=100_000_000)
+    """Memory of the container. Default: 2048; for multi-node 92 % of the instance type's memory."""
+    gpus: int = Field(default=0, ge=0, le=64)
+    """GPUs of the container."""
+    shared_memory_mib: int | None = Field(default=None, ge=1, le=100_000_000)
+    """Size of /dev/shm, which is part of the memory. Default: a quarter of it."""
+    timeout_s: int = Field(default=86_400, ge=60, le=31_536_000)
+    """Seconds after which an attempt is ended. Batch's least is 60."""
+    attempts: int = Field(default=3, ge=1, le=10)
+    """Attempts in all. Only failures of the platform are tried again (a reclaimed Spot instance, an image that could
+    not be pulled), never a command that failed."""
+
+
+class Environment(Model):
+    """One environment: what `cdk deploy -c env=<name>` builds."""
+
+    name: Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9-]{0,19}$")]
+    """Name of the file, without `.yaml`."""
+    region: Annotated[str, StringConstraints(pattern=r"^[a-z]{2}(-[a-z]+)+-[0-9]$")] | None = None
+    """Region to deploy to. Default: the one of the credentials."""
+    account: Annotated[str, BeforeValidator(_digits), StringConstraints(pattern=r"^[0-9]{12}$")] | None = None
+    """Account to deploy to, 12 digits. Default: the one of the credentials."""
+    removal: Literal["retain", "destroy"] = "retain"
+    """What happens to the data bucket, the image repository and the log group when the stack is deleted."""
+    network: Network = Network()
+    image: Image = Image()
+    logs: Logs = Logs()
+    data: Data = Data()
+    projects: Annotated[Mapping[Name, Project], AfterValidator(_frozen)] = Field(
+        default_factory=lambda: MappingProxyType({"default": Project()}), min_length=1, max_length=20
+    )
+    """Projects by name; the first is the one that `hpc submit` takes when none is named."""
+    compute_environments: Annotated[Mapping[Name, ComputeEnvironment], AfterValidator(_frozen)] = Field(
+        min_length=1, max_length=50
+    )
+    """Compute environments by name, added to those of `defaults.yaml`; `null` leaves one of those out."""
+    queues: Annotated[Mapping[Name, Queue], AfterValidator(_frozen)] = Field(min_length=1, max_length=50)
+    """Job queues by name, likewise."""
+    definitions: Annotated[Mapping[Name, Definition], AfterValidator(_frozen)] = Field(min_length=1, max_length=50)
+    """Job definitions by name, likewise."""
+
+    @property
+    def default_project(self) -> str:
+        return next(iter(self.projects))
+
+
+SECTIONS_WITH_DEFAULTS = ("compute_environments", "queues", "definitions")

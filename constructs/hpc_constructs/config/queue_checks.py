@@ -1,0 +1,192 @@
+"""Whether queues, compute environments and job definitions fit each other.
+
+Each refusal is one of AWS's own, which would come late (at deployment) or never (jobs that wait in RUNNABLE for ever).
+Every check takes the whole environment and yields what is wrong.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from hpc.contract import Shape
+from hpc_constructs.config.models import Environment
+from hpc_constructs.config.problems import Path, Problem, ce, names
+from hpc_constructs.config.sizing import (
+    efa_interfaces,
+    instance_types,
+    queue_shapes,
+    queue_types,
+    queues_of,
+    size_of,
+)
+
+
+def references(environment: Environment) -> Iterator[Problem]:
+    """Every name that is used exists."""
+    for name, queue in environment.queues.items():
+        for index, wanted in enumerate(queue.compute_environments):
+            if wanted not in environment.compute_environments:
+                yield Problem(
+                    path=("queues", name, "compute_environments", index),
+                    given=f"'{wanted}'",
+                    allowed=names(environment.compute_environments),
+                    fix="name one of these, or add it under compute_environments",
+                    involves=(ce(wanted),),
+                )
+        definition = queue.default_definition
+        if definition not in environment.definitions:
+            yield Problem(
+                path=("queues", name, "definition"),
+                given=f"'{definition}'",
+                allowed=names(environment.definitions),
+                fix="name one of these, or add it under definitions",
+                involves=(("definitions", definition),),
+            )
+        elif environment.definitions[definition].kind != queue.kind:
+            fitting = [key for key, item in environment.definitions.items() if item.kind == queue.kind]
+            yield Problem(
+                path=("queues", name, "definition"),
+                given=f"'{definition}', which is {environment.definitions[definition].kind}",
+                allowed=f"a {queue.kind} definition: {names(fitting) or 'there is none yet'}",
+                fix="name one of these, or change the queue's kind",
+                involves=(("definitions", definition),),
+            )
+
+
+def unused(environment: Environment) -> Iterator[Problem]:
+    """Nothing is built that no job can reach."""
+    used = {name for queue in environment.queues.values() for name in queue.compute_environments}
+    for name in environment.compute_environments:
+        if name not in used:
+            yield Problem(
+                path=ce(name),
+                given="a compute environment that no queue uses",
+                allowed="compute environments of a queue",
+                fix=f"name it in a queue, or leave it out: `{name}: null`",
+            )
+    for name, item in environment.definitions.items():
+        if item.kind == "multi-node" and not queues_of(environment, name):
+            yield Problem(
+                path=("definitions", name),
+                given="a multi-node definition that no queue takes",
+                allowed="multi-node definitions of a queue: its instance type gives their size",
+                fix=f"name it in a queue, or leave it out: `{name}: null`",
+            )
+
+
+def architectures(environment: Environment) -> Iterator[Problem]:
+    """A queue holds one architecture (https://docs.aws.amazon.com/batch/latest/APIReference/API_CreateJobQueue.html)."""
+    for name, queue in environment.queues.items():
+        found = {kind.architecture for kind in queue_types(environment, queue)}
+        if len(found) > 1:
+            yield Problem(
+                path=("queues", name, "compute_environments"),
+                given=names(queue.compute_environments) + ": x86_64 and arm64",
+                allowed="one architecture in a queue",
+                fix="make a queue for each architecture",
+                involves=tuple(map(ce, queue.compute_environments)),
+            )
+
+
+def multi_node(environment: Environment) -> Iterator[Problem]:
+    """A multi-node job runs on one On-Demand environment of one instance type
+    (https://docs.aws.amazon.com/batch/latest/userguide/multi-node-parallel-jobs.html)."""
+    for name, queue in environment.queues.items():
+        if queue.kind != "multi-node":
+            continue
+        path: Path = ("queues", name, "compute_environments")
+        if len(queue.compute_environments) > 1:
+            yield Problem(
+                path=path,
+                given=names(queue.compute_environments),
+                allowed="exactly one compute environment for a multi-node queue",
+                fix="make a queue for each",
+            )
+        for wanted in queue.compute_environments:
+            item = environment.compute_environments[wanted]
+            types = instance_types(item)
+            if item.purchasing == "spot":
+                yield Problem(
+                    path=path,
+                    given=f"'{wanted}', which is Spot",
+                    allowed="On-Demand: multi-node jobs do not run on Spot",
+                    fix=f"set purchasing: on-demand for {wanted}, or name another compute environment",
+                    involves=(ce(wanted),),
+                )
+            if len(types) != 1:
+                if not item.efa:  # with EFA it has been said already
+                    yield Problem(
+                        path=ce(wanted, "instance_types"),
+                        given=names(f"'{given}'" for given in item.instance_types),
+                        allowed=f"exactly one instance type, for queue {name} is multi-node",
+                        fix="name one type, such as c5n.18xlarge",
+                        involves=(("queues", name),),
+                    )
+            elif item.max_vcpus < 2 * types[0].vcpus:
+                yield Problem(
+                    path=ce(wanted, "max_vcpus"),
+                    given=str(item.max_vcpus),
+                    allowed=f"at least {2 * types[0].vcpus}, two nodes of {types[0].name}, for queue {name}",
+                    fix="raise it to the vCPUs of the largest multi-node job",
+                    involves=(("queues", name),),
+                )
+
+
+def same_instances(environment: Environment) -> Iterator[Problem]:
+    """The queues of a multi-node definition have the same instances: it lists their EFA devices."""
+    for name, item in environment.definitions.items():
+        queues = queues_of(environment, name)
+        if item.kind != "multi-node":
+            continue
+        kinds = {
+            (queue_types(environment, queue)[0].name, efa_interfaces(environment, queue)) for queue in queues.values()
+        }
+        if len(kinds) > 1:
+            yield Problem(
+                path=("definitions", name),
+                given=f"one definition for queues {names(queues)} of different instances",
+                allowed="a multi-node definition for each instance type, with or without EFA",
+                fix="add a definition and name it in one of the queues",
+                involves=tuple(("queues", queue) for queue in queues),
+            )
+
+
+def _fits(name: str, environment: Environment, shape: Shape) -> bool:
+    size = size_of(environment, name)
+    return size.vcpus <= shape.vcpus and size.memory_mib <= shape.memory_mib and size.gpus <= shape.gpus
+
+
+def sizes(environment: Environment) -> Iterator[Problem]:
+    """A definition fits an instance of each queue that takes it."""
+    for name in environment.definitions:
+        size = size_of(environment, name)
+        if size.shared_memory_mib > size.memory_mib:
+            yield Problem(
+                path=("definitions", name, "shared_memory_mib"),
+                given=str(size.shared_memory_mib),
+                allowed=f"at most the memory, {size.memory_mib}",
+                fix="lower it, or raise memory_mib",
+            )
+        for queue_name, queue in queues_of(environment, name).items():
+            shapes = queue_shapes(environment, queue)
+            if any(_fits(name, environment, shape) for shape in shapes):
+                continue
+            largest = "; ".join(
+                f"{shape.instance_type} {shape.vcpus} vCPUs, {shape.memory_mib} MiB, {shape.gpus} GPUs"
+                for shape in shapes
+            )
+            yield Problem(
+                path=("definitions", name),
+                given=f"{size.vcpus} vCPUs, {size.memory_mib} MiB, {size.gpus} GPUs",
+                allowed=f"what one instance of queue {queue_name} has: {largest}",
+                fix="ask for less, or give the queue larger instances",
+                involves=(
+                    ("queues", queue_name),
+                    *map(ce, queue.compute_environments),
+                ),
+            )
+
+
+REFERENCES = (references, unused)
+RELATIONS = (architectures, multi_node, same_instances, sizes)
+"""Checks that follow the references of queues, which must therefore be right."""

@@ -1,0 +1,121 @@
+"""What follows from a configuration and the instance catalogue: sizes, shapes, limits. Pure functions."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from hpc.contract import Shape
+from hpc_constructs.config.models import ComputeEnvironment, Environment, Queue
+from hpc_constructs.instances import InstanceType, expand_all, largest_shapes
+
+MOST_ZONES = 4
+"""Zones for which the VPC has address space."""
+SINGLE_VCPUS = 1
+SINGLE_MEMORY_MIB = 2048
+LONGEST_UPDATE_MINUTES = 7200
+"""https://docs.aws.amazon.com/batch/latest/APIReference/API_UpdatePolicy.html"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Size:
+    """What one container of a job definition gets."""
+
+    vcpus: int
+    memory_mib: int
+    gpus: int
+    shared_memory_mib: int
+    efa_interfaces: int
+
+
+def instance_types(compute_environment: ComputeEnvironment) -> tuple[InstanceType, ...]:
+    """Return the types that the compute environment may launch."""
+    return expand_all(compute_environment.instance_types)
+
+
+def queue_types(environment: Environment, queue: Queue) -> tuple[InstanceType, ...]:
+    """Return the types that jobs of the queue may run on."""
+    names = (
+        name for item in queue.compute_environments for name in environment.compute_environments[item].instance_types
+    )
+    return expand_all(names)
+
+
+def queue_shapes(environment: Environment, queue: Queue) -> tuple[Shape, ...]:
+    """Return the largest shapes of the queue."""
+    return largest_shapes(queue_types(environment, queue))
+
+
+def queue_max_vcpus(environment: Environment, queue: Queue) -> int:
+    """Return the sum of max_vcpus over the queue's compute environments."""
+    return sum(environment.compute_environments[name].max_vcpus for name in queue.compute_environments)
+
+
+def efa_interfaces(environment: Environment, queue: Queue) -> int:
+    """Return the number of EFA devices on each instance of the queue: the least over its environments."""
+    return min(
+        min(item.efa_interfaces for item in instance_types(environment.compute_environments[name]))
+        if environment.compute_environments[name].efa
+        else 0
+        for name in queue.compute_environments
+    )
+
+
+def queues_of(environment: Environment, definition: str) -> dict[str, Queue]:
+    """Return the queues that take the definition by default."""
+    return {name: queue for name, queue in environment.queues.items() if queue.default_definition == definition}
+
+
+def whole_instance(environment: Environment, definition: str) -> InstanceType | None:
+    """Return the type that a multi-node definition fills, from the first queue that takes it."""
+    for queue in queues_of(environment, definition).values():
+        return queue_types(environment, queue)[0]
+    return None
+
+
+def size_of(environment: Environment, name: str) -> Size:
+    """Return what a container of the definition gets, with the defaults that follow from its queues."""
+    definition = environment.definitions[name]
+    default_vcpus, default_memory, efa = SINGLE_VCPUS, SINGLE_MEMORY_MIB, 0
+    if definition.kind == "multi-node":
+        queues = queues_of(environment, name)
+        instance = whole_instance(environment, name)
+        if instance is not None:
+            default_vcpus, default_memory = instance.vcpus, instance.usable_memory_mib
+            efa = efa_interfaces(environment, next(iter(queues.values())))
+    memory = definition.memory_mib or default_memory
+    return Size(
+        vcpus=definition.vcpus or default_vcpus,
+        memory_mib=memory,
+        gpus=definition.gpus,
+        shared_memory_mib=definition.shared_memory_mib or max(memory // 4, 1),
+        efa_interfaces=efa,
+    )
+
+
+def update_timeout_minutes(environment: Environment) -> int:
+    """Return how long an update of a compute environment waits for running jobs: the longest job timeout."""
+    longest = max(definition.timeout_s for definition in environment.definitions.values())
+    return min(-(-longest // 60), LONGEST_UPDATE_MINUTES)
+
+
+def private_subnet_mask(environment: Environment) -> int:
+    """Return the prefix length of a private subnet: four of them take half of the VPC, for a multi-node job needs
+    an address for each interface and each task."""
+    return _vpc_mask(environment) + 3
+
+
+def public_subnet_mask(environment: Environment) -> int:
+    """Return the prefix length of a public subnet, which holds at most a NAT gateway."""
+    return _vpc_mask(environment) + 8
+
+
+def _vpc_mask(environment: Environment) -> int:
+    return int(environment.network.cidr.partition("/")[2])
+
+
+def is_multi_node(environment: Environment, compute_environment: str) -> bool:
+    """Return whether a multi-node queue uses the compute environment."""
+    return any(
+        queue.kind == "multi-node" and compute_environment in queue.compute_environments
+        for queue in environment.queues.values()
+    )

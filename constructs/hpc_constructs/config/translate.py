@@ -1,0 +1,137 @@
+"""Says in the user's words what pydantic found."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
+from typing import Any
+
+from pydantic import BaseModel
+from pydantic_core import ErrorDetails
+
+from hpc_constructs.config.models import (
+    NAME_PATTERN,
+    ComputeEnvironment,
+    Data,
+    Definition,
+    Environment,
+    Image,
+    Logs,
+    Network,
+    Project,
+    Queue,
+)
+from hpc_constructs.config.problems import Path, Problem, show
+
+SECTIONS: Mapping[str, type[BaseModel]] = MappingProxyType(
+    {"network": Network, "image": Image, "logs": Logs, "data": Data}
+)
+MAPS: Mapping[str, type[BaseModel]] = MappingProxyType(
+    {
+        "projects": Project,
+        "compute_environments": ComputeEnvironment,
+        "queues": Queue,
+        "definitions": Definition,
+    }
+)
+NAMES = "a lower-case letter, then at most 30 lower-case letters, digits and hyphens"
+_PATTERNS = MappingProxyType(
+    {
+        NAME_PATTERN: NAMES,
+        r"^sha256:[0-9a-f]{64}$": "sha256: and 64 hexadecimal digits",
+        r"^[a-z][a-z0-9-]{0,19}$": "a lower-case letter, then at most 19 lower-case letters, digits and hyphens",
+        r"^[0-9]{12}$": "12 digits",
+        r"^[a-z]{2}(-[a-z]+)+-[0-9]$": "a region such as us-east-1",
+        r"^[a-z]{3,4}[0-9]{1,2}-az[0-9]{1,2}$": "zone ids such as use1-az6",
+        r"^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$": "a bucket name",
+    }
+)
+_WORDS = MappingProxyType(
+    {
+        "int_type": "a whole number",
+        "string_type": "text",
+        "bool_type": "true or false",
+        "model_type": "a mapping",
+        "model_attributes_type": "a mapping",
+        "mapping_type": "a mapping of names to settings",
+        "dict_type": "a mapping of names to settings",
+        "tuple_type": "a list",
+        "distinct": "each entry once",
+        "vpc_cidr": "a private IPv4 block of /16 to /20, such as 10.0.0.0/16",
+        "greater_than_equal": "at least {ge}",
+        "less_than_equal": "at most {le}",
+        "too_short": "at least {min_length} of them",
+        "too_long": "at most {max_length} of them",
+        "literal_error": "{expected}",
+    }
+)
+
+
+def problem(error: ErrorDetails) -> Problem:
+    """Translate one of pydantic's findings."""
+    path: Path = tuple(part for part in error["loc"] if part != "[key]")
+    context: Mapping[str, Any] = error.get("ctx", {})
+    match error["type"]:
+        case "extra_forbidden":
+            return _unknown_key(path)
+        case "missing":
+            return Problem(path=path, given="nothing", allowed="a value", fix=f"add `{path[-1]}:`")
+        case "unknown_instance_type":
+            hint = "; Batch launches no burstable types" if context["burstable"] else ""
+            return Problem(
+                path=path,
+                given=show(error["input"]),
+                allowed=context["allowed"] + hint,
+                fix="choose one of these",
+            )
+        case "string_pattern_mismatch":
+            allowed = _PATTERNS[context["pattern"]]
+        case kind:
+            allowed = _WORDS[kind].format(**context) if kind in _WORDS else error["msg"]
+    return Problem(path=path, given=show(error["input"]), allowed=allowed, fix=_fix(path))
+
+
+def _unknown_key(path: Path) -> Problem:
+    known = known_keys(path[:-1])
+    key = str(path[-1])
+    nearest = difflib.get_close_matches(key, known, n=1)
+    return Problem(
+        path=path,
+        given=f"unknown key '{key}'",
+        allowed=", ".join(known),
+        fix=f"write '{nearest[0]}'" if nearest else "remove it",
+    )
+
+
+def model_at(path: Path) -> type[BaseModel] | None:
+    """Return the model that the mapping at the path is read into."""
+    match path:
+        case ():
+            return Environment
+        case (str(section),):
+            return SECTIONS.get(section)
+        case (str(section), _):
+            return MAPS.get(section)
+        case _:
+            return None
+
+
+def known_keys(path: Path) -> Sequence[str]:
+    """Return the keys that the mapping at the path may hold."""
+    model = model_at(path)
+    return [key for key in model.model_fields if key != "name"] if model else []
+
+
+def _fix(path: Path) -> str:
+    """Say what the default is, if the path is that of a key with one."""
+    for end in range(len(path), 0, -1):
+        model, key = model_at(path[: end - 1]), path[end - 1]
+        if model is None or key not in model.model_fields:
+            continue
+        field = model.model_fields[str(key)]
+        simple = isinstance(field.default, str | int)
+        if simple:
+            return f"change it, or remove it for the default, {show(field.default)}"
+        return "change it" if field.is_required() else "change it, or remove it for the default"
+    return "change it"

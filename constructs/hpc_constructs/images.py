@@ -1,0 +1,53 @@
+"""The repository of container images."""
+
+from __future__ import annotations
+
+import aws_cdk as cdk
+from aws_cdk import aws_ecr as ecr
+from aws_cdk import aws_iam as iam
+from constructs import Construct
+
+from hpc_constructs.permissions import allow
+
+IMAGES_KEPT = 100
+"""Job definitions name images by digest: old revisions stay runnable as long as their image is kept."""
+
+
+class ImageRepository(Construct):
+    """Immutable tags, scanned on push."""
+
+    def __init__(self, scope: Construct, id: str, *, removal: cdk.RemovalPolicy) -> None:
+        super().__init__(scope, id)
+        self.repository = ecr.Repository(
+            self,
+            "Repository",
+            image_tag_mutability=ecr.TagMutability.IMMUTABLE,
+            image_scan_on_push=True,
+            removal_policy=removal,
+            empty_on_delete=removal is cdk.RemovalPolicy.DESTROY,
+            lifecycle_rules=[
+                ecr.LifecycleRule(
+                    description="Untagged images",
+                    tag_status=ecr.TagStatus.UNTAGGED,
+                    max_image_age=cdk.Duration.days(14),
+                ),
+                ecr.LifecycleRule(description="The oldest of too many", max_image_count=IMAGES_KEPT),
+            ],
+        )
+
+    @property
+    def uri(self) -> str:
+        """Without tag."""
+        resource = self.repository.node.default_child
+        assert isinstance(resource, ecr.CfnRepository)  # noqa: S101 (the L2 holds nothing else)
+        return resource.attr_repository_uri
+
+    def grant_pull(self, policy: iam.ManagedPolicy) -> None:
+        """Let pull images of this repository."""
+        allow(policy, "RegistryLogin", ["ecr:GetAuthorizationToken"], ["*"])
+        allow(
+            policy,
+            "PullImages",
+            ["ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer"],
+            [self.repository.repository_arn],
+        )

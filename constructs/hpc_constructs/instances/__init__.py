@@ -1,0 +1,25 @@
+"""The catalogue of EC2 instance types: what validators and launch templates must know of them."""
+
+from hpc_constructs.instances.catalogue import (
+    CLASSES,
+    InstanceType,
+    UnknownInstanceTypeError,
+    catalogue,
+    expand,
+    expand_all,
+    families,
+    largest_shapes,
+    shape_of,
+)
+
+__all__ = [
+    "CLASSES",
+    "InstanceType",
+    "UnknownInstanceTypeError",
+    "catalogue",
+    "expand",
+    "expand_all",
+    "families",
+    "largest_shapes",
+    "shape_of",
+]

@@ -1,0 +1,176 @@
+"""What the platform must know of each EC2 instance type, from the data file beside this module."""
+
+from __future__ import annotations
+
+import csv
+import difflib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from types import MappingProxyType
+from typing import Literal
+
+from hpc.contract import Shape
+
+DATA = Path(__file__).with_name("instance_types.csv")
+COLUMNS = (
+    "instance_type",
+    "architecture",
+    "vcpus",
+    "memory_mib",
+    "gpus",
+    "spot",
+    "efa_interfaces",
+    "enis_per_card",
+    "efa_cards",
+    "zone_ids",
+)
+
+Architecture = Literal["x86_64", "arm64"]
+
+CLASSES: Mapping[str, tuple[str, ...]] = MappingProxyType(
+    {
+        "optimal": ("m6i", "c6i", "r6i", "c7i"),
+        "default_x86_64": ("m6i", "c6i", "r6i", "c7i"),
+        "default_arm64": ("m6g", "c6g", "r6g", "c7g"),
+    }
+)
+"""Batch's names for sets of families
+(https://docs.aws.amazon.com/batch/latest/userguide/instance-type-compute-table.html)."""
+
+MEMORY_SHARE = 0.92
+"""Share of a type's memory that jobs may ask for: the rest is the operating system's and the ECS agent's
+(https://docs.aws.amazon.com/batch/latest/userguide/memory-management.html)."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class InstanceType:
+    """One EC2 instance type."""
+
+    name: str
+    architecture: Architecture
+    vcpus: int
+    memory_mib: int
+    """Nominal memory."""
+    gpus: int
+    """NVIDIA devices; Batch schedules no others."""
+    spot: bool
+    """Whether EC2 sells the type as Spot."""
+    efa_interfaces: int
+    """Most EFA interfaces that the type takes; 0 without EFA."""
+    enis_per_card: tuple[int, ...]
+    """Most network interfaces on each network card."""
+    efa_cards: tuple[int, ...]
+    """Indices of the cards that carry EFA."""
+    zone_ids: tuple[str, ...]
+    """The only zones that offer the type, for types that few zones offer; else empty."""
+
+    @property
+    def family(self) -> str:
+        return self.name.partition(".")[0]
+
+    @property
+    def bare_metal(self) -> bool:
+        return ".metal" in self.name
+
+    @property
+    def usable_memory_mib(self) -> int:
+        """What jobs may ask for."""
+        return int(self.memory_mib * MEMORY_SHARE)
+
+
+class UnknownInstanceTypeError(Exception):
+    """No instance type, family or class of this name can be launched by Batch."""
+
+    def __init__(self, name: str, nearest: tuple[str, ...]) -> None:
+        super().__init__(f"unknown instance type '{name}'")
+        self.name = name
+        self.nearest = nearest
+
+
+@cache
+def catalogue() -> Mapping[str, InstanceType]:
+    """All instance types by name."""
+    with DATA.open(newline="") as stream:
+        types = [_read(line) for line in csv.DictReader(stream)]
+    return MappingProxyType({item.name: item for item in types})
+
+
+@cache
+def families() -> Mapping[str, tuple[InstanceType, ...]]:
+    """Instance types of each family."""
+    members: dict[str, list[InstanceType]] = {}
+    for item in catalogue().values():
+        members.setdefault(item.family, []).append(item)
+    return MappingProxyType({name: tuple(items) for name, items in members.items()})
+
+
+def _read(line: Mapping[str, str]) -> InstanceType:
+    return InstanceType(
+        name=line["instance_type"],
+        architecture="arm64" if line["architecture"] == "arm64" else "x86_64",
+        vcpus=int(line["vcpus"]),
+        memory_mib=int(line["memory_mib"]),
+        gpus=int(line["gpus"]),
+        spot=line["spot"] == "1",
+        efa_interfaces=int(line["efa_interfaces"]),
+        enis_per_card=tuple(map(int, line["enis_per_card"].split())),
+        efa_cards=tuple(map(int, line["efa_cards"].split())),
+        zone_ids=tuple(line["zone_ids"].split()),
+    )
+
+
+def expand(name: str) -> tuple[InstanceType, ...]:
+    """Return the types that a name in `instance_types` stands for: itself, its family, or Batch's class.
+
+    Raises:
+        UnknownInstanceTypeError: it is none of these.
+    """
+    if name in catalogue():
+        return (catalogue()[name],)
+    if name in families():
+        return families()[name]
+    if name in CLASSES:
+        return tuple(item for family in CLASSES[name] for item in families()[family])
+    raise UnknownInstanceTypeError(name, _nearest(name))
+
+
+def _nearest(name: str) -> tuple[str, ...]:
+    family, dot, size = name.partition(".")
+    if dot and family in families():
+        return tuple(item.name for item in sorted(families()[family], key=lambda item: item.vcpus))
+    same_size = [f"{item}.{size}" for item in ("m7i", "c7i", "r7i") if f"{item}.{size}" in catalogue()]
+    if same_size:
+        return tuple(same_size)
+    known = [*catalogue()] if dot else [*CLASSES, *families()]
+    return tuple(difflib.get_close_matches(name, known, n=4))
+
+
+def expand_all(names: Iterable[str]) -> tuple[InstanceType, ...]:
+    """Return the types that the names stand for, each once, in the order of first mention."""
+    found = {item.name: item for name in names for item in expand(name)}
+    return tuple(found.values())
+
+
+def largest_shapes(types: Iterable[InstanceType]) -> tuple[Shape, ...]:
+    """Return the shapes into one of which every other fits; of equals, a virtual machine before bare metal."""
+    ordered = sorted(
+        types, key=lambda item: (-item.vcpus, -item.usable_memory_mib, -item.gpus, item.bare_metal, item.name)
+    )
+    kept: list[InstanceType] = []
+    for item in ordered:
+        if not any(_fits(item, larger) for larger in kept):
+            kept.append(item)
+    return tuple(shape_of(item) for item in kept)
+
+
+def _fits(small: InstanceType, large: InstanceType) -> bool:
+    return (
+        small.vcpus <= large.vcpus and small.usable_memory_mib <= large.usable_memory_mib and small.gpus <= large.gpus
+    )
+
+
+def shape_of(item: InstanceType) -> Shape:
+    """Return what one job can get on the type."""
+    return Shape(instance_type=item.name, vcpus=item.vcpus, memory_mib=item.usable_memory_mib, gpus=item.gpus)

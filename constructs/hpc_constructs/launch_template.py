@@ -1,0 +1,142 @@
+"""Launch templates: what an instance of a compute environment is, beyond its type."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import aws_cdk as cdk
+from aws_cdk import aws_batch as batch
+from aws_cdk import aws_ec2 as ec2
+from constructs import Construct
+
+from hpc_constructs.instances import InstanceType
+
+ROOT_DEVICE = "/dev/xvda"
+"""Of the ECS-optimized Amazon Linux 2023 image, which holds container images too."""
+
+ECS_AGENT = """\
+cat >> /etc/ecs/ecs.config <<'END'
+ECS_AWSVPC_BLOCK_IMDS=true
+ECS_CONTAINER_STOP_TIMEOUT=2m
+END
+"""
+"""Multi-node tasks do not reach the instance's credentials, and a container has two minutes to bring its files to
+safety (https://docs.aws.amazon.com/AmazonECS/latest/developerguide/ecs-agent-config.html)."""
+
+EFA_MODULES = """\
+modprobe ib_uverbs || true
+modprobe efa || true
+test -e /dev/infiniband/uverbs0 || logger -t hpc "no EFA device: /dev/infiniband/uverbs0 is missing"
+"""
+"""The driver is part of Amazon Linux 2023's kernel, but nothing loads it before the first container asks for it."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Interface:
+    """A network interface of an instance."""
+
+    card: int
+    device: int
+    type: Literal["interface", "efa"]
+
+
+def efa_layout(instance: InstanceType) -> tuple[Interface, ...]:
+    """Return the interfaces with which an instance gets all its EFA devices.
+
+    The combined `efa` type on the first card, not the pair of `interface` and `efa-only`, leaves that card a slot: the
+    multi-node task needs a network interface of its own, and several HPC types take two on a card
+    (https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/efa-acc-inst-types.html). On further cards the device index
+    is 1, or 0 where the card takes one interface only.
+    """
+    cards = instance.efa_cards[: instance.efa_interfaces]
+    first = Interface(card=0, device=0, type="efa" if 0 in cards else "interface")
+    rest = (
+        Interface(card=card, device=0 if instance.enis_per_card[card] == 1 else 1, type="efa")
+        for card in cards
+        if card != 0
+    )
+    return (first, *rest)
+
+
+def user_data(*scripts: str) -> str:
+    """Return MIME multipart user data, the only kind to which Batch can add its own part
+    (https://docs.aws.amazon.com/batch/latest/userguide/launch-templates.html)."""
+    multipart = ec2.MultipartUserData()
+    for script in scripts:
+        part = ec2.UserData.for_linux()
+        part.add_commands(*script.splitlines())
+        multipart.add_part(ec2.MultipartBody.from_user_data(part))
+    return cdk.Fn.base64(multipart.render())
+
+
+class LaunchTemplate(Construct):
+    """IMDSv2 only, encrypted root volume, and for EFA the network interfaces of the type."""
+
+    def __init__(
+        self,
+        scope: Construct,
+        id: str,
+        *,
+        root_volume_gib: int,
+        tags: Mapping[str, str],
+        efa_instance: InstanceType | None = None,
+        efa_group_ids: Sequence[str] = (),
+    ) -> None:
+        """
+        Args:
+            efa_instance: the only type of the compute environment, if its instances get EFA.
+            efa_group_ids: security groups of the interfaces then; without EFA the compute environment holds the groups.
+        """
+        super().__init__(scope, id)
+        interfaces = efa_layout(efa_instance) if efa_instance else ()
+        self._data = ec2.CfnLaunchTemplate.LaunchTemplateDataProperty(
+            user_data=user_data(ECS_AGENT, *([EFA_MODULES] if efa_instance else [])),
+            metadata_options=ec2.CfnLaunchTemplate.MetadataOptionsProperty(
+                http_tokens="required", http_put_response_hop_limit=1
+            ),
+            block_device_mappings=[_root_volume(root_volume_gib)],
+            network_interfaces=[_interface(item, efa_group_ids) for item in interfaces] or None,
+            tag_specifications=[
+                ec2.CfnLaunchTemplate.TagSpecificationProperty(
+                    resource_type="volume",
+                    tags=[cdk.CfnTag(key=key, value=value) for key, value in tags.items()],
+                )
+            ],
+        )
+        self.template = ec2.CfnLaunchTemplate(self, "Template", launch_template_data=self._data)
+
+    @property
+    def specification(self) -> batch.CfnComputeEnvironment.LaunchTemplateSpecificationProperty:
+        """The version by number: with $Default or $Latest an edit would never reach the compute environment."""
+        return batch.CfnComputeEnvironment.LaunchTemplateSpecificationProperty(
+            launch_template_id=self.template.ref, version=self.template.attr_latest_version_number
+        )
+
+    @property
+    def content_hash(self) -> str:
+        """Changes with the template's content, so that a diff of the compute environment shows an edit."""
+        content = cdk.Stack.of(self).resolve(self._data)
+        return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:12]
+
+
+def _root_volume(size_gib: int) -> ec2.CfnLaunchTemplate.BlockDeviceMappingProperty:
+    return ec2.CfnLaunchTemplate.BlockDeviceMappingProperty(
+        device_name=ROOT_DEVICE,
+        ebs=ec2.CfnLaunchTemplate.EbsProperty(
+            volume_type="gp3", volume_size=size_gib, encrypted=True, delete_on_termination=True
+        ),
+    )
+
+
+def _interface(item: Interface, groups: Sequence[str]) -> ec2.CfnLaunchTemplate.NetworkInterfaceProperty:
+    return ec2.CfnLaunchTemplate.NetworkInterfaceProperty(
+        network_card_index=item.card,
+        device_index=item.device,
+        interface_type=item.type,
+        groups=list(groups),
+        delete_on_termination=True,
+    )

@@ -1,0 +1,147 @@
+"""What a project has of its own: the role of its jobs, its job definitions, the policy of its submitters."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+import aws_cdk as cdk
+from aws_cdk import aws_iam as iam
+from constructs import Construct
+
+from hpc import contract
+from hpc_constructs import config
+from hpc_constructs.config.sizing import size_of
+from hpc_constructs.data import DataBucket, grant_read_buckets
+from hpc_constructs.definition import JobDefinition, Runtime, definition_name
+from hpc_constructs.logs import JobLogs
+from hpc_constructs.permissions import WorkloadRole, allow, ecs_tasks_principal
+from hpc_constructs.queue import JobQueue
+
+
+class Project(Construct):
+    """A group of researchers, kept apart from the other groups by prefix, role and definitions."""
+
+    def __init__(
+        self,
+        scope: Construct,
+        id: str,
+        *,
+        environment: config.Environment,
+        image: str,
+        bucket: DataBucket,
+        logs: JobLogs,
+        execution_role: WorkloadRole,
+    ) -> None:
+        super().__init__(scope, id)
+        stack = cdk.Stack.of(self)
+        self._name, self._environment = id, environment
+        self._bucket, self._logs = bucket, logs
+        self.settings = environment.projects[id]
+        self.job_role = WorkloadRole(
+            self,
+            "Job",
+            principal=ecs_tasks_principal(stack),
+            description=f"Jobs of project {id}: its prefix in the data bucket",
+        )
+        bucket.grant_project(self.job_role.policy, id)
+        grant_read_buckets(self.job_role.policy, self.settings.read_buckets)
+        runtime = Runtime(
+            environment=environment.name,
+            project=id,
+            image=image,
+            bucket=bucket.name,
+            region=stack.region,
+            log_group=logs.name,
+            job_role_arn=self.job_role.arn,
+            execution_role_arn=execution_role.arn,
+        )
+        self.definitions: Mapping[str, JobDefinition] = {
+            name: JobDefinition(
+                self,
+                f"{name}-definition",
+                name=name,
+                settings=settings,
+                size=size_of(environment, name),
+                runtime=runtime,
+            )
+            for name, settings in environment.definitions.items()
+        }
+
+    def published(self) -> contract.Project:
+        """Return what submitters must know of the project."""
+        return contract.Project(name=self._name, read_buckets=self.settings.read_buckets)
+
+    def submitter_policy(self, queues: Iterable[JobQueue]) -> iam.ManagedPolicy:
+        """Make the policy for people who submit: to attach to their role or permission set."""
+        policy = iam.ManagedPolicy(
+            self, "Submitter", description=f"Submit jobs of project {self._name}, follow and end them"
+        )
+        self._allow_submit(policy, [queue.arn for queue in queues])
+        self._allow_follow(policy)
+        self._bucket.grant_project(policy, self._name)
+        grant_read_buckets(policy, self.settings.read_buckets)
+        self._logs.grant_read(policy)
+        return policy
+
+    def _allow_submit(self, policy: iam.ManagedPolicy, queues: list[str]) -> None:
+        """SubmitJob with tags asks for TagResource on what it submits to as well as on the job
+        (https://docs.aws.amazon.com/service-authorization/latest/reference/list_awsbatch.html)."""
+        stack = cdk.Stack.of(self)
+        names = [definition_name(self._environment.name, self._name, item) for item in self.definitions]
+        definitions = [
+            stack.format_arn(service="batch", resource="job-definition", resource_name=name + revision)
+            for name in names
+            for revision in ("", ":*")
+        ]
+        own = {f"aws:RequestTag/{contract.TAG_PROJECT}": self._name}
+        allow(policy, "Submit", ["batch:SubmitJob"], [*definitions, *queues])
+        allow(policy, "TagAtSubmit", ["batch:TagResource"], [*definitions, *queues], {"StringEquals": own})
+        allow(
+            policy,
+            "TagOwnJobs",
+            ["batch:TagResource"],
+            [self._jobs],
+            {
+                "StringEquals": own,
+                "StringEqualsIfExists": {f"aws:ResourceTag/{contract.TAG_PROJECT}": self._name},
+            },
+        )
+        allow(
+            policy,
+            "EndOwnJobs",
+            ["batch:CancelJob", "batch:TerminateJob"],
+            [self._jobs],
+            {"StringEquals": {f"aws:ResourceTag/{contract.TAG_PROJECT}": self._name}},
+        )
+
+    def _allow_follow(self, policy: iam.ManagedPolicy) -> None:
+        """Batch's read actions know no resources. Of the parameters the contract is readable, which holds names and
+        limits; the path above it too, where `hpc` looks for the only environment if none is named."""
+        stack = cdk.Stack.of(self)
+        allow(
+            policy,
+            "FollowJobs",
+            [
+                "batch:DescribeComputeEnvironments",
+                "batch:DescribeJobDefinitions",
+                "batch:DescribeJobQueues",
+                "batch:DescribeJobs",
+                "batch:ListJobs",
+            ],
+            ["*"],
+        )
+        root = contract.parameter_name(self._environment.name).lstrip("/")
+        parameters = [
+            stack.format_arn(service="ssm", resource="parameter", resource_name=name)
+            for name in (contract.SSM_ROOT.lstrip("/"), root, f"{root}/*")
+        ]
+        allow(
+            policy,
+            "ReadContract",
+            ["ssm:GetParameter", "ssm:GetParameters", "ssm:GetParametersByPath"],
+            parameters,
+        )
+
+    @property
+    def _jobs(self) -> str:
+        return cdk.Stack.of(self).format_arn(service="batch", resource="job", resource_name="*")

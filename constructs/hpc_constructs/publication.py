@@ -1,0 +1,52 @@
+"""The contract: what an environment says of itself to those who submit."""
+
+from __future__ import annotations
+
+import json
+
+from aws_cdk import aws_ssm as ssm
+from constructs import Construct
+
+from hpc import contract
+
+LONGEST_VALUE = 4096
+"""https://docs.aws.amazon.com/systems-manager/latest/userguide/parameter-store-advanced-parameters.html"""
+
+
+class Publication(Construct):
+    """SSM parameters, one for each published object."""
+
+    def __init__(self, scope: Construct, id: str, *, environment: str) -> None:
+        super().__init__(scope, id)
+        self._environment = environment
+
+    def meta(self, item: contract.Meta) -> None:
+        self._publish(("meta",), item)
+
+    def queue(self, item: contract.Queue) -> None:
+        self._publish(("queues", item.name), item)
+
+    def project(self, item: contract.Project) -> None:
+        self._publish(("projects", item.name), item)
+
+    def definition(self, item: contract.Definition) -> None:
+        self._publish(("definitions", item.project, item.name), item)
+
+    def _publish(
+        self,
+        parts: tuple[str, ...],
+        item: contract.Meta | contract.Queue | contract.Project | contract.Definition,
+    ) -> None:
+        # Tokens inside are ARNs, names and URIs, which JSON needs not escape; CDK's own to_json_string drops nulls.
+        value = json.dumps(contract.to_json(item))
+        name = contract.parameter_name(self._environment, *parts)
+        if len(value) > LONGEST_VALUE:
+            raise ValueError(f"{name} is longer than the {LONGEST_VALUE} characters of a standard parameter")
+        ssm.CfnParameter(
+            self,
+            "-".join(parts),
+            type="String",
+            name=name,
+            description=f"hpc-batch contract {contract.VERSION}",
+            value=value,
+        )

@@ -1,0 +1,102 @@
+"""The unmodified CDK app, deployed to the local cloud by the real CDK CLI. The demo and the end-to-end tests drive it.
+
+Everything goes through commands that a person would type: `cdk`, `hpc`, `python -m localcloud`.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+from localcloud.session import LocalCloud
+
+ROOT = Path(__file__).resolve().parents[1]
+ACCOUNT, REGION = "000000000000", "us-east-1"
+
+
+class CommandFailed(Exception):  # noqa: N818 - the command failed, not we
+    """A command ended with an exit code that is not 0; carries what it printed."""
+
+
+@dataclass(frozen=True)
+class Deployment:
+    """One environment of the app in one local cloud."""
+
+    cloud: LocalCloud
+    environment: str
+    folder: Path
+    """Where the cloud assembly, the users' state and the logs of commands go."""
+
+    @property
+    def variables(self) -> dict[str, str]:
+        """The variables with which a person goes on alone."""
+        return self.cloud.environment() | {
+            "HPC_ENV": self.environment,
+            "XDG_STATE_HOME": str(self.folder / "state"),
+            "CDK_DISABLE_VERSION_CHECK": "1",
+        }
+
+    def run(self, *command: str, cwd: Path | None = None) -> str:
+        """Run a command of the checkout and return its stdout.
+
+        Raises:
+            CommandFailed: with the command and the end of what it printed.
+        """
+        ended = subprocess.run(
+            command, cwd=cwd or ROOT, env=os.environ | self.variables, capture_output=True, text=True, check=False
+        )
+        with (self.folder / "commands.log").open("a") as log:
+            log.write(f"$ {' '.join(command)}\n{ended.stderr}{ended.stdout}\n")
+        if ended.returncode:
+            printed = "\n".join((ended.stderr + ended.stdout).splitlines()[-30:])
+            raise CommandFailed(f"{' '.join(command)} ended with exit code {ended.returncode}:\n{printed}")
+        return ended.stdout
+
+    def cdk(self, *arguments: str, app: Path | None = None) -> str:
+        """Run the CDK CLI on the app, or on a cloud assembly that it synthesized before."""
+        source = ["--app", str(app)] if app else ["--output", str(self.assembly)]
+        return self.run("cdk", "--no-notices", "--ci", *arguments, *source, "--context", f"env={self.environment}")
+
+    @property
+    def assembly(self) -> Path:
+        return self.folder / "cdk.out"
+
+    def bootstrap(self) -> None:
+        """Make what the CDK CLI needs in an account: its bucket and roles."""
+        self.run("cdk", "--no-notices", "--ci", "bootstrap", f"aws://{ACCOUNT}/{REGION}", cwd=self.folder)
+
+    def deploy_foundation(self) -> None:
+        """Deploy what must be there before an image can be pushed."""
+        outputs = ["--outputs-file", str(self._outputs)]
+        self.cdk("deploy", self.foundation_stack, "--require-approval", "never", *outputs)
+
+    def push_image(self) -> str:
+        """Push what the process executor takes for an image, its entrypoint `hpc-node`; return the digest."""
+        repository = json.loads(self._outputs.read_text())[self.foundation_stack]["RepositoryUri"]
+        push = [sys.executable, "-m", "localcloud", "push-image", "--repository", repository, "--tag", "demo"]
+        return self.run(*push).strip()
+
+    def deploy_all(self, digest: str) -> None:
+        """Deploy every stack, with job definitions that run the image."""
+        self.cdk("deploy", "--all", "--require-approval", "never", "--context", f"image_digest={digest}")
+
+    def destroy_all(self) -> None:
+        """Take everything down; CloudFormation deletes no bucket that holds objects."""
+        self.run(sys.executable, "-m", "tools.empty_bucket", self.foundation_stack, "--yes")
+        self.cdk("destroy", "--all", "--force", app=self.assembly)
+
+    def hpc(self, *arguments: str) -> str:
+        """Run `hpc` and return its stdout."""
+        return self.run("hpc", *arguments).strip()
+
+    @property
+    def foundation_stack(self) -> str:
+        return "Hpc" + "".join(word.capitalize() for word in self.environment.split("-")) + "Foundation"
+
+    @property
+    def _outputs(self) -> Path:
+        return self.folder / "outputs.json"

@@ -1,0 +1,103 @@
+"""Where this process is: which run, which task, which node."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from hpc import contract
+from hpc.node.failure import Failure
+
+
+@dataclass(frozen=True, kw_only=True)
+class Place:
+    """What AWS Batch and the submitter say about this process, with defaults that hold outside Batch
+    (https://docs.aws.amazon.com/batch/latest/userguide/job_env_vars.html)."""
+
+    run_id: str
+    project: str
+    bucket: str
+    part: int = 0
+    job_id: str = "local"
+    """Id of the Batch job, the same on all of its nodes."""
+    attempt: int = 1
+    array_index: int = 0
+    node: int = 0
+    nodes: int = 1
+    main_node: int = 0
+
+    @property
+    def is_main(self) -> bool:
+        return self.node == self.main_node
+
+    @property
+    def paths(self) -> contract.RunPaths:
+        return contract.RunPaths(project=self.project, run_id=self.run_id)
+
+
+def from_environment(env: Mapping[str, str]) -> Place:
+    """Read the place from environment variables.
+
+    Raises:
+        Failure: a variable is missing or is no number.
+    """
+    missing = [name for name in (contract.ENV_RUN_ID, contract.ENV_BUCKET, contract.ENV_PROJECT) if not env.get(name)]
+    if missing:
+        raise Failure(
+            contract.EXIT_BAD_REQUEST,
+            f"{' and '.join(missing)} not set; the job definition sets the bucket and the project, "
+            "and `hpc submit` the run: use a definition of this environment",
+        )
+    return Place(
+        run_id=env[contract.ENV_RUN_ID],
+        project=env[contract.ENV_PROJECT],
+        bucket=env[contract.ENV_BUCKET],
+        part=_number(env, contract.ENV_PART, 0),
+        job_id=env.get("AWS_BATCH_JOB_ID", "local").partition("#")[0],  # node k's own id is `<job id>#<k>`
+        attempt=_number(env, "AWS_BATCH_JOB_ATTEMPT", 1),
+        array_index=_number(env, "AWS_BATCH_JOB_ARRAY_INDEX", 0),
+        node=_number(env, "AWS_BATCH_JOB_NODE_INDEX", 0),
+        nodes=_number(env, "AWS_BATCH_JOB_NUM_NODES", 1),
+        main_node=_number(env, "AWS_BATCH_JOB_MAIN_NODE_INDEX", 0),
+    )
+
+
+def rendezvous_timeout_s(env: Mapping[str, str]) -> int:
+    """Return for how long the nodes of a job wait for each other, in seconds."""
+    return _number(env, contract.ENV_RENDEZVOUS_TIMEOUT_S, contract.RENDEZVOUS_TIMEOUT_S)
+
+
+def scratch(place: Place, env: Mapping[str, str]) -> Path:
+    """Make and return this task's folder for inputs and outputs.
+
+    It has the same path on all nodes of a job, so that a path of an input that the main node writes into an
+    argument holds on the others too; a second attempt never finds what a first one left.
+
+    Raises:
+        Failure: the folder cannot be made, or somebody else made it.
+    """
+    root = Path(env.get(contract.ENV_SCRATCH) or tempfile.gettempdir())
+    path = root / f"hpc-{place.run_id}-{place.part}-{place.array_index}-{place.attempt}"
+    try:
+        path.mkdir(mode=0o700, parents=True, exist_ok=True)
+        owner = path.lstat().st_uid
+    except OSError as error:
+        raise Failure(
+            contract.EXIT_STAGE_IN,
+            f"cannot make the folder {path}: {error.strerror}; {contract.ENV_SCRATCH} names another place for it",
+        ) from error
+    if path.is_symlink() or owner != os.geteuid():
+        raise Failure(contract.EXIT_STAGE_IN, f"the folder {path} belongs to user {owner}, not to this job")
+    return path
+
+
+def _number(env: Mapping[str, str], name: str, default: int) -> int:
+    value = env.get(name, "")
+    if not value:
+        return default
+    if not (value.isascii() and value.isdigit()):
+        raise Failure(contract.EXIT_BAD_REQUEST, f"{name} is {value!r}: expected a whole number from 0")
+    return int(value)

@@ -1,0 +1,101 @@
+"""What was asked: the run's request.json and this task's row of its tasks file."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from hpc import contract
+from hpc.node import template
+from hpc.node.failure import Failure
+from hpc.node.place import Place
+from hpc.node.s3 import S3, S3Error
+
+
+@dataclass(frozen=True, kw_only=True)
+class Input:
+    name: str
+    uri: str
+    """`s3://bucket/key`; a key that ends in `/` is a folder."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Request:
+    """The part of request.json that concerns the container."""
+
+    index: int
+    """Number of this task within the run."""
+    kind: str
+    nodes: int | None
+    vcpus: int
+    has_tasks: bool
+    inputs: tuple[Input, ...]
+    outputs: tuple[str, ...]
+    environment: dict[str, str]
+
+
+def load(s3: S3, place: Place) -> Request:
+    """Fetch and check the request.
+
+    Raises:
+        Failure: it is not there, not readable or contradicts the environment of this process.
+    """
+    where = f"s3://{place.bucket}/{place.paths.request}"
+    try:
+        raw = json.loads(s3.get(place.bucket, place.paths.request))
+    except S3Error as error:
+        code = contract.EXIT_BAD_REQUEST if error.status in {403, 404} else contract.EXIT_STAGE_IN
+        raise Failure(code, f"cannot read the request of this run: {error}") from error
+    except ValueError as error:
+        raise Failure(contract.EXIT_BAD_REQUEST, f"{where} is not JSON: {error}") from error
+    try:
+        request = parse(raw, place)
+    except (KeyError, TypeError, ValueError, IndexError) as error:
+        raise Failure(contract.EXIT_BAD_REQUEST, f"{where}: {type(error).__name__}: {error}") from error
+    if (request.nodes or 1) != place.nodes:
+        raise Failure(
+            contract.EXIT_BAD_REQUEST,
+            f"{where} asks for {request.nodes or 1} node(s), the job has {place.nodes}; submit with `hpc submit`",
+        )
+    return request
+
+
+def parse(raw: dict[str, Any], place: Place) -> Request:
+    """Return the request from the JSON of request.json; the task's number is the part's offset plus the array index."""
+    major = str(raw["version"]).partition(".")[0]
+    if int(major) > int(contract.VERSION.partition(".")[0]):
+        raise ValueError(f"version {raw['version']} is newer than this image's {contract.VERSION}: push a new image")
+    return Request(
+        index=int(raw["parts"][place.part]["offset"]) + place.array_index,
+        kind=str(raw["kind"]),
+        nodes=raw.get("nodes"),
+        vcpus=int(raw["vcpus"]),
+        has_tasks=raw.get("tasks") is not None,
+        inputs=tuple(Input(name=str(item["name"]), uri=str(item["uri"])) for item in raw.get("inputs", ())),
+        outputs=tuple(str(name) for name in raw.get("outputs", ())),
+        environment={str(name): str(value) for name, value in raw.get("environment", {}).items()},
+    )
+
+
+def command(s3: S3, place: Place, request: Request, argv: Sequence[str]) -> list[str]:
+    """Return the command of this task: its row filled in if the run has a tasks file, else untouched.
+
+    Raises:
+        Failure: the row is not there, or the command names a column that it does not have.
+    """
+    if not request.has_tasks:
+        return list(argv)
+    where = f"s3://{place.bucket}/{place.paths.tasks}"
+    try:
+        line = s3.get_line(place.bucket, place.paths.tasks, request.index)
+    except S3Error as error:
+        raise Failure(contract.EXIT_STAGE_IN, f"cannot read the tasks file: {error}") from error
+    if line is None:
+        raise Failure(contract.EXIT_BAD_REQUEST, f"{where} has no line {request.index + 1} for task {request.index}")
+    try:
+        row = json.loads(line)
+        return [template.fill(word, row) for word in argv]
+    except ValueError as error:
+        raise Failure(contract.EXIT_BAD_REQUEST, f"{where}, line {request.index + 1}: {error}") from error

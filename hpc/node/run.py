@@ -1,0 +1,195 @@
+"""A task of a run, from its lease to its status: stage in, the user's command, stage out, the true exit code."""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+
+from hpc import contract
+from hpc.node import lease
+from hpc.node import request as requests
+from hpc.node.failure import Failure, say
+from hpc.node.place import Place, from_environment, rendezvous_timeout_s
+from hpc.node.process import Interrupted, Supervisor, signal_name
+from hpc.node.s3 import S3, S3Error
+from hpc.node.storage import Stored
+from hpc.node.task import Task, prepare
+
+END_GRACE_S = 20.0
+"""For how long a node that was told to stop waits for the main node's word: AWS Batch kills after 30 s
+(https://docs.aws.amazon.com/batch/latest/APIReference/API_TerminateJob.html)."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    exit_code: int
+    reason: str = ""
+
+
+def run(argv: list[str]) -> int:
+    """Run this container's share of the run; return the exit code."""
+    supervisor = Supervisor()
+    try:
+        place = from_environment(os.environ)
+        s3 = S3()
+        return _lead(s3, place, supervisor, argv) if place.is_main else _follow(s3, place, supervisor)
+    except Failure as failure:
+        say(str(failure))
+        return failure.exit_code
+    finally:
+        supervisor.interruptible = False
+        supervisor.end_all()
+
+
+# -------------------------------------------------------------------------------- a single container, or the main node
+
+
+def _lead(s3: S3, place: Place, supervisor: Supervisor, argv: list[str]) -> int:
+    lease.take(s3, place)
+    started_at = _now()
+    request = requests.load(s3, place)
+    task = prepare(s3, place, request, os.environ)
+    try:
+        lead = _lead_nodes if place.nodes > 1 else _lead_alone
+        outcome, outputs = lead(task, supervisor, argv)
+        if outcome.reason:
+            say(outcome.reason)
+        return _report(task, outcome, outputs, started_at)
+    finally:
+        task.remove()
+
+
+def _lead_alone(task: Task, supervisor: Supervisor, argv: list[str]) -> tuple[Outcome, list[Stored]]:
+    say(f"task {task.request.index}, attempt {task.place.attempt}, run {task.place.run_id}")
+    try:
+        command = requests.command(task.s3, task.place, task.request, argv)
+        outcome = _command(task, supervisor, command, task.stage_in())
+    except Failure as failure:
+        outcome = Outcome(failure.exit_code, str(failure))
+    supervisor.interruptible = False
+    supervisor.end_all()
+    return _stage_out(task, outcome)
+
+
+def _lead_nodes(task: Task, supervisor: Supervisor, argv: list[str]) -> tuple[Outcome, list[Stored]]:
+    from hpc.node.wireup.address import own_address
+    from hpc.node.wireup.main import MainNode
+
+    address = own_address(os.environ)
+    _introduce(task.place, address)
+    main = MainNode(task.place, address, supervisor)
+    try:
+        command = requests.command(task.s3, task.place, task.request, argv)
+        main.announce(task.s3)
+        main.gather(rendezvous_timeout_s({**os.environ, **task.request.environment}))
+        env = task.stage_in()
+        main.wait_ready()
+        env = main.environment(task.request.vcpus, task.node_folder, env)
+        outcome = _command(task, supervisor, command, env)
+    except Failure as failure:
+        outcome = Outcome(failure.exit_code, str(failure))
+    supervisor.interruptible = False
+    main.command_ended()
+    supervisor.end_all()
+    outcome, outputs = _stage_out(task, outcome)
+    try:
+        main.finish()
+    except Failure as failure:
+        if outcome.exit_code == 0 or failure.exit_code == contract.EXIT_NODE_LOST:
+            outcome = Outcome(failure.exit_code, str(failure))
+        else:
+            say(str(failure))
+    return outcome, outputs
+
+
+def _command(task: Task, supervisor: Supervisor, command: list[str], env: dict[str, str]) -> Outcome:
+    ended: list[int] = []
+    supervisor.interruptible = False  # from here on the signals are the command's
+    supervisor.start(command, env, ended.append)
+    supervisor.turn_until(lambda: bool(ended))
+    exit_code = ended[0]
+    if exit_code:
+        by_signal = signal_name(exit_code)
+        how = f"was ended by {by_signal}" if by_signal else f"ended with exit code {exit_code}"
+        return Outcome(exit_code, f"the command {how}")
+    missing = task.missing_outputs()
+    if missing:
+        names = ", ".join(f"${name}" for name in missing)
+        return Outcome(contract.EXIT_MISSING_OUTPUT, f"the command ended with exit code 0 but left nothing at {names}")
+    return Outcome(0)
+
+
+def _stage_out(task: Task, outcome: Outcome) -> tuple[Outcome, list[Stored]]:
+    try:
+        return outcome, task.stage_out()
+    except Failure as failure:
+        if outcome.exit_code:
+            say(str(failure))
+            return outcome, []
+        return Outcome(failure.exit_code, str(failure)), []
+
+
+def _report(task: Task, outcome: Outcome, outputs: list[Stored], started_at: str) -> int:
+    """Write the status, last of all; return the exit code."""
+    place = task.place
+    status = {
+        "index": task.request.index,
+        "job_id": place.job_id,
+        "attempt": place.attempt,
+        "exit_code": outcome.exit_code,
+        "reason": outcome.reason,
+        "started_at": started_at,
+        "stopped_at": _now(),
+        "outputs": [asdict(item) for item in outputs],
+    }
+    try:
+        if place.nodes > 1:  # the other nodes have sent theirs
+            prefix = place.paths.output(task.request.index)
+            status["outputs"] = [{"key": key, "size": size} for key, size in task.s3.list(place.bucket, prefix)]
+        task.s3.put(place.bucket, place.paths.status(task.request.index), json.dumps(status).encode())
+    except S3Error as error:
+        say(f"cannot write the status of this task: {error}")
+        return outcome.exit_code or contract.EXIT_STAGE_OUT
+    return outcome.exit_code
+
+
+# --------------------------------------------------------------------- the other nodes of a multi-node job
+
+
+def _follow(s3: S3, place: Place, supervisor: Supervisor) -> int:
+    from hpc.node.wireup.address import own_address
+    from hpc.node.wireup.child import join
+    from hpc.node.wireup.mpi import root_settings
+
+    address = own_address(os.environ)
+    _introduce(place, address)
+    request = requests.load(s3, place)
+    timeout_s = rendezvous_timeout_s({**os.environ, **request.environment})
+    child = join(s3, place, address, supervisor, timeout_s)
+    task = prepare(s3, place, request, os.environ)
+    try:
+        try:
+            child.serve({**root_settings(), **task.stage_in()})
+        except Interrupted:
+            supervisor.interruptible = False
+            child.await_end(END_GRACE_S)
+        supervisor.interruptible = False
+        task.stage_out()
+    except Failure as failure:
+        child.failed(failure)
+        raise
+    finally:
+        supervisor.end_all()
+        task.remove()
+    child.finished()
+    return 0
+
+
+def _introduce(place: Place, address: str) -> None:
+    say(f"node {place.node} of {place.nodes} at {address}, attempt {place.attempt}, run {place.run_id}")
+
+
+def _now() -> str:
+    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%f")[:-3] + "Z"

@@ -1,0 +1,267 @@
+"""The few S3 requests that every task makes, with the standard library alone.
+
+Importing botocore and building its client costs more CPU than a short task of a sweep, so the small requests are
+signed here and only large files go through boto3's transfer manager. Signature: AWS Signature Version 4
+(https://docs.aws.amazon.com/AmazonS3/latest/API/sig-v4-header-based-auth.html).
+"""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import hmac
+import http.client
+import os
+import random
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TypeVar
+from urllib.parse import quote, unquote_plus, urlencode, urlsplit
+
+from hpc.node.credentials import Credentials, CredentialSource
+
+ATTEMPTS = 6
+LONGEST_DELAY_S = 8.0
+TIMEOUT_S = 30.0
+CHUNK = 1 << 20
+_RETRIED_STATUS = frozenset({409, 429, 500, 502, 503, 504})
+_LOCAL_FAULTS = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EROFS, errno.ENOENT, errno.EISDIR})
+"""Faults of this machine's disk, which no retry mends."""
+
+T = TypeVar("T")
+
+
+class S3Error(Exception):
+    """A request that S3 refused, or that it did not answer after all retries (status 0)."""
+
+    def __init__(self, what: str, status: int, code: str) -> None:
+        super().__init__(f"{what}: {code} ({status})" if status else f"{what}: {code}")
+        self.status = status
+        self.code = code
+
+
+@dataclass(frozen=True)
+class Call:
+    """One request."""
+
+    method: str
+    bucket: str
+    key: str
+    body: bytes | Path = b""
+    headers: Mapping[str, str] = field(default_factory=dict[str, str])
+    query: Mapping[str, str] = field(default_factory=dict[str, str])
+
+    @property
+    def name(self) -> str:
+        return f"{self.method} s3://{self.bucket}/{self.key}"
+
+
+class S3:
+    """A connection per thread and bucket, requests retried with growing random delay.
+
+    `AWS_ENDPOINT_URL_S3` and `AWS_ENDPOINT_URL` are obeyed as the SDKs do
+    (https://docs.aws.amazon.com/sdkref/latest/guide/feature-ss-endpoints.html). Every method raises S3Error.
+    """
+
+    def __init__(self, env: Mapping[str, str] = os.environ) -> None:
+        self.region = env.get("AWS_REGION") or env.get("AWS_DEFAULT_REGION") or "us-east-1"
+        self._endpoint = env.get("AWS_ENDPOINT_URL_S3") or env.get("AWS_ENDPOINT_URL") or ""
+        self._credentials = CredentialSource(env)
+        self._regions: dict[str, str] = {}
+        self._local = threading.local()
+
+    def get(self, bucket: str, key: str) -> bytes:
+        return self._call(Call("GET", bucket, key), lambda answer: answer.read())
+
+    def get_line(self, bucket: str, key: str, number: int) -> bytes | None:
+        """Return one line of an object, counted from 0, reading no further than needed; None if it has fewer."""
+
+        def read(answer: http.client.HTTPResponse) -> bytes | None:
+            return next((line for count, line in enumerate(answer) if count == number), None)
+
+        line = self._call(Call("GET", bucket, key), read)
+        self._disconnect(bucket)  # the rest of the object would follow on this connection
+        return line
+
+    def get_file(self, bucket: str, key: str, path: Path, *, largest: int) -> bool:
+        """Write an object to a file; return False, having written nothing, if it is larger than `largest` bytes."""
+
+        def read(answer: http.client.HTTPResponse) -> bool:
+            size = int(answer.getheader("Content-Length") or 0)
+            if size > largest:
+                return False
+            _save(answer, size, path)
+            return True
+
+        done = self._call(Call("GET", bucket, key), read)
+        if not done:
+            self._disconnect(bucket)
+        return done
+
+    def put(self, bucket: str, key: str, body: bytes | Path, headers: Mapping[str, str] | None = None) -> None:
+        self._call(Call("PUT", bucket, key, body=body, headers=headers or {}), lambda answer: answer.read())
+
+    def create(self, bucket: str, key: str, body: bytes) -> bool:
+        """Write an object unless there is one; return whether it was written."""
+        try:
+            self.put(bucket, key, body, {"If-None-Match": "*"})
+        except S3Error as error:
+            if error.status == 412:
+                return False
+            raise
+        return True
+
+    def list(self, bucket: str, prefix: str) -> Iterator[tuple[str, int]]:
+        """Yield key and size in bytes of every object under a prefix."""
+        from xml.etree import ElementTree as Xml
+
+        query = {"list-type": "2", "prefix": prefix, "encoding-type": "url"}
+        while True:
+            page = Xml.fromstring(self._call(Call("GET", bucket, "", query=query), lambda answer: answer.read()))  # noqa: S314
+            space = page.tag.removesuffix("ListBucketResult")
+            for item in page.iter(f"{space}Contents"):
+                yield unquote_plus(item.findtext(f"{space}Key", "")), int(item.findtext(f"{space}Size", "0"))
+            token = page.findtext(f"{space}NextContinuationToken")
+            if not token:
+                return
+            query = {**query, "continuation-token": token}
+
+    # ------------------------------------------------------------------------------------------------- requests
+
+    def _call(self, call: Call, read: Callable[[http.client.HTTPResponse], T]) -> T:
+        """Send a request until it is answered and its answer read."""
+        digest = _sha256(call.body)
+        failure = S3Error(call.name, 0, "not sent")
+        for attempt in range(ATTEMPTS):
+            if attempt:
+                _pause(attempt)
+            try:
+                answer = self._send(call, digest)
+                if answer.status < 300:
+                    return read(answer)
+                failure = S3Error(call.name, answer.status, _error_code(answer))
+            except (OSError, http.client.HTTPException) as error:
+                self._disconnect(call.bucket)
+                failure = S3Error(call.name, 0, str(error) or type(error).__name__)
+                if isinstance(error, OSError) and error.errno in _LOCAL_FAULTS:
+                    break
+                continue
+            if not self._worth_retrying(call.bucket, answer, failure):
+                break
+        raise failure
+
+    def _worth_retrying(self, bucket: str, answer: http.client.HTTPResponse, failure: S3Error) -> bool:
+        if failure.code == "ExpiredToken":
+            self._credentials.forget()
+            return True
+        region = answer.getheader("x-amz-bucket-region")
+        if failure.status in {301, 307, 400} and region and region != self._regions.get(bucket, self.region):
+            self._regions[bucket] = region
+            self._disconnect(bucket)
+            return True
+        return failure.status in _RETRIED_STATUS or failure.code == "RequestTimeout"
+
+    def _send(self, call: Call, digest: str) -> http.client.HTTPResponse:
+        region = self._regions.get(call.bucket, self.region)
+        scheme, host, base = self._address(call.bucket, region)
+        path = base + quote(call.key, safe="/-_.~")
+        search = urlencode(sorted(call.query.items()), quote_via=quote, safe="-_.~")
+        signed = sign(self._credentials.get(), region, call.method, host, path, search, digest, datetime.now(UTC))
+        connection = self._connection(call.bucket, scheme, host)
+        url = f"{path}?{search}" if search else path
+        if isinstance(call.body, bytes):
+            headers = {**call.headers, **signed, "Content-Length": str(len(call.body))}
+            connection.request(call.method, url, call.body, headers)
+        else:
+            with call.body.open("rb") as file:
+                headers = {**call.headers, **signed, "Content-Length": str(os.fstat(file.fileno()).st_size)}
+                connection.request(call.method, url, file, headers)
+        return connection.getresponse()
+
+    def _address(self, bucket: str, region: str) -> tuple[str, str, str]:
+        """Return scheme, host and the path before the key."""
+        if self._endpoint:
+            parts = urlsplit(self._endpoint)
+            return parts.scheme, parts.netloc, f"{parts.path.rstrip('/')}/{bucket}/"
+        suffix = "amazonaws.com.cn" if region.startswith("cn-") else "amazonaws.com"
+        if "." in bucket:  # the certificate's wildcard covers one label
+            return "https", f"s3.{region}.{suffix}", f"/{bucket}/"
+        return "https", f"{bucket}.s3.{region}.{suffix}", "/"
+
+    def _connection(self, bucket: str, scheme: str, host: str) -> http.client.HTTPConnection:
+        connections: dict[str, http.client.HTTPConnection] = self._local.__dict__
+        if bucket not in connections:
+            kind = http.client.HTTPSConnection if scheme == "https" else http.client.HTTPConnection
+            connections[bucket] = kind(host, timeout=TIMEOUT_S)
+        return connections[bucket]
+
+    def _disconnect(self, bucket: str) -> None:
+        connection: http.client.HTTPConnection | None = self._local.__dict__.pop(bucket, None)
+        if connection:
+            connection.close()
+
+
+def sign(
+    credentials: Credentials,
+    region: str,
+    method: str,
+    host: str,
+    path: str,
+    search: str,
+    digest: str,
+    now: datetime,
+) -> dict[str, str]:
+    """Return the headers that make a request authentic; path and search are encoded already."""
+    stamp = now.strftime("%Y%m%dT%H%M%SZ")
+    headers = {"host": host, "x-amz-content-sha256": digest, "x-amz-date": stamp}
+    if credentials.token:
+        headers["x-amz-security-token"] = credentials.token
+    names = ";".join(headers)
+    lines = "".join(f"{name}:{value}\n" for name, value in headers.items())
+    canonical = "\n".join((method, path, search, lines, names, digest))
+    scope = f"{stamp[:8]}/{region}/s3/aws4_request"
+    text = "\n".join(("AWS4-HMAC-SHA256", stamp, scope, hashlib.sha256(canonical.encode()).hexdigest()))
+    key = b"AWS4" + credentials.secret_key.encode()
+    for part in scope.split("/"):
+        key = hmac.digest(key, part.encode(), "sha256")
+    signature = hmac.digest(key, text.encode(), "sha256").hex()
+    headers["Authorization"] = (
+        f"AWS4-HMAC-SHA256 Credential={credentials.access_key}/{scope}, SignedHeaders={names}, Signature={signature}"
+    )
+    return headers
+
+
+def _sha256(body: bytes | Path) -> str:
+    if isinstance(body, bytes):
+        return hashlib.sha256(body).hexdigest()
+    with body.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _save(answer: http.client.HTTPResponse, size: int, path: Path) -> None:
+    """Write the body to the file in one step: another node of this machine may be reading it."""
+    part = path.with_name(f".{path.name}.{os.getpid()}.{threading.get_ident()}")
+    written = 0
+    try:
+        with part.open("wb") as file:
+            while chunk := answer.read(CHUNK):
+                written += file.write(chunk)
+        if written != size:
+            raise http.client.IncompleteRead(b"", size - written)
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def _error_code(answer: http.client.HTTPResponse) -> str:
+    code = answer.read().partition(b"<Code>")[2].partition(b"</Code>")[0].decode(errors="replace")
+    return code or answer.reason
+
+
+def _pause(attempt: int) -> None:
+    """Wait between attempts: exponential with full jitter, so that a fleet does not come back in step."""
+    time.sleep(random.uniform(0, min(LONGEST_DELAY_S, 0.1 * 2**attempt)))  # noqa: S311 - no secret

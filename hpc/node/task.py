@@ -1,0 +1,114 @@
+"""One task on one node: its folders, the variables that its command finds, and its traces removed."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import shutil
+import stat
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from hpc import contract
+from hpc.node import storage
+from hpc.node.failure import Failure
+from hpc.node.place import Place, scratch
+from hpc.node.request import Request
+from hpc.node.s3 import S3
+
+
+@dataclass(frozen=True, kw_only=True)
+class Task:
+    s3: S3
+    place: Place
+    request: Request
+    folder: Path
+    """The same path on every node."""
+    node_folder: Path
+    """This node's own, also where several nodes share a machine."""
+    node_log: Path
+
+    @property
+    def inputs(self) -> Path:
+        return self.folder / "inputs"
+
+    @property
+    def outputs(self) -> Path:
+        return self.node_folder / "outputs"
+
+    def stage_in(self) -> dict[str, str]:
+        """Fetch the inputs; return the environment of the command.
+
+        Raises:
+            Failure: an input could not be fetched.
+        """
+        paths = storage.stage_in(self.s3, self.request.inputs, self.inputs)
+        return {
+            **os.environ,
+            **self.request.environment,
+            contract.ENV_INDEX: str(self.request.index),
+            contract.ENV_INPUT_DIR: str(self.inputs),
+            contract.ENV_OUTPUT_DIR: str(self.outputs),
+            contract.ENV_NODE_LOG: str(self.node_log),
+            **paths,
+            **{name: str(self.outputs / name) for name in self.request.outputs},
+        }
+
+    def stage_out(self) -> list[storage.Stored]:
+        """Send what the command left on this node; nodes other than the main one send it to `node-<k>/`.
+
+        Raises:
+            Failure: a file could not be sent.
+        """
+        prefix = self.place.paths.output(self.request.index)
+        if not self.place.is_main:
+            prefix += f"node-{self.place.node}/"
+        return storage.stage_out(self.s3, self.outputs, self.place.bucket, prefix)
+
+    def missing_outputs(self) -> list[str]:
+        return [name for name in self.request.outputs if not (self.outputs / name).exists()]
+
+    def remove(self) -> None:
+        """Remove the folders, and pass on the node log if it is a file of its own."""
+        with contextlib.suppress(OSError):
+            if self.node_log.parent == self.node_folder:
+                sys.stderr.write(self.node_log.read_text(errors="replace"))
+        for folder in {self.inputs, self.outputs, self.node_folder}:
+            shutil.rmtree(folder, ignore_errors=True)
+        with contextlib.suppress(OSError):  # another node of this machine may still be there
+            self.folder.rmdir()
+
+
+def prepare(s3: S3, place: Place, request: Request, env: Mapping[str, str]) -> Task:
+    """Make the folders of a task.
+
+    Raises:
+        Failure: they cannot be made.
+    """
+    folder = scratch(place, {**env, **request.environment})
+    node_folder = folder / f"node-{place.node}" if place.nodes > 1 else folder
+    try:
+        (folder / "inputs").mkdir(exist_ok=True)
+        (node_folder / "outputs").mkdir(parents=True, exist_ok=True)
+        node_log = _node_log(node_folder)
+    except OSError as error:
+        raise Failure(contract.EXIT_STAGE_IN, f"cannot make folders in {folder}: {error.strerror}") from error
+    return Task(s3=s3, place=place, request=request, folder=folder, node_folder=node_folder, node_log=node_log)
+
+
+def _node_log(node_folder: Path) -> Path:
+    """Return a path whose text appears in this node's log: hpc-node's own stderr, as any process of the same user
+    may open it, or a file that is passed on at the end where stderr cannot be opened (a socket)."""
+    own = Path(f"/proc/{os.getpid()}/fd/2")
+    try:
+        if stat.S_ISREG(os.fstat(2).st_mode):  # else our next line would overwrite what a rank appended
+            fcntl.fcntl(2, fcntl.F_SETFL, fcntl.fcntl(2, fcntl.F_GETFL) | os.O_APPEND)
+        with own.open("a"):
+            return own
+    except OSError:
+        path = node_folder / "log"
+        path.touch()
+        return path

@@ -1,0 +1,28 @@
+"""What `mpirun` runs in place of ssh: `agent.py SOCKET HOST COMMAND...` has hpc-node start the command on HOST.
+
+A file of its own that imports nothing of this package: it starts once for each node, all at the same time.
+"""
+
+from __future__ import annotations
+
+import json
+import socket
+import sys
+
+
+def main() -> int:
+    """Return the exit code of the command on the host, or 1 with a line on stderr if it could not be started."""
+    name, host, *command = sys.argv[1:]
+    with socket.socket(socket.AF_UNIX) as sock:
+        sock.connect(f"\0{name}")
+        sock.sendall(json.dumps({"host": host, "command": " ".join(command)}).encode() + b"\n")
+        with sock.makefile("rb") as answers:
+            answer = json.loads(answers.readline(65536) or b'{"error": "hpc-node has ended"}')
+    if "error" in answer:
+        print(f"hpc-node: cannot start MPI on {host}: {answer['error']}", file=sys.stderr)
+        return 1
+    return int(answer["exit_code"])
+
+
+if __name__ == "__main__":
+    sys.exit(main())

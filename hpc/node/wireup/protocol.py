@@ -1,0 +1,104 @@
+"""What the nodes say to each other: one JSON object a line, never more than `LIMIT` bytes of it unread."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import json
+import secrets
+import socket
+from typing import Any
+
+LIMIT = 256 * 1024
+SEND_TIMEOUT_S = 10.0
+Message = dict[str, Any]
+
+
+class Lost(Exception):  # noqa: N818 - an event, not an error of the program
+    """The other side is gone, or does not speak this protocol."""
+
+
+class Lines:
+    """Takes bytes as they come, gives whole messages."""
+
+    def __init__(self) -> None:
+        self._rest = b""
+
+    def feed(self, data: bytes) -> list[Message]:
+        """Return the messages that these bytes complete.
+
+        Raises:
+            Lost: a line is too long, or no JSON object.
+        """
+        *lines, self._rest = (self._rest + data).split(b"\n")
+        if max(map(len, (*lines, self._rest))) > LIMIT:
+            raise Lost(f"a line of more than {LIMIT} bytes")
+        return [_decode(line) for line in lines]
+
+
+def encode(message: Message) -> bytes:
+    return json.dumps(message).encode() + b"\n"
+
+
+def _decode(line: bytes) -> Message:
+    try:
+        message = json.loads(line)
+    except (ValueError, RecursionError) as error:
+        raise Lost("a line that is not JSON") from error
+    if not isinstance(message, dict):
+        raise Lost("a line that is not a JSON object")
+    return message  # pyright: ignore[reportUnknownVariableType]
+
+
+class Channel:
+    """A connection to another node; reads what is there, writes within `SEND_TIMEOUT_S`."""
+
+    def __init__(self, sock: socket.socket) -> None:
+        self.sock = sock
+        self._lines = Lines()
+        sock.settimeout(SEND_TIMEOUT_S)
+        if sock.family == socket.AF_INET:
+            _keep_alive(sock)
+
+    def send(self, message: Message) -> None:
+        try:
+            self.sock.sendall(encode(message))
+        except OSError as error:
+            raise Lost(str(error)) from error
+
+    def receive(self) -> list[Message]:
+        """Return the messages that have come; call it when the socket can be read.
+
+        Raises:
+            Lost: the connection has ended.
+        """
+        try:
+            data = self.sock.recv(65536)
+        except OSError as error:
+            raise Lost(str(error)) from error
+        if not data:
+            raise Lost("the connection was closed")
+        return self._lines.feed(data)
+
+
+def nonce() -> str:
+    return secrets.token_hex(16)
+
+
+def proof(token: str, role: str, challenge: str) -> str:
+    """Return what only a holder of the token can answer to a challenge."""
+    return hmac.digest(token.encode(), f"{role} {challenge}".encode(), hashlib.sha256).hex()
+
+
+def proves(answer: object, token: str, role: str, challenge: str) -> bool:
+    return isinstance(answer, str) and hmac.compare_digest(answer.encode(), proof(token, role, challenge).encode())
+
+
+def _keep_alive(sock: socket.socket) -> None:
+    """Have the kernel notice within about 30 s a host that vanished without closing its connections."""
+    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, 10)
+    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, 5)
+    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPCNT, 4)
+    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, 30_000)

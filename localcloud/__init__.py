@@ -1,0 +1,22 @@
+"""A local cloud: ministack (https://pypi.org/project/ministack/) with an AWS Batch that really runs jobs.
+
+`python -m localcloud --help` explains how to use it. It is a development tool: the stacks, the constructs and the
+runtime know it only through the AWS APIs.
+"""
+
+NOT_MODELLED = """\
+Not modelled, and so never a proof for a real account:
+
+\b
+- IAM: every call is allowed, and a job's role is not assumed; credentials name the account only.
+- instances: nothing is launched, no instance type is known. A compute environment is its maxvCpus, so a job is
+  measured against maxvCpus alone, and an update of a compute environment never disturbs running jobs.
+- networks: a single-container job runs in the network of this machine; a node of a multi-node job gets a loopback
+  address of its own. Security groups and routes are recorded, not enforced.
+- containers: jobs are processes of this machine and of this user. The image decides entrypoint, command and
+  environment; its layers are not unpacked. Memory, vCPUs, GPUs, ulimits, devices, mounts and user are not applied.
+- Fargate, EKS, unmanaged compute environments, consumable resources, service jobs, quota shares, array jobs of
+  multi-node jobs, several containers in one task: refused, with a message that names what is missing.
+- fair share knows the share of the jobs that run now, not the past: shareDecaySeconds and computeReservation are
+  refused.
+"""

@@ -1,0 +1,101 @@
+"""Command line of the local cloud."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import tempfile
+from pathlib import Path
+
+import click
+
+import localcloud
+from localcloud.settings import HOST, Settings
+
+
+@click.group(
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
+    epilog=localcloud.NOT_MODELLED,
+)
+def cli() -> None:
+    """AWS on this machine, without an account: ministack, with an AWS Batch that really runs jobs.
+
+    Start it, point any AWS client at the URL that it prints, and push an image before the first job:
+
+    \b
+        python -m localcloud serve --port 4566
+        export AWS_ENDPOINT_URL=http://127.0.0.1:4566 AWS_REGION=us-east-1
+        export AWS_ACCESS_KEY_ID=test AWS_SECRET_ACCESS_KEY=test
+        cdk bootstrap && cdk deploy --all
+        python -m localcloud push-image --repository URI --tag v1
+
+    It listens on 127.0.0.1 only. A job is a process of this machine: it runs what the image's entrypoint and the
+    job's command say, with the variables of the real service, in a folder of its own that goes when it ends.
+    Everything is in memory and gone when the local cloud stops; its jobs are killed then.
+    """
+
+
+@cli.command()
+@click.option("--port", default=0, help="Port to listen on; 0 takes a free one.", show_default=True)
+@click.option("--ready-file", type=click.Path(path_type=Path), help="Written with the URL once it listens.")
+@click.option("--state-dir", type=click.Path(path_type=Path), help="Folder for what jobs work on; default: a new one.")
+@click.option("--executor", type=click.Choice(["process", "null"]), default="process", show_default=True,
+              help="null marks jobs SUCCEEDED without executing anything.")  # fmt: skip
+@click.option("--host-slots", type=click.IntRange(1), default=Settings.host_slots,
+              help="Single-container jobs that run at a time; others wait as RUNNABLE. Default: twice the CPUs.")  # fmt: skip
+@click.option(
+    "--list-lag-s", type=click.FloatRange(0), default=0.0, help="ListJobs does not show jobs younger than that."
+)
+@click.option("--time-scale", type=click.FloatRange(0, min_open=True), default=1.0,
+              help="For tests: multiplies job timeouts and stop timeouts.")  # fmt: skip
+@click.option("--log", "log_file", type=click.Path(path_type=Path),
+              help="Append a line of JSON for each Batch call and each write to S3.")  # fmt: skip
+def serve(
+    port: int, ready_file: Path | None, state_dir: Path | None, executor: str, host_slots: int, list_lag_s: float,
+    time_scale: float, log_file: Path | None,
+) -> None:  # fmt: skip
+    """Run the local cloud until it is interrupted."""
+    from localcloud.server import open_port
+    from localcloud.server import serve as run
+
+    try:
+        listener = open_port(port)
+    except OSError as error:
+        raise click.ClickException(
+            f"cannot listen on {HOST}:{port}: {error.strerror}. Choose another --port, or 0."
+        ) from None
+    url = f"http://{HOST}:{listener.getsockname()[1]}"
+    click.echo(f"local cloud at {url}", err=True)
+    with tempfile.TemporaryDirectory(prefix="localcloud-") as folder:
+        settings = Settings(
+            url=url, state_dir=(state_dir or Path(folder)).absolute(), executor=executor,  # type: ignore[arg-type]
+            host_slots=host_slots, list_lag_s=list_lag_s, time_scale=time_scale,
+        )  # fmt: skip
+        run(listener, settings, ready_file, log_file)
+
+
+@cli.command("push-image")
+@click.option("--repository", required=True, help="URI of the ECR repository, as the stack's output gives it.")
+@click.option("--tag", required=True)
+@click.option(
+    "--entrypoint", default="hpc-node", show_default=True, help="Entrypoint of the image, as one would type it."
+)
+@click.option("--env", multiple=True, metavar="NAME=VALUE", help="Variable of the image; may be given repeatedly.")
+@click.option("--endpoint-url", default=lambda: os.environ.get("AWS_ENDPOINT_URL"), help="Default: $AWS_ENDPOINT_URL.")
+def push_image(repository: str, tag: str, entrypoint: str, env: tuple[str, ...], endpoint_url: str | None) -> None:
+    """Push an image without files to the emulated ECR, and print its digest.
+
+    What a job runs is found on this machine: the image says only which command comes first.
+    """
+    from localcloud.registry import ImageError, push
+
+    if not endpoint_url:
+        raise click.UsageError("no local cloud named: give --endpoint-url or set AWS_ENDPOINT_URL to its URL.")
+    try:
+        click.echo(push(endpoint_url, repository, tag, shlex.split(entrypoint), env))
+    except ImageError as error:
+        raise click.ClickException(str(error)) from None
+
+
+if __name__ == "__main__":
+    cli(prog_name="python -m localcloud")

@@ -1,0 +1,1 @@
+"""AWS Batch: API, rules and the engine that runs the jobs."""

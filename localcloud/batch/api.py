@@ -1,0 +1,205 @@
+"""The API of AWS Batch: routes, validation, operations
+(https://docs.aws.amazon.com/batch/latest/APIReference/API_Operations.html)."""
+
+from __future__ import annotations
+
+import json
+import logging
+from typing import Any
+from urllib.parse import unquote
+
+from ministack.core.responses import get_account_id, get_region
+
+from localcloud.batch import definitions, environments, jobs, shapes, views
+from localcloud.batch.engine import Engine
+from localcloud.batch.errors import BatchError, NotModelledError
+from localcloud.batch.model import Json, Scope, State
+from localcloud.settings import Settings
+
+log = logging.getLogger(__name__)
+
+MAX_SUBMIT_BYTES = 30 * 1024
+"""https://docs.aws.amazon.com/batch/latest/userguide/service_limits.html"""
+
+Response = tuple[int, dict[str, str], bytes]
+
+
+class BatchService:
+    """All accounts and Regions. CloudFormation calls the same operations as the clients do."""
+
+    def __init__(self, settings: Settings, engine: Engine) -> None:
+        self._settings = settings
+        self._engine = engine
+        self.states: dict[Scope, State] = {}
+
+    async def handle_request(
+        self, method: str, path: str, _headers: Json, body: bytes, query: dict[str, list[str]]
+    ) -> Response:
+        try:
+            name, params = self._parse(method, path, body, query)
+            return _respond(200, self.call(name, params))
+        except BatchError as error:
+            return _respond(error.status, {"message": str(error)}, error.code)
+
+    @staticmethod
+    def _parse(method: str, path: str, body: bytes, query: dict[str, list[str]]) -> tuple[str, Json]:
+        name = operation_name(method, path)
+        if name is None:
+            raise NotModelledError(f"{method} {path}")
+        if name == "SubmitJob" and len(body) > MAX_SUBMIT_BYTES:
+            raise BatchError(f"The request is {len(body)} bytes; SubmitJob takes at most {MAX_SUBMIT_BYTES}")
+        try:
+            params = json.loads(body) if body else {}
+        except ValueError:
+            raise BatchError("The request body is not JSON") from None
+        if path.startswith("/v1/tags/"):
+            params["resourceArn"] = unquote(path.removeprefix("/v1/tags/"))
+        if name == "UntagResource":
+            params["tagKeys"] = query.get("tagKeys", [])
+        return name, params
+
+    def call(self, name: str, params: Json) -> Json:
+        """Run an operation for the account and Region of the request.
+
+        Raises:
+            BatchError: the service refuses.
+        """
+        operation = getattr(self, f"_{name}", None)
+        if operation is None:
+            raise NotModelledError(f"the operation {name}")
+        shapes.validate(name, params)
+        scope = Scope(get_account_id(), get_region())
+        if scope not in self.states:
+            self.states[scope] = State(scope)
+            self._engine.watch(self.states[scope])
+        answer = operation(self.states[scope], params)
+        if not name.startswith(("Describe", "List")):
+            self._engine.wake()
+        return answer
+
+    # One method an operation, named as the API names it.  # noqa: ERA001
+
+    def _CreateComputeEnvironment(self, state: State, params: Json) -> Json:
+        return environments.create_environment(state, params)
+
+    def _UpdateComputeEnvironment(self, state: State, params: Json) -> Json:
+        return environments.update_environment(state, params)
+
+    def _DeleteComputeEnvironment(self, state: State, params: Json) -> Json:
+        return environments.delete_environment(state, params)
+
+    def _DescribeComputeEnvironments(self, state: State, params: Json) -> Json:
+        found = [item.detail for item in state.compute_environments.values()]
+        wanted = params.get("computeEnvironments")
+        return _page("computeEnvironments", _selected(found, wanted, "computeEnvironment"), params)
+
+    def _CreateJobQueue(self, state: State, params: Json) -> Json:
+        return environments.create_queue(state, params)
+
+    def _UpdateJobQueue(self, state: State, params: Json) -> Json:
+        return environments.update_queue(state, params)
+
+    def _DeleteJobQueue(self, state: State, params: Json) -> Json:
+        for job in environments.remove_queue(state, params).jobs:
+            self._engine.terminate(job, "Job queue deleted")
+        return {}
+
+    def _DescribeJobQueues(self, state: State, params: Json) -> Json:
+        found = [item.detail for item in state.queues.values()]
+        return _page("jobQueues", _selected(found, params.get("jobQueues"), "jobQueue"), params)
+
+    def _CreateSchedulingPolicy(self, state: State, params: Json) -> Json:
+        return environments.create_policy(state, params)
+
+    def _DeleteSchedulingPolicy(self, state: State, params: Json) -> Json:
+        return environments.delete_policy(state, params)
+
+    def _DescribeSchedulingPolicies(self, state: State, params: Json) -> Json:
+        found = [state.policies[arn] for arn in params["arns"] if arn in state.policies]
+        return {"schedulingPolicies": found}
+
+    def _RegisterJobDefinition(self, state: State, params: Json) -> Json:
+        return definitions.register(state, params)
+
+    def _DeregisterJobDefinition(self, state: State, params: Json) -> Json:
+        return definitions.deregister(state, params)
+
+    def _DescribeJobDefinitions(self, state: State, params: Json) -> Json:
+        return _page("jobDefinitions", definitions.describe(state, params), params)
+
+    def _SubmitJob(self, state: State, params: Json) -> Json:
+        return jobs.submit(state, self._engine, params)
+
+    def _CancelJob(self, state: State, params: Json) -> Json:
+        return jobs.cancel(state, self._engine, params)
+
+    def _TerminateJob(self, state: State, params: Json) -> Json:
+        return jobs.terminate(state, self._engine, params)
+
+    def _DescribeJobs(self, state: State, params: Json) -> Json:
+        return views.describe_jobs(state, params)
+
+    def _ListJobs(self, state: State, params: Json) -> Json:
+        return views.list_jobs(state, params, self._settings.list_lag_s)
+
+    def _TagResource(self, state: State, params: Json) -> Json:
+        tags = _tags(state, params["resourceArn"])
+        tags |= params["tags"]
+        return {}
+
+    def _UntagResource(self, state: State, params: Json) -> Json:
+        tags = _tags(state, params["resourceArn"])
+        for key in params["tagKeys"]:
+            tags.pop(key, None)
+        return {}
+
+    def _ListTagsForResource(self, state: State, params: Json) -> Json:
+        return {"tags": _tags(state, params["resourceArn"])}
+
+
+def operation_name(method: str, path: str) -> str | None:
+    """Return the operation that a request means, or None if the API has no such route."""
+    route = "/v1/tags/" if path.startswith("/v1/tags/") else path.rstrip("/")
+    operation = shapes.operations_by_route().get((method, route))
+    return None if operation is None else operation.name
+
+
+def _tags(state: State, arn: str) -> Json:
+    """Return the tags of a resource, to read or to change."""
+    kind, _, name = arn.removeprefix(state.scope.arn("")).partition("/")
+    base, _, revision = name.partition(":")
+    holders: dict[str, Any] = {
+        "compute-environment": lambda: state.compute_environments[name].detail["tags"],
+        "job-queue": lambda: state.queues[name].detail["tags"],
+        "job-definition": lambda: state.definitions[base][int(revision) - 1]["tags"],
+        "job": lambda: state.jobs[name].request.tags,
+        "scheduling-policy": lambda: state.policies[arn]["tags"],
+    }
+    try:
+        return holders[kind]()
+    except (KeyError, ValueError, IndexError):
+        raise BatchError(f"Resource {arn} not found") from None
+
+
+def _selected(found: list[Json], wanted: list[str] | None, prefix: str) -> list[Json]:
+    if not wanted:
+        return found
+    return [item for item in found if {item[f"{prefix}Name"], item[f"{prefix}Arn"]} & set(wanted)]
+
+
+def _page(key: str, found: list[Json], params: Json) -> Json:
+    """Return one page; the token is the position of the next."""
+    token = params.get("nextToken", "0")
+    if not token.isdecimal():
+        raise BatchError(f"nextToken {token!r} is invalid")
+    start = int(token)
+    end = start + min(params.get("maxResults", 100), 100)
+    rest = {"nextToken": str(end)} if end < len(found) else {}
+    return {key: found[start:end]} | rest
+
+
+def _respond(status: int, body: Json, error: str | None = None) -> Response:
+    headers = {"Content-Type": "application/json"}
+    if error is not None:
+        headers["x-amzn-errortype"] = error
+    return status, headers, json.dumps(body).encode()

@@ -1,0 +1,254 @@
+"""The scheduler and the life of a job: SUBMITTED, PENDING, RUNNABLE, STARTING, RUNNING, SUCCEEDED or FAILED
+(https://docs.aws.amazon.com/batch/latest/userguide/job_states.html).
+
+All of it runs in the server's event loop. A job costs a task while it runs, and nothing but its record before and after.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import deque
+from collections.abc import Iterator
+
+from localcloud.batch.execution import Executor
+from localcloud.batch.model import (
+    CANCELLABLE,
+    ComputeEnvironment,
+    Job,
+    Queue,
+    State,
+    now_ms,
+)
+from localcloud.batch.placement import Verdict, judge
+from localcloud.batch.retry import wants_retry
+from localcloud.settings import Settings
+
+log = logging.getLogger(__name__)
+
+CHILD_FAILED = "Array Child Job failed"
+DEPENDENCY_FAILED = "Dependent Job failed"
+TIMED_OUT = "Job attempt duration exceeded timeout"
+
+
+class Engine:
+    def __init__(self, settings: Settings, executor: Executor) -> None:
+        self._settings = settings
+        self._executor = executor
+        self._states: list[State] = []
+        self._running: dict[Job, asyncio.Task[None]] = {}
+        self._used_slots = 0
+        self._awake = False
+        self._stopped = False
+
+    def watch(self, state: State) -> None:
+        self._states.append(state)
+
+    # ------------------------------------------------------------------------------------------- before it runs
+
+    def admit(self, job: Job) -> None:
+        """Take a new job; it is SUBMITTED until the loop comes round."""
+        asyncio.get_running_loop().call_soon(self._admit, job)
+
+    def _admit(self, job: Job) -> None:
+        if job.ended or job.released:
+            return
+        job.set_status("PENDING")
+        for child in job.children if job.kind == "array" else ():
+            if not child.ended:
+                child.set_status("PENDING")
+        if job.doomed:
+            self._end(job, False, DEPENDENCY_FAILED)
+        elif not job.unmet:
+            self._release(job)
+
+    def _release(self, job: Job) -> None:
+        """What the job waited for is done."""
+        job.released = True
+        if job.kind != "array":
+            self._enqueue(job)
+            return
+        for child in job.children:
+            child.released = True
+            if child.doomed:
+                self._end(child, False, DEPENDENCY_FAILED)
+            elif not child.unmet and not child.ended:
+                self._enqueue(child)
+
+    def _enqueue(self, job: Job) -> None:
+        job.set_status("RUNNABLE")
+        for node in job.children:
+            node.set_status("RUNNABLE")
+        job.queue.push(job)
+        self.wake()
+
+    # ------------------------------------------------------------------------------------------------ scheduling
+
+    def wake(self) -> None:
+        """Look for jobs to start, once, when the loop comes round."""
+        if not self._awake and not self._stopped:
+            self._awake = True
+            asyncio.get_running_loop().call_soon(self._schedule)
+
+    def _schedule(self) -> None:
+        self._awake = False
+        for state in self._states:
+            for queue in sorted(state.queues.values(), key=lambda item: -item.detail["priority"]):
+                while self._start_next(state, queue):
+                    pass
+
+    def _start_next(self, state: State, queue: Queue) -> bool:
+        """Start the queue's first job if there is room. Nothing overtakes it: the queue is first in, first out."""
+        share = min(queue.runnable, key=lambda name: self._usage(queue, name), default=None)
+        job = queue.head(share) if share is not None else None
+        if job is None:
+            return queue.runnable.pop(share, None) is not None if share is not None else False
+        if job.kind == "single" and self._used_slots >= self._settings.host_slots:
+            return False
+        verdict = judge(state, queue, job)
+        if verdict.environment is None:
+            self._block(job, verdict)
+            return False
+        queue.pop(job.request.share)
+        self._start(job, verdict.environment)
+        return True
+
+    def _usage(self, queue: Queue, share: str) -> int:
+        return sum(job.vcpus for job in self._running if job.queue is queue and job.request.share == share)
+
+    def _block(self, job: Job, verdict: Verdict) -> None:
+        """Note why the head of the queue waits, and cancel it where the queue's time limits say so."""
+        if job.status_reason == verdict.reason:
+            return
+        job.status_reason = verdict.reason
+        for action in job.queue.detail["jobStateTimeLimitActions"]:
+            if verdict.reason == action["reason"]:
+                seconds = action["maxTimeSeconds"] * self._settings.time_scale
+                asyncio.get_running_loop().call_later(seconds, self._time_limit, job, action["reason"])
+
+    def _time_limit(self, job: Job, reason: str) -> None:
+        if job.status == "RUNNABLE" and job.status_reason == reason:
+            self.cancel(job, f"Canceled by JobStateTimeLimit action due to reason: {reason}")
+
+    def _start(self, job: Job, environment: ComputeEnvironment) -> None:
+        job.compute_environment = environment
+        environment.used_vcpus += job.vcpus
+        self._used_slots += job.kind == "single"
+        job.status_reason = None
+        job.set_status("STARTING")
+        self._running[job] = asyncio.get_running_loop().create_task(self._run(job, environment))
+
+    # --------------------------------------------------------------------------------------------------- running
+
+    async def _run(self, job: Job, environment: ComputeEnvironment) -> None:
+        timer = None
+        if job.request.timeout_s is not None:
+            seconds = job.request.timeout_s * self._settings.time_scale
+            timer = asyncio.get_running_loop().call_later(seconds, self._stop, job, TIMED_OUT)
+        try:
+            await self._executor.run(job)
+        except Exception:
+            log.exception("job %s", job.job_id)
+            job.stop_reason = job.stop_reason or "The local cloud failed to run this job: see its log"
+        finally:
+            if timer is not None:
+                timer.cancel()
+            del self._running[job]
+            environment.used_vcpus -= job.vcpus
+            self._used_slots -= job.kind == "single"
+        self._conclude(job)
+        self.wake()
+
+    def _conclude(self, job: Job) -> None:
+        attempt = job.attempts[-1] if job.attempts else None
+        if job.stop_reason is not None or attempt is None:
+            self._end(job, False, job.stop_reason or "")
+        elif attempt.exit_code == 0:
+            self._end(job, True, attempt.status_reason)
+        elif len(job.attempts) < job.request.retry.get("attempts", 1) and wants_retry(job.request.retry, attempt):
+            self._enqueue(job)
+        else:
+            self._end(job, False, attempt.status_reason)
+
+    def _stop(self, job: Job, reason: str) -> None:
+        """End a job that runs; it is not tried again."""
+        job.stop_reason = job.stop_reason or reason
+        self._executor.stop(job)
+
+    # ---------------------------------------------------------------------------------------------------- ending
+
+    def cancel(self, job: Job, reason: str) -> None:
+        job.is_cancelled = True
+        job.stop_reason = reason if job.kind == "array" else job.stop_reason
+        for child in self._leaves(job):
+            if child.status in CANCELLABLE:
+                child.is_cancelled = True
+                self._end(child, False, reason)
+        self.wake()
+
+    def terminate(self, job: Job, reason: str) -> None:
+        job.is_terminated = True
+        job.stop_reason = reason if job.kind == "array" else job.stop_reason
+        for child in self._leaves(job):
+            child.is_terminated = True
+            if child.status in CANCELLABLE:
+                self._end(child, False, reason)
+            elif not child.ended:
+                self._stop(child, reason)
+        self.wake()
+
+    @staticmethod
+    def _leaves(job: Job) -> list[Job]:
+        return list(job.children) if job.kind == "array" else [job]
+
+    def _end(self, job: Job, success: bool, reason: str | None) -> None:
+        """Give a job its final status, then its parent and all that depend on it: without recursion, since a
+        SEQUENTIAL array is a chain of up to 10,000."""
+        todo: deque[tuple[Job, bool, str | None]] = deque([(job, success, reason)])
+        while todo:
+            job, success, reason = todo.popleft()
+            if job.ended:
+                continue
+            if job.kind == "array" and not success:
+                todo.extend((child, False, reason) for child in job.children if child.status in CANCELLABLE)
+                if any(child.status not in CANCELLABLE and not child.ended for child in job.children):
+                    continue
+            job.stopped_at = now_ms()
+            job.status_reason = reason
+            job.set_status("SUCCEEDED" if success else "FAILED")
+            for node in job.children if job.kind == "multi-node" else ():
+                if not node.ended:
+                    node.set_status(job.status)
+            todo.extend(self._consequences(job, success))
+
+    def _consequences(self, job: Job, success: bool) -> Iterator[tuple[Job, bool, str | None]]:
+        parent = job.parent
+        if parent is not None and parent.counts["SUCCEEDED"] + parent.counts["FAILED"] == len(parent.children):
+            failed = parent.counts["FAILED"] > 0
+            yield parent, not failed, (parent.stop_reason or CHILD_FAILED) if failed else None
+        for dependent in job.dependents:
+            if not success:
+                dependent.doomed = True
+                if dependent.released or dependent.parent is None:
+                    yield dependent, False, DEPENDENCY_FAILED
+                continue
+            dependent.unmet -= 1
+            if dependent.unmet or dependent.ended or dependent.doomed:
+                continue
+            if dependent.parent is None:
+                self._release(dependent)
+            elif dependent.released:
+                self._enqueue(dependent)
+
+    async def shutdown(self) -> None:
+        """Kill all jobs, and return when none of their processes lives."""
+        self._stopped = True
+        tasks = list(self._running.values())
+        for job in list(self._running):
+            job.stop_reason = "The local cloud is shutting down"
+            self._executor.kill(job)
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    @property
+    def running(self) -> list[Job]:
+        return list(self._running)

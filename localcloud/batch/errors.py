@@ -1,0 +1,17 @@
+"""The two errors of the API (https://docs.aws.amazon.com/batch/latest/APIReference/CommonErrors.html)."""
+
+
+class BatchError(Exception):
+    """What a call is refused with."""
+
+    code = "ClientException"
+    status = 400
+
+
+class NotModelledError(BatchError):
+    """The service may accept it, but the local cloud does not know what would follow. Never ignored silently."""
+
+    status = 501
+
+    def __init__(self, what: str) -> None:
+        super().__init__(f"The local cloud does not model {what}. See `python -m localcloud --help`.")

@@ -1,0 +1,186 @@
+"""What the service knows: compute environments, queues, definitions, jobs."""
+
+from __future__ import annotations
+
+import heapq
+import itertools
+import time
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from localcloud.process import RunningProcess
+
+Json = dict[str, Any]
+Status = Literal["SUBMITTED", "PENDING", "RUNNABLE", "STARTING", "RUNNING", "SUCCEEDED", "FAILED"]
+Kind = Literal["single", "array", "multi-node", "node"]
+CANCELLABLE = ("SUBMITTED", "PENDING", "RUNNABLE")
+ENDED = ("SUCCEEDED", "FAILED")
+
+_sequence = itertools.count(1)
+
+
+def now_ms() -> int:
+    """Return the time in the unit of the API: milliseconds since 1970."""
+    return int(time.time() * 1000)
+
+
+@dataclass(frozen=True)
+class Scope:
+    """An account in a Region: nothing is visible beyond it."""
+
+    account: str
+    region: str
+
+    def arn(self, resource: str, service: str = "batch") -> str:
+        return f"arn:aws:{service}:{self.region}:{self.account}:{resource}"
+
+
+@dataclass(eq=False)
+class ComputeEnvironment:
+    detail: Json
+    """As DescribeComputeEnvironments answers."""
+    used_vcpus: int = 0
+
+    @property
+    def max_vcpus(self) -> int:
+        return int(self.detail["computeResources"]["maxvCpus"])
+
+    @property
+    def is_spot(self) -> bool:
+        return self.detail["computeResources"]["type"] == "SPOT"
+
+    @property
+    def usable(self) -> bool:
+        return self.detail["state"] == "ENABLED" and self.detail["status"] == "VALID"
+
+
+@dataclass(eq=False)
+class Queue:
+    detail: Json
+    """As DescribeJobQueues answers."""
+    jobs: list[Job] = field(default_factory=list)
+    """Submitted to it, in order; without children and nodes."""
+    runnable: dict[str, list[tuple[int, int, Job]]] = field(default_factory=dict)
+    """Heap per share identifier ("" where there is no fair share): priority (negative), sequence, job."""
+
+    @property
+    def fair_share(self) -> bool:
+        return "schedulingPolicyArn" in self.detail
+
+    def push(self, job: Job) -> None:
+        priority = -job.priority if self.fair_share else 0
+        heapq.heappush(self.runnable.setdefault(job.request.share, []), (priority, job.sequence, job))
+
+    def head(self, share: str) -> Job | None:
+        """Return the first job of the share that still waits, dropping those that were cancelled."""
+        heap = self.runnable.get(share, [])
+        while heap and heap[0][2].status != "RUNNABLE":
+            heapq.heappop(heap)
+        return heap[0][2] if heap else None
+
+    def pop(self, share: str) -> None:
+        heapq.heappop(self.runnable[share])
+
+
+@dataclass(frozen=True)
+class Request:
+    """What SubmitJob asked for, beside what each child has for itself."""
+
+    retry: Json
+    timeout_s: int | None
+    parameters: Json
+    tags: Json
+    propagate_tags: bool
+    depends_on: tuple[Json, ...]
+    share: str = ""
+
+
+@dataclass(eq=False)
+class Attempt:
+    """One run of one container."""
+
+    task_id: str
+    stream: str | None = None
+    """None: the container never started."""
+    address: str | None = None
+    """Own IPv4 address; None where the container shares the host's network."""
+    process: RunningProcess | None = None
+    started_at: int | None = None
+    stopped_at: int | None = None
+    exit_code: int | None = None
+    reason: str | None = None
+    status_reason: str | None = None
+
+
+@dataclass(eq=False, slots=True)
+class Job:
+    """A job, the child of an array (its index set), or the node of a multi-node job (kind "node")."""
+
+    job_id: str
+    name: str
+    scope: Scope
+    queue: Queue
+    definition: Json
+    kind: Kind
+    request: Request
+    container: Json
+    """The effective container: definition, overrides and parameters together. Empty for a multi-node parent."""
+    vcpus: int
+    """What it takes from maxvCpus: all nodes of a multi-node job together."""
+    priority: int = 0
+    parent: Job | None = None
+    index: int | None = None
+    """Array index or node index."""
+    children: list[Job] = field(default_factory=list)
+    """Of an array, or the nodes of a multi-node job."""
+    main_node: int = 0
+    node_properties: Json = field(default_factory=dict)
+    status: Status = "SUBMITTED"
+    status_reason: str | None = None
+    created_at: int = field(default_factory=now_ms)
+    started_at: int | None = None
+    stopped_at: int | None = None
+    sequence: int = field(default_factory=lambda: next(_sequence))
+    attempts: list[Attempt] = field(default_factory=list)
+    """Ended ones, and last the one that runs."""
+    stop_reason: str | None = None
+    """Set once somebody wants it to end: cancel, terminate, timeout."""
+    unmet: int = 0
+    doomed: bool = False
+    """A job it depends on had failed already when it was submitted."""
+    released: bool = False
+    dependents: list[Job] = field(default_factory=list)
+    counts: Counter[str] = field(default_factory=Counter)
+    compute_environment: ComputeEnvironment | None = None
+    is_cancelled: bool = False
+    is_terminated: bool = False
+
+    @property
+    def ended(self) -> bool:
+        return self.status in ENDED
+
+    @property
+    def is_array_child(self) -> bool:
+        return self.kind == "single" and self.parent is not None
+
+    def set_status(self, status: Status) -> None:
+        if self.is_array_child and self.parent is not None:
+            self.parent.counts[self.status] -= 1
+            self.parent.counts[status] += 1
+        self.status = status
+
+
+@dataclass(eq=False)
+class State:
+    """All of one scope."""
+
+    scope: Scope
+    compute_environments: dict[str, ComputeEnvironment] = field(default_factory=dict)
+    queues: dict[str, Queue] = field(default_factory=dict)
+    definitions: dict[str, list[Json]] = field(default_factory=dict)
+    """By name; the revision is the position plus one."""
+    policies: dict[str, Json] = field(default_factory=dict)
+    """Scheduling policies by ARN."""
+    jobs: dict[str, Job] = field(default_factory=dict)
+    """All, with children and nodes."""

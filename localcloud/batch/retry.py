@@ -1,0 +1,29 @@
+"""Retry strategies (https://docs.aws.amazon.com/batch/latest/userguide/job_retries.html)."""
+
+from __future__ import annotations
+
+from localcloud.batch.model import Attempt, Json
+
+
+def matches(pattern: str, text: str) -> bool:
+    """Tell whether the pattern fits: equal, or equal up to a final asterisk."""
+    if pattern.endswith("*"):
+        return text.startswith(pattern[:-1])
+    return text == pattern
+
+
+def wants_retry(strategy: Json, attempt: Attempt) -> bool:
+    """Tell what the rules say about a failed attempt, however many attempts are left.
+
+    The first rule of which all conditions hold decides; where none does, the job is retried
+    (https://docs.aws.amazon.com/batch/latest/APIReference/API_EvaluateOnExit.html).
+    """
+    facts = {
+        "onExitCode": "" if attempt.exit_code is None else str(attempt.exit_code),
+        "onReason": attempt.reason or "",
+        "onStatusReason": attempt.status_reason or "",
+    }
+    for rule in strategy.get("evaluateOnExit", []):
+        if all(matches(rule[name], fact) for name, fact in facts.items() if name in rule):
+            return rule["action"].upper() == "RETRY"
+    return True

@@ -1,0 +1,124 @@
+"""Requests against AWS's own model of the API (botocore carries it), and CloudFormation properties into requests."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Any
+
+import botocore.session
+from botocore.model import OperationModel, ServiceModel, Shape
+from botocore.validate import ParamValidator
+
+from localcloud.batch.errors import BatchError, NotModelledError
+from localcloud.batch.model import Json
+
+NOT_MODELLED = {
+    "CreateComputeEnvironmentRequest": {"unmanagedvCpus", "eksConfiguration", "context", "ecsSettings"},
+    "UpdateComputeEnvironmentRequest": {"unmanagedvCpus", "eksConfiguration", "context", "ecsSettings"},
+    "ComputeResource": {"managedInstancesProvider", "capacityTags"},
+    "ComputeResourceUpdate": {"managedInstancesProvider", "capacityTags"},
+    "LaunchTemplateSpecification": {"userdataType"},
+    "CreateJobQueueRequest": {"serviceEnvironmentOrder"},
+    "UpdateJobQueueRequest": {"serviceEnvironmentOrder"},
+    "CreateSchedulingPolicyRequest": {"quotaSharePolicy"},
+    "FairsharePolicy": {"computeReservation"},
+    "RegisterJobDefinitionRequest": {"eksProperties", "ecsProperties", "consumableResourceProperties"},
+    "NodeRangeProperty": {"ecsProperties", "eksProperties", "consumableResourceProperties"},
+    "ContainerProperties": {
+        "secrets", "networkConfiguration", "fargatePlatformConfiguration", "enableExecuteCommand",
+        "ephemeralStorage", "runtimePlatform", "repositoryCredentials",
+    },
+    "LogConfiguration": {"secretOptions"},
+    "SubmitJobRequest": {
+        "eksPropertiesOverride", "ecsPropertiesOverride", "consumableResourcePropertiesOverride",
+    },
+    "NodePropertyOverride": {
+        "ecsPropertiesOverride", "eksPropertiesOverride", "consumableResourcePropertiesOverride",
+    },
+}  # fmt: skip
+"""Members, by the name of their structure, that would change what happens here."""
+
+
+@cache
+def service_model() -> ServiceModel:
+    return botocore.session.get_session().get_service_model("batch")
+
+
+@cache
+def operations_by_route() -> dict[tuple[str, str], OperationModel]:
+    """Return the operations by HTTP method and path; the path of tagging ends in a variable."""
+    model = service_model()
+    operations = [model.operation_model(name) for name in model.operation_names]
+    return {(op.http["method"], op.http["requestUri"].split("{")[0]): op for op in operations}
+
+
+def validate(operation: str, params: Json) -> None:
+    """Check a request as the service's model has it: names, types, required members, lengths, enumerations.
+
+    Raises:
+        BatchError: it does not fit.
+        NotModelledError: it fits, but means something that the local cloud cannot do.
+    """
+    shape = service_model().operation_model(operation).input_shape
+    report = ParamValidator().validate(params, shape)
+    if report.has_errors():
+        raise BatchError(report.generate_report())
+    _check(params, shape, operation)
+
+
+def _check(value: Any, shape: Shape, path: str) -> None:
+    """Check what botocore leaves to the service: enumerations and upper limits."""
+    if shape.type_name == "structure":
+        for name, member in value.items():
+            if name in NOT_MODELLED.get(shape.name, ()):
+                raise NotModelledError(f"{path}.{name}")
+            _check(member, shape.members[name], f"{path}.{name}")
+    elif shape.type_name == "list":
+        for number, item in enumerate(value):
+            _check(item, shape.member, f"{path}[{number}]")
+    elif shape.type_name == "map":
+        _check_limit(len(value), shape, path, "entries")
+        for key, item in value.items():
+            _check(key, shape.key, f"{path} (key)")
+            _check(item, shape.value, f"{path}.{key}")
+    elif shape.type_name == "string":
+        allowed = shape.metadata.get("enum")
+        if allowed and value not in allowed:
+            raise BatchError(f"Value '{value}' at '{path}' must be one of [{', '.join(allowed)}]")
+        _check_limit(len(value), shape, path, "characters")
+    elif shape.type_name in {"integer", "long"}:
+        _check_limit(value, shape, path, "")
+
+
+def _check_limit(size: int, shape: Shape, path: str, unit: str) -> None:
+    limit = shape.metadata.get("max")
+    if limit is not None and size > limit:
+        raise BatchError(f"'{path}' is {size}{' ' + unit if unit else ''}; at most {limit}")
+
+
+def from_template(value: Any, shape: Shape, path: str) -> Any:
+    """Turn CloudFormation properties into a request: member names as the API spells them, values of its types.
+
+    Raises:
+        BatchError: a property that the request does not have.
+    """
+    if shape.type_name == "structure":
+        members = {name.lower(): name for name in shape.members}
+        result = {}
+        for key, item in value.items():
+            name = members.get(key.lower())
+            if name is None:
+                raise BatchError(f"Model validation failed (#{path}: extraneous key [{key}] is not permitted)")
+            result[name] = from_template(item, shape.members[name], f"{path}/{key}")
+        return result
+    if shape.type_name == "list":
+        return [from_template(item, shape.member, f"{path}/{number}") for number, item in enumerate(value)]
+    if shape.type_name == "map":
+        return {key: from_template(item, shape.value, f"{path}/{key}") for key, item in value.items()}
+    if shape.type_name in {"integer", "long"}:
+        return int(value)
+    if shape.type_name == "boolean":
+        return str(value).lower() == "true"
+    if shape.type_name == "string" and not isinstance(value, str):
+        return str(value)
+    return value

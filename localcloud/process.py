@@ -1,0 +1,120 @@
+"""Processes that stand for containers: nothing of them is left when they end.
+
+A container's process namespace dies with its first process. Here every process of a job carries the job's marker in
+its environment, inherited by whatever it starts, and those that remain when the first process ends are killed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+import subprocess
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+
+KILL_ROUNDS = 100
+CHUNK = 1 << 16
+DRAIN_CHUNKS = 64
+"""More than a pipe holds: what an unmarked stranger keeps writing must not hold up the end of a job."""
+
+
+def marked_processes(marker: str) -> Iterator[int]:
+    """Yield the ids of all living processes whose environment holds `marker` (Linux: /proc/*/environ)."""
+    needle = marker.encode()
+    for entry in os.listdir("/proc"):  # noqa: PTH208 - a tenth of the time of Path.iterdir, with a look at each process
+        if entry.isdigit():
+            # Gone meanwhile, or of another user: then it is not ours.
+            with contextlib.suppress(OSError), open(f"/proc/{entry}/environ", "rb") as file:  # noqa: PTH123
+                if needle in file.read():
+                    yield int(entry)
+
+
+async def kill_marked(marker: str) -> None:
+    """Kill every process with the marker, however it daemonized, until none is left."""
+    for _ in range(KILL_ROUNDS):
+        pids = [pid for pid in marked_processes(marker) if pid != os.getpid()]
+        if not pids:
+            return
+        for pid in pids:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        await asyncio.sleep(0.01)
+
+
+class RunningProcess:
+    """A started process. Without a thread each: the loop watches its pidfd and its output."""
+
+    def __init__(
+        self,
+        argv: Sequence[str],
+        env: Mapping[str, str],
+        cwd: Path,
+        marker: str,
+        on_output: Callable[[bytes], None],
+    ) -> None:
+        """Start `argv[0]`, looked up in the PATH of `env`.
+
+        Raises:
+            OSError: it cannot be executed.
+        """
+        self._loop = asyncio.get_running_loop()
+        self._marker = marker
+        self._on_output = on_output
+        self.exited: asyncio.Future[int] = self._loop.create_future()
+        """Exit code, 128+N after signal N; set when nothing of the job lives any more and all output is delivered."""
+        self._output, write_end = os.pipe()
+        try:
+            self._process = subprocess.Popen(
+                argv, env=dict(env), cwd=cwd, stdin=subprocess.DEVNULL, stdout=write_end, stderr=write_end,
+                start_new_session=True,
+            )  # fmt: skip
+        except OSError:
+            os.close(self._output)
+            raise
+        finally:
+            os.close(write_end)
+        self.pid = self._process.pid
+        os.set_blocking(self._output, False)
+        self._loop.add_reader(self._output, self._read)
+        self._pidfd = os.pidfd_open(self.pid)
+        self._loop.add_reader(self._pidfd, self._on_exit)
+
+    def _read(self) -> bool:
+        """Deliver what there is; return whether there may be more."""
+        try:
+            data = os.read(self._output, CHUNK)
+        except BlockingIOError:
+            return False
+        if data:
+            self._on_output(data)
+            return True
+        self._loop.remove_reader(self._output)
+        return False
+
+    def _on_exit(self) -> None:
+        self._loop.remove_reader(self._pidfd)
+        os.close(self._pidfd)
+        code = self._process.wait()
+        self._collecting = self._loop.create_task(self._collect(code if code >= 0 else 128 - code))
+
+    async def _collect(self, code: int) -> None:
+        await kill_marked(self._marker)
+        for _ in range(DRAIN_CHUNKS):
+            if not self._read():
+                break
+        self._loop.remove_reader(self._output)
+        os.close(self._output)
+        self.exited.set_result(code)
+
+    def signal(self, number: int) -> None:
+        if not self.exited.done():
+            self._process.send_signal(number)
+
+    def stop(self, grace_s: float) -> None:
+        """SIGTERM now, SIGKILL after the grace time, as ECS stops a container
+        (https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_StopTask.html)."""
+        self.signal(signal.SIGTERM)
+        timer = self._loop.call_later(grace_s, self.signal, signal.SIGKILL)
+        self.exited.add_done_callback(lambda _: timer.cancel())

@@ -1,0 +1,115 @@
+"""Container images in the emulated ECR: push a minimal one, find what a job definition names."""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import io
+import json
+import tarfile
+import urllib.error
+import urllib.parse
+import urllib.request
+from collections.abc import Sequence
+from typing import Any
+
+from ministack.core.responses import request_scope
+from ministack.services import ecr
+
+MANIFEST = "application/vnd.oci.image.manifest.v1+json"
+CONFIG = "application/vnd.oci.image.config.v1+json"
+LAYER = "application/vnd.oci.image.layer.v1.tar+gzip"
+
+
+class ImageError(Exception):
+    """An image cannot be pulled; the text is what ECS gives as the container's reason."""
+
+
+def split_uri(uri: str) -> tuple[str, str, str]:
+    """Split `HOST/NAME[:TAG][@DIGEST]` into host, name and reference (digest, else tag, else "latest")."""
+    host, _, rest = uri.partition("/")
+    name, _, digest = rest.partition("@")
+    name, _, tag = name.partition(":")
+    return host, name, digest or tag or "latest"
+
+
+def image_config(uri: str) -> dict[str, Any]:
+    """Return the runtime configuration ("Entrypoint", "Cmd", "Env", "WorkingDir") of an image.
+
+    Raises:
+        ImageError: the emulated ECR does not hold it.
+    """
+    host, name, reference = split_uri(uri)
+    scope = ecr._registry_scope_hint(host)
+    if scope is None:
+        raise ImageError(
+            f"CannotPullContainerError: the local cloud pulls from its own ECR only, and {uri!r} is elsewhere"
+        )
+    with request_scope(*scope):
+        if name not in ecr._repositories:
+            raise ImageError(
+                "CannotPullContainerError: Error response from daemon: name unknown: The repository with name "
+                f"'{name}' does not exist in the registry with id '{scope[0]}'"
+            )
+        _, manifest, _ = ecr._resolve_manifest(name, reference)
+        if not manifest:
+            raise ImageError(
+                f"CannotPullContainerError: Error response from daemon: manifest for {uri} not found: manifest "
+                "unknown: Requested image not found"
+            )
+        digest = json.loads(manifest)["config"]["digest"]
+        blob = ecr._layer_blobs.get(name, {}).get(digest)
+    if blob is None:
+        raise ImageError(f"CannotPullContainerError: blob {digest} of {uri} was never pushed")
+    return json.loads(blob).get("config", {})
+
+
+def push(endpoint: str, repository: str, tag: str, entrypoint: Sequence[str], env: Sequence[str] = ()) -> str:
+    """Push an image without files through the registry protocol and return its digest.
+
+    The same arguments give the same digest, so pushing twice is harmless, also where tags are immutable.
+
+    Raises:
+        ImageError: the registry refused; the text says why.
+    """
+    host, name, _ = split_uri(repository)
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w"):
+        pass
+    layer = gzip.compress(buffer.getvalue(), mtime=0)
+    config = json.dumps(
+        {
+            "architecture": "amd64",
+            "os": "linux",
+            "config": {"Entrypoint": list(entrypoint), "Env": list(env)},
+            "rootfs": {"type": "layers", "diff_ids": [_digest(buffer.getvalue())]},
+        }
+    ).encode()
+    manifest = json.dumps(
+        {
+            "schemaVersion": 2,
+            "mediaType": MANIFEST,
+            "config": {"mediaType": CONFIG, "digest": _digest(config), "size": len(config)},
+            "layers": [{"mediaType": LAYER, "digest": _digest(layer), "size": len(layer)}],
+        }
+    ).encode()
+    base = f"{endpoint.rstrip('/')}/v2/{name}"
+    for blob in (layer, config):
+        query = urllib.parse.urlencode({"digest": _digest(blob), "ns": host})
+        _send("POST", f"{base}/blobs/uploads/?{query}", blob, "application/octet-stream")
+    _send("PUT", f"{base}/manifests/{tag}?{urllib.parse.urlencode({'ns': host})}", manifest, MANIFEST)
+    return _digest(manifest)
+
+
+def _digest(data: bytes) -> str:
+    return f"sha256:{hashlib.sha256(data).hexdigest()}"
+
+
+def _send(method: str, url: str, body: bytes, media_type: str) -> None:
+    request = urllib.request.Request(url, body, {"Content-Type": media_type}, method=method)  # noqa: S310 - own endpoint
+    try:
+        urllib.request.urlopen(request, timeout=10).close()  # noqa: S310
+    except urllib.error.HTTPError as error:
+        raise ImageError(f"{method} {url}: {error.code} {error.read().decode(errors='replace')}") from None
+    except OSError as error:
+        raise ImageError(f"{method} {url}: {error}. Does `python -m localcloud serve` run there?") from None

@@ -1,0 +1,184 @@
+"""ministack in this process, with our Batch, our resource types, a log of calls and a look inside."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+import socket
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TextIO
+
+from localcloud.settings import HOST, Settings
+
+Send = Callable[[dict[str, Any]], Any]
+JOBS_PATH = "/_localcloud/jobs"
+
+
+def open_port(port: int) -> socket.socket:
+    """Listen on the loopback interface only; port 0 is any free one.
+
+    Raises:
+        OSError: the port is taken.
+    """
+    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    listener.bind((HOST, port))
+    listener.listen(256)
+    return listener
+
+
+def _configure_ministack(port: int, state_dir: Path) -> None:
+    """Set what ministack reads from its environment when it is imported."""
+    os.environ |= {
+        "BIND_HOST": HOST,
+        "GATEWAY_PORT": str(port),
+        "MINISTACK_HOST": "localhost",
+        "MINISTACK_ACCOUNT_ID": "000000000000",
+        "LOG_LEVEL": "WARNING",
+        "S3_DATA_DIR": str(state_dir / "s3"),
+        "STATE_DIR": str(state_dir / "state"),
+        # It would listen on further ports, and sweep the containers of a Docker daemon.
+        "SFTP_ENABLED": "0",
+        "IOT_MTLS_ENABLED": "0",
+        "DOCKER_HOST": f"unix://{state_dir}/no-docker",
+    }
+    os.environ.pop("AUTH", None)
+    # ministack calls itself through boto3 here and there; that must not reach a real account.
+    os.environ.pop("AWS_ENDPOINT_URL", None)
+
+
+class CallLog:
+    """One JSON object a line for each call of Batch, and for each write to S3."""
+
+    def __init__(self, path: Path | None) -> None:
+        self._file: TextIO | None = None if path is None else path.open("a", buffering=1)
+
+    def write(self, scope: dict[str, Any], status: int) -> None:
+        if self._file is None:
+            return
+        name = _call_name(scope)
+        if name is not None:
+            service, operation = name
+            entry = {
+                "time": time.time(), "service": service, "operation": operation, "method": scope["method"],
+                "path": scope["path"], "status": status,
+            }  # fmt: skip
+            self._file.write(json.dumps(entry) + "\n")
+
+
+def _call_name(scope: dict[str, Any]) -> tuple[str, str] | None:
+    """Return service and operation of a request, or None if it is not logged."""
+    from localcloud.batch.api import operation_name
+
+    method, path = scope["method"], scope["path"]
+    headers = dict(scope["headers"])
+    signature = headers.get(b"authorization", b"") + scope["query_string"]
+    if b"/batch/aws4_request" in signature:
+        return "batch", operation_name(method, path) or f"{method} {path}"
+    signed_for_s3 = b"/s3/aws4_request" in signature or b"%2Fs3%2Faws4_request" in signature
+    if not signed_for_s3 or method not in {"PUT", "POST", "DELETE"}:
+        return None
+    _, _, key = path.strip("/").partition("/")
+    query = scope["query_string"].decode()
+    words = {"PUT": "Put", "POST": "Post", "DELETE": "Delete"}
+    if "uploadId=" in query or query.startswith("uploads"):
+        return "s3", "UploadPart" if method == "PUT" else f"{words[method]}MultipartUpload"
+    if method == "PUT" and b"x-amz-copy-source" in headers:
+        return "s3", "CopyObject"
+    plain = not query or query.startswith(("x-id=", "X-Amz-"))
+    return "s3", words[method] + ("Object" if key else "Bucket") + ("" if plain else f"?{query.split('=')[0]}")
+
+
+class Application:
+    """The ASGI application around ministack's."""
+
+    def __init__(self, inner: Any, engine: Any, call_log: CallLog) -> None:
+        self._inner = inner
+        self._engine = engine
+        self._log = call_log
+
+    async def __call__(self, scope: dict[str, Any], receive: Any, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._inner(scope, receive, send)
+        elif scope["path"] == JOBS_PATH:
+            await _send_json(send, [_running_job(job) for job in self._engine.running])
+        else:
+            await self._inner(scope, receive, self._logging(scope, send))
+
+    def _logging(self, scope: dict[str, Any], send: Send) -> Send:
+        async def wrapped(message: dict[str, Any]) -> None:
+            if message["type"] == "http.response.start":
+                self._log.write(scope, message["status"])
+            await send(message)
+
+        return wrapped
+
+
+def _running_job(job: Any) -> dict[str, Any]:
+    members = job.children or [job]
+    tasks = [
+        {"jobId": member.job_id, "node": member.index if job.children else None, "pid": attempt.process.pid,
+         "address": attempt.address, "attempt": len(member.attempts)}
+        for member in members if member.attempts
+        for attempt in [member.attempts[-1]] if attempt.process is not None and attempt.stopped_at is None
+    ]  # fmt: skip
+    return {"jobId": job.job_id, "jobName": job.name, "status": job.status, "tasks": tasks}
+
+
+async def _send_json(send: Send, body: Any) -> None:
+    headers = [(b"content-type", b"application/json")]
+    await send({"type": "http.response.start", "status": 200, "headers": headers})
+    await send({"type": "http.response.body", "body": json.dumps(body).encode()})
+
+
+def serve(listener: socket.socket, settings: Settings, ready_file: Path | None, log_file: Path | None) -> None:
+    """Serve until SIGTERM or SIGINT; then kill all jobs and return."""
+    _configure_ministack(listener.getsockname()[1], settings.state_dir)
+    asyncio.run(_serve(listener, settings, ready_file, log_file))
+
+
+async def _serve(listener: socket.socket, settings: Settings, ready_file: Path | None, log_file: Path | None) -> None:
+    from hypercorn.asyncio import serve as hypercorn_serve
+    from hypercorn.config import Config
+    from ministack import app as ministack_app
+    from ministack.services.cloudformation import provisioners
+
+    from localcloud.batch.api import BatchService
+    from localcloud.batch.engine import Engine
+    from localcloud.batch.execution import NullExecutor, ProcessExecutor
+    from localcloud.cloudformation import batch as batch_types
+    from localcloud.cloudformation import ec2 as ec2_types
+
+    executor = NullExecutor() if settings.executor == "null" else ProcessExecutor(settings)
+    engine = Engine(settings, executor)
+    service = BatchService(settings, engine)
+    ministack_app.SERVICE_HANDLERS["batch"] = service.handle_request
+    provisioners._RESOURCE_HANDLERS.update(ec2_types.handlers() | batch_types.handlers(service))
+
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    config = Config()
+    config.bind = [f"fd://{listener.detach()}"]
+    config.loglevel = "WARNING"
+    config.graceful_timeout = 1
+    config.keep_alive_timeout = 75
+    if ready_file is not None:
+        _write_atomically(ready_file, settings.url)
+    application = Application(ministack_app.app, engine, CallLog(log_file))
+    try:
+        await hypercorn_serve(application, config, shutdown_trigger=stop.wait)
+    finally:
+        await engine.shutdown()
+
+
+def _write_atomically(path: Path, text: str) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.NamedTemporaryFile("w", dir=path.parent, delete=False) as file:
+        file.write(text + "\n")
+    Path(file.name).replace(path)

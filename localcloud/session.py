@@ -1,0 +1,132 @@
+"""A local cloud for as long as a block of code runs: for the demo and for tests."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+import urllib.request
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from localcloud.process import marked_processes
+
+START_TIMEOUT_S = 60
+STOP_TIMEOUT_S = 30
+
+
+class LocalCloud:
+    """Starts `python -m localcloud serve` in a process group of its own, and ends it with all that it started.
+
+    >>> with LocalCloud(folder) as cloud:  # doctest: +SKIP
+    ...     subprocess.run(["cdk", "deploy", "--all"], env=os.environ | cloud.environment())
+    """
+
+    def __init__(self, state_dir: Path, *options: str, port: int = 0) -> None:
+        """Prepare a local cloud that keeps its files in `state_dir`; `options` go to `serve` as they are."""
+        self._state_dir = state_dir.absolute()
+        self._options = options
+        self._port = port
+        self._process: subprocess.Popen[bytes] | None = None
+        self.url = ""
+        self.server_log = self._state_dir / "server.log"
+        """What the server prints."""
+        self._call_log = self._state_dir / "calls.jsonl"
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid if self._process is not None else 0
+
+    def start(self) -> Self:
+        """Start it and wait until it answers.
+
+        Raises:
+            RuntimeError: it ended, or does not listen in time; the text ends with what it printed.
+        """
+        self._state_dir.mkdir(parents=True, exist_ok=True)
+        ready = self._state_dir / "url"
+        ready.unlink(missing_ok=True)
+        command = [
+            sys.executable, "-m", "localcloud", "serve", "--port", str(self._port), "--ready-file", str(ready),
+            "--state-dir", str(self._state_dir), "--log", str(self._call_log), *self._options,
+        ]  # fmt: skip
+        root = Path(__file__).parents[1]
+        with self.server_log.open("ab") as log:
+            self._process = subprocess.Popen(
+                command, cwd=root, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
+            )
+        deadline = time.monotonic() + START_TIMEOUT_S
+        while not (ready.exists() and self._answers(ready.read_text().strip())):
+            if self._process.poll() is not None or time.monotonic() > deadline:
+                self.stop()
+                raise RuntimeError(f"the local cloud did not start:\n{self.server_log.read_text()[-4000:]}")
+            time.sleep(0.05)
+        self.url = ready.read_text().strip()
+        return self
+
+    @staticmethod
+    def _answers(url: str) -> bool:
+        with contextlib.suppress(OSError), urllib.request.urlopen(f"{url}/_ministack/health", timeout=5):  # noqa: S310
+            return True
+        return False
+
+    def environment(self) -> dict[str, str]:
+        """Return the variables with which AWS clients, the CDK CLI among them, find it."""
+        return {
+            "AWS_ENDPOINT_URL": self.url,
+            "AWS_ACCESS_KEY_ID": "test",
+            "AWS_SECRET_ACCESS_KEY": "test",
+            "AWS_REGION": "us-east-1",
+            "AWS_DEFAULT_REGION": "us-east-1",
+            "AWS_EC2_METADATA_DISABLED": "true",
+        }
+
+    def calls(self) -> list[dict[str, Any]]:
+        """Return the Batch calls and S3 writes so far: time, service, operation, method, path, status."""
+        if not self._call_log.exists():
+            return []
+        return [json.loads(line) for line in self._call_log.read_text().splitlines()]
+
+    def jobs(self) -> list[dict[str, Any]]:
+        """Return the jobs that run now, each with process id and address of its containers."""
+        with urllib.request.urlopen(f"{self.url}/_localcloud/jobs", timeout=10) as answer:  # noqa: S310
+            return json.load(answer)
+
+    def stop(self) -> None:
+        """End it and its jobs.
+
+        Raises:
+            RuntimeError: a process of it would not die.
+        """
+        if self._process is None:
+            return
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self._process.pid, signal.SIGTERM)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self._process.wait(STOP_TIMEOUT_S)
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self._process.pid, signal.SIGKILL)
+        self._process.wait()
+        self._process = None
+        # The server kills its jobs when it ends in order; this is for the case that it did not.
+        deadline = time.monotonic() + STOP_TIMEOUT_S
+        while self.url and (left := list(marked_processes(f"{self.url}/v4/"))):
+            for pid in left:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
+            if time.monotonic() > deadline:
+                raise RuntimeError(f"processes of the local cloud at {self.url} do not end: {left}")
+            time.sleep(0.02)
+
+    def __enter__(self) -> Self:
+        return self.start()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()

@@ -1,0 +1,24 @@
+"""How a local cloud was started."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+HOST = "127.0.0.1"
+
+
+@dataclass(frozen=True)
+class Settings:
+    url: str
+    state_dir: Path
+    """Holds the working folders of running jobs."""
+    executor: Literal["process", "null"] = "process"
+    host_slots: int = 2 * (os.cpu_count() or 1)
+    """Single-container jobs that run at a time."""
+    list_lag_s: float = 0.0
+    """ListJobs does not show younger jobs."""
+    time_scale: float = 1.0
+    """Job timeouts and stop timeouts are multiplied by it."""

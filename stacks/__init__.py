@@ -1,0 +1,1 @@
+"""Wiring: which constructs make up an environment. No resource is defined here."""

@@ -1,0 +1,124 @@
+"""What is changed weekly: compute environments, queues, job definitions, roles; it publishes the contract."""
+
+from __future__ import annotations
+
+import aws_cdk as cdk
+from constructs import Construct
+
+from hpc import contract
+from hpc_constructs.compute_environment import ComputeEnvironment, Placement
+from hpc_constructs.config import Environment
+from hpc_constructs.config.sizing import is_multi_node, update_timeout_minutes
+from hpc_constructs.instance_role import InstanceRole
+from hpc_constructs.permissions import WorkloadRole, ecs_tasks_principal
+from hpc_constructs.project import Project
+from hpc_constructs.publication import Publication
+from hpc_constructs.queue import JobQueue
+from stacks.foundation import FoundationStack
+from stacks.tagging import tag
+
+NO_IMAGE = "not-pushed-yet"
+"""Tag that no image gets: job definitions need one before the first push."""
+
+
+class ComputeStack(cdk.Stack):
+    """Everything that jobs run on and with."""
+
+    def __init__(self, scope: Construct, id: str, *, environment: Environment, foundation: FoundationStack) -> None:
+        super().__init__(
+            scope,
+            id,
+            env=cdk.Environment(account=environment.account, region=environment.region),
+            description=f"hpc-batch {environment.name}: compute environments, queues, job definitions, contract",
+        )
+        self._environment, self._foundation = environment, foundation
+        self._publication = Publication(self, "Contract", environment=environment.name)
+        queues = self._queues(self._compute_environments())
+        self._projects(queues)
+        self._publish_meta()
+        tag(self, environment)
+
+    def _compute_environments(self) -> dict[str, ComputeEnvironment]:
+        environment, network = self._environment, self._foundation.network
+        role = InstanceRole(self, "InstanceRole", repository=self._foundation.images, logs=self._foundation.logs)
+        placement = Placement(
+            subnet_ids=tuple(network.subnet_ids),
+            egress_group_id=network.egress_group.security_group_id,
+            nodes_group_id=network.nodes_group.security_group_id,
+        )
+        scope = Construct(self, "ComputeEnvironments")
+        return {
+            name: ComputeEnvironment(
+                scope,
+                name,
+                settings=settings,
+                multi_node=is_multi_node(environment, name),
+                placement=placement,
+                instance_role=role,
+                update_timeout_minutes=update_timeout_minutes(environment),
+                tags={"Name": f"hpc-{environment.name}-{name}", contract.TAG_ENVIRONMENT: environment.name},
+            )
+            for name, settings in environment.compute_environments.items()
+        }
+
+    def _queues(self, compute_environments: dict[str, ComputeEnvironment]) -> list[JobQueue]:
+        scope = Construct(self, "Queues")
+        queues = {
+            name: JobQueue(scope, name, settings=settings, compute_environments=compute_environments)
+            for name, settings in self._environment.queues.items()
+        }
+        for name, queue in queues.items():
+            self._publication.queue(queue.published(name, self._environment))
+        return list(queues.values())
+
+    def _projects(self, queues: list[JobQueue]) -> None:
+        foundation = self._foundation
+        execution_role = WorkloadRole(
+            self,
+            "ExecutionRole",
+            principal=ecs_tasks_principal(self),
+            description="ECS on behalf of HPC containers: images and logs",
+        )
+        foundation.images.grant_pull(execution_role.policy)
+        foundation.logs.grant_write(execution_role.policy)
+        scope = Construct(self, "Projects")
+        for name in self._environment.projects:
+            project = Project(
+                scope,
+                name,
+                environment=self._environment,
+                image=self._image or f"{foundation.images.uri}:{NO_IMAGE}",
+                bucket=foundation.data,
+                logs=foundation.logs,
+                execution_role=execution_role,
+            )
+            policy = project.submitter_policy(queues)
+            self._publication.project(project.published())
+            for definition in project.definitions.values():
+                self._publication.definition(definition.published())
+            cdk.CfnOutput(
+                self,
+                f"SubmitterPolicy-{name}",
+                value=policy.managed_policy_arn,
+                description=f"Attach to those who submit jobs of project {name}",
+            )
+
+    def _publish_meta(self) -> None:
+        foundation, environment = self._foundation, self._environment
+        self._publication.meta(
+            contract.Meta(
+                version=contract.VERSION,
+                environment=environment.name,
+                bucket=foundation.data.name,
+                log_group=foundation.logs.name,
+                repository=foundation.images.uri,
+                image=self._image,
+                default_project=environment.default_project,
+            )
+        )
+
+    @property
+    def _image(self) -> str | None:
+        """The image by digest; None until one has been pushed."""
+        digest = self._environment.image.digest
+        return f"{self._foundation.images.uri}@{digest}" if digest else None

@@ -1,0 +1,45 @@
+"""What outlives everything: network, data bucket, image repository, log group."""
+
+from __future__ import annotations
+
+import aws_cdk as cdk
+from constructs import Construct
+
+from hpc_constructs.config import Environment
+from hpc_constructs.data import DataBucket
+from hpc_constructs.images import ImageRepository
+from hpc_constructs.logs import JobLogs
+from hpc_constructs.network import Network
+from stacks.tagging import tag
+
+
+class FoundationStack(cdk.Stack):
+    """Retained, and never replaced."""
+
+    def __init__(self, scope: Construct, id: str, *, environment: Environment) -> None:
+        self._zones = [cdk.Fn.select(index, cdk.Fn.get_azs()) for index in range(environment.network.zone_count)]
+        super().__init__(
+            scope,
+            id,
+            env=cdk.Environment(account=environment.account, region=environment.region),
+            description=f"hpc-batch {environment.name}: network, data, images, logs",
+        )
+        # RETAIN_ON_UPDATE_OR_DELETE is CloudFormation's RetainExceptOnCreate: a first deployment that failed leaves
+        # nothing that would be in the way of the second.
+        removal = (
+            cdk.RemovalPolicy.DESTROY
+            if environment.removal == "destroy"
+            else cdk.RemovalPolicy.RETAIN_ON_UPDATE_OR_DELETE
+        )
+        self.network = Network(self, "Network", environment=environment)
+        self.data = DataBucket(self, "Data", settings=environment.data, removal=removal)
+        self.images = ImageRepository(self, "Images", removal=removal)
+        self.logs = JobLogs(self, "Logs", retention_days=environment.logs.retention_days, removal=removal)
+        tag(self, environment)
+        cdk.CfnOutput(self, "BucketName", value=self.data.name, description="Data bucket")
+        cdk.CfnOutput(self, "RepositoryUri", value=self.images.uri, description="Push the container image here")
+
+    @property
+    def availability_zones(self) -> list[str]:
+        """Zones by position in the region's list: CDK would ask the account for them, and a synthesis needs none."""
+        return self._zones
