@@ -15,6 +15,8 @@ from pathlib import Path
 from localcloud.session import LocalCloud
 
 ROOT = Path(__file__).resolve().parents[1]
+TOOLS = f"{ROOT / 'node_modules' / '.bin'}:{Path(sys.executable).parent}"
+"""Where `cdk`, `node` and `hpc` are, also for those who did not come through the Makefile."""
 ACCOUNT, REGION = "000000000000", "us-east-1"
 
 
@@ -40,17 +42,21 @@ class Deployment:
             "CDK_DISABLE_VERSION_CHECK": "1",
         }
 
-    def run(self, *command: str, cwd: Path | None = None) -> str:
-        """Run a command of the checkout and return its stdout.
+    def attempt(self, *command: str, cwd: Path = ROOT) -> subprocess.CompletedProcess[str]:
+        """Run a command of the checkout, whatever its exit code."""
+        environment = os.environ | self.variables | {"PATH": f"{TOOLS}:{os.environ['PATH']}"}
+        ended = subprocess.run(command, cwd=cwd, env=environment, capture_output=True, text=True, check=False)
+        with (self.folder / "commands.log").open("a") as log:
+            log.write(f"$ {' '.join(command)}\n{ended.stderr}{ended.stdout}\n")
+        return ended
+
+    def run(self, *command: str, cwd: Path = ROOT) -> str:
+        """Run a command that must succeed and return its stdout.
 
         Raises:
             CommandFailed: with the command and the end of what it printed.
         """
-        ended = subprocess.run(
-            command, cwd=cwd or ROOT, env=os.environ | self.variables, capture_output=True, text=True, check=False
-        )
-        with (self.folder / "commands.log").open("a") as log:
-            log.write(f"$ {' '.join(command)}\n{ended.stderr}{ended.stdout}\n")
+        ended = self.attempt(*command, cwd=cwd)
         if ended.returncode:
             printed = "\n".join((ended.stderr + ended.stdout).splitlines()[-30:])
             raise CommandFailed(f"{' '.join(command)} ended with exit code {ended.returncode}:\n{printed}")

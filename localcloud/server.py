@@ -156,7 +156,7 @@ async def _serve(listener: socket.socket, settings: Settings, ready_file: Path |
 
     executor = NullExecutor() if settings.executor == "null" else ProcessExecutor(settings)
     engine = Engine(settings, executor)
-    service = BatchService(settings, engine)
+    service = BatchService(engine)
     ministack_app.SERVICE_HANDLERS["batch"] = service.handle_request
     provisioners._RESOURCE_HANDLERS.update(ec2_types.handlers() | batch_types.handlers(service))
 

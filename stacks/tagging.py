@@ -8,10 +8,11 @@ from hpc.contract import TAG_ENVIRONMENT
 from hpc_constructs.config import Environment
 
 UNTAGGED = [
-    # Their tags cannot be changed in place: a new tag would replace them and end their jobs.
+    # Their tags cannot be changed in place: a new tag would replace them, and end the jobs of the first two.
     "AWS::Batch::ComputeEnvironment",
     "AWS::Batch::JobQueue",
-    # CloudFormation would hand the stack's own tags to every resource, to those two as well.
+    "AWS::EC2::PlacementGroup",
+    # CloudFormation would hand the stack's own tags to every resource, to these as well.
     "aws:cdk:stack",
 ]
 

@@ -87,6 +87,12 @@ def _lead_nodes(task: Task, supervisor: Supervisor, argv: list[str]) -> tuple[Ou
         env = task.stage_in()
         main.wait_ready()
         env = main.environment(task.request.vcpus, task.node_folder, env)
+    except Failure as failure:
+        supervisor.interruptible = False
+        main.command_ended()
+        main.give_up(task.s3, str(failure))
+        return Outcome(failure.exit_code, str(failure)), []
+    try:
         outcome = _command(task, supervisor, command, env)
     except Failure as failure:
         outcome = Outcome(failure.exit_code, str(failure))

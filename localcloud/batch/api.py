@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import json
-import logging
+from collections.abc import Callable
 from typing import Any
 from urllib.parse import unquote
 
@@ -14,9 +14,6 @@ from localcloud.batch import definitions, environments, jobs, shapes, views
 from localcloud.batch.engine import Engine
 from localcloud.batch.errors import BatchError, NotModelledError
 from localcloud.batch.model import Json, Scope, State
-from localcloud.settings import Settings
-
-log = logging.getLogger(__name__)
 
 MAX_SUBMIT_BYTES = 30 * 1024
 """https://docs.aws.amazon.com/batch/latest/userguide/service_limits.html"""
@@ -24,11 +21,18 @@ MAX_SUBMIT_BYTES = 30 * 1024
 Response = tuple[int, dict[str, str], bytes]
 
 
+Operation = Callable[[State, Engine, Json], Json]
+
+
+def _on_state(operation: Callable[[State, Json], Json]) -> Operation:
+    """Make an operation of one that starts and ends no jobs."""
+    return lambda state, _engine, params: operation(state, params)
+
+
 class BatchService:
     """All accounts and Regions. CloudFormation calls the same operations as the clients do."""
 
-    def __init__(self, settings: Settings, engine: Engine) -> None:
-        self._settings = settings
+    def __init__(self, engine: Engine) -> None:
         self._engine = engine
         self.states: dict[Scope, State] = {}
 
@@ -64,97 +68,30 @@ class BatchService:
         Raises:
             BatchError: the service refuses.
         """
-        operation = getattr(self, f"_{name}", None)
-        if operation is None:
+        if name not in OPERATIONS:
             raise NotModelledError(f"the operation {name}")
         shapes.validate(name, params)
         scope = Scope(get_account_id(), get_region())
         if scope not in self.states:
             self.states[scope] = State(scope)
             self._engine.watch(self.states[scope])
-        answer = operation(self.states[scope], params)
+        answer = OPERATIONS[name](self.states[scope], self._engine, params)
         if not name.startswith(("Describe", "List")):
             self._engine.wake()
         return answer
 
-    # One method an operation, named as the API names it.  # noqa: ERA001
 
-    def _CreateComputeEnvironment(self, state: State, params: Json) -> Json:
-        return environments.create_environment(state, params)
+def _tag(state: State, params: Json) -> Json:
+    tags = _tags(state, params["resourceArn"])
+    tags |= params["tags"]
+    return {}
 
-    def _UpdateComputeEnvironment(self, state: State, params: Json) -> Json:
-        return environments.update_environment(state, params)
 
-    def _DeleteComputeEnvironment(self, state: State, params: Json) -> Json:
-        return environments.delete_environment(state, params)
-
-    def _DescribeComputeEnvironments(self, state: State, params: Json) -> Json:
-        found = [item.detail for item in state.compute_environments.values()]
-        wanted = params.get("computeEnvironments")
-        return _page("computeEnvironments", _selected(found, wanted, "computeEnvironment"), params)
-
-    def _CreateJobQueue(self, state: State, params: Json) -> Json:
-        return environments.create_queue(state, params)
-
-    def _UpdateJobQueue(self, state: State, params: Json) -> Json:
-        return environments.update_queue(state, params)
-
-    def _DeleteJobQueue(self, state: State, params: Json) -> Json:
-        for job in environments.remove_queue(state, params).jobs:
-            self._engine.terminate(job, "Job queue deleted")
-        return {}
-
-    def _DescribeJobQueues(self, state: State, params: Json) -> Json:
-        found = [item.detail for item in state.queues.values()]
-        return _page("jobQueues", _selected(found, params.get("jobQueues"), "jobQueue"), params)
-
-    def _CreateSchedulingPolicy(self, state: State, params: Json) -> Json:
-        return environments.create_policy(state, params)
-
-    def _DeleteSchedulingPolicy(self, state: State, params: Json) -> Json:
-        return environments.delete_policy(state, params)
-
-    def _DescribeSchedulingPolicies(self, state: State, params: Json) -> Json:
-        found = [state.policies[arn] for arn in params["arns"] if arn in state.policies]
-        return {"schedulingPolicies": found}
-
-    def _RegisterJobDefinition(self, state: State, params: Json) -> Json:
-        return definitions.register(state, params)
-
-    def _DeregisterJobDefinition(self, state: State, params: Json) -> Json:
-        return definitions.deregister(state, params)
-
-    def _DescribeJobDefinitions(self, state: State, params: Json) -> Json:
-        return _page("jobDefinitions", definitions.describe(state, params), params)
-
-    def _SubmitJob(self, state: State, params: Json) -> Json:
-        return jobs.submit(state, self._engine, params)
-
-    def _CancelJob(self, state: State, params: Json) -> Json:
-        return jobs.cancel(state, self._engine, params)
-
-    def _TerminateJob(self, state: State, params: Json) -> Json:
-        return jobs.terminate(state, self._engine, params)
-
-    def _DescribeJobs(self, state: State, params: Json) -> Json:
-        return views.describe_jobs(state, params)
-
-    def _ListJobs(self, state: State, params: Json) -> Json:
-        return views.list_jobs(state, params, self._settings.list_lag_s)
-
-    def _TagResource(self, state: State, params: Json) -> Json:
-        tags = _tags(state, params["resourceArn"])
-        tags |= params["tags"]
-        return {}
-
-    def _UntagResource(self, state: State, params: Json) -> Json:
-        tags = _tags(state, params["resourceArn"])
-        for key in params["tagKeys"]:
-            tags.pop(key, None)
-        return {}
-
-    def _ListTagsForResource(self, state: State, params: Json) -> Json:
-        return {"tags": _tags(state, params["resourceArn"])}
+def _untag(state: State, params: Json) -> Json:
+    tags = _tags(state, params["resourceArn"])
+    for key in params["tagKeys"]:
+        tags.pop(key, None)
+    return {}
 
 
 def operation_name(method: str, path: str) -> str | None:
@@ -203,3 +140,54 @@ def _respond(status: int, body: Json, error: str | None = None) -> Response:
     if error is not None:
         headers["x-amzn-errortype"] = error
     return status, headers, json.dumps(body).encode()
+
+
+def _delete_queue(state: State, engine: Engine, params: Json) -> Json:
+    for job in environments.remove_queue(state, params).jobs:
+        engine.terminate(job, "Job queue deleted")
+    return {}
+
+
+def _describe_environments(state: State, params: Json) -> Json:
+    found = [item.detail for item in state.compute_environments.values()]
+    wanted = params.get("computeEnvironments")
+    return _page("computeEnvironments", _selected(found, wanted, "computeEnvironment"), params)
+
+
+def _describe_queues(state: State, params: Json) -> Json:
+    found = [item.detail for item in state.queues.values()]
+    return _page("jobQueues", _selected(found, params.get("jobQueues"), "jobQueue"), params)
+
+
+def _describe_policies(state: State, params: Json) -> Json:
+    return {"schedulingPolicies": [state.policies[arn] for arn in params["arns"] if arn in state.policies]}
+
+
+def _describe_definitions(state: State, params: Json) -> Json:
+    return _page("jobDefinitions", definitions.describe(state, params), params)
+
+
+OPERATIONS: dict[str, Operation] = {
+    "CreateComputeEnvironment": _on_state(environments.create_environment),
+    "UpdateComputeEnvironment": _on_state(environments.update_environment),
+    "DeleteComputeEnvironment": _on_state(environments.delete_environment),
+    "DescribeComputeEnvironments": _on_state(_describe_environments),
+    "CreateJobQueue": _on_state(environments.create_queue),
+    "UpdateJobQueue": _on_state(environments.update_queue),
+    "DeleteJobQueue": _delete_queue,
+    "DescribeJobQueues": _on_state(_describe_queues),
+    "CreateSchedulingPolicy": _on_state(environments.create_policy),
+    "DeleteSchedulingPolicy": _on_state(environments.delete_policy),
+    "DescribeSchedulingPolicies": _on_state(_describe_policies),
+    "RegisterJobDefinition": _on_state(definitions.register),
+    "DeregisterJobDefinition": _on_state(definitions.deregister),
+    "DescribeJobDefinitions": _on_state(_describe_definitions),
+    "SubmitJob": jobs.submit,
+    "CancelJob": jobs.cancel,
+    "TerminateJob": jobs.terminate,
+    "DescribeJobs": _on_state(views.describe_jobs),
+    "ListJobs": lambda state, engine, params: views.list_jobs(state, params, engine.settings.list_lag_s),
+    "TagResource": _on_state(_tag),
+    "UntagResource": _on_state(_untag),
+    "ListTagsForResource": _on_state(lambda state, params: {"tags": _tags(state, params["resourceArn"])}),
+}

@@ -1,7 +1,7 @@
 """The scheduler and the life of a job: SUBMITTED, PENDING, RUNNABLE, STARTING, RUNNING, SUCCEEDED or FAILED
 (https://docs.aws.amazon.com/batch/latest/userguide/job_states.html).
 
-All of it runs in the server's event loop. A job costs a task while it runs, and nothing but its record before and after.
+All of it runs in the server's event loop. A job costs a task while it runs, and nothing but its record otherwise.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ TIMED_OUT = "Job attempt duration exceeded timeout"
 
 class Engine:
     def __init__(self, settings: Settings, executor: Executor) -> None:
-        self._settings = settings
+        self.settings = settings
         self._executor = executor
         self._states: list[State] = []
         self._running: dict[Job, asyncio.Task[None]] = {}
@@ -103,7 +103,7 @@ class Engine:
         job = queue.head(share) if share is not None else None
         if job is None:
             return queue.runnable.pop(share, None) is not None if share is not None else False
-        if job.kind == "single" and self._used_slots >= self._settings.host_slots:
+        if job.kind == "single" and self._used_slots >= self.settings.host_slots:
             return False
         verdict = judge(state, queue, job)
         if verdict.environment is None:
@@ -123,7 +123,7 @@ class Engine:
         job.status_reason = verdict.reason
         for action in job.queue.detail["jobStateTimeLimitActions"]:
             if verdict.reason == action["reason"]:
-                seconds = action["maxTimeSeconds"] * self._settings.time_scale
+                seconds = action["maxTimeSeconds"] * self.settings.time_scale
                 asyncio.get_running_loop().call_later(seconds, self._time_limit, job, action["reason"])
 
     def _time_limit(self, job: Job, reason: str) -> None:
@@ -143,7 +143,7 @@ class Engine:
     async def _run(self, job: Job, environment: ComputeEnvironment) -> None:
         timer = None
         if job.request.timeout_s is not None:
-            seconds = job.request.timeout_s * self._settings.time_scale
+            seconds = job.request.timeout_s * self.settings.time_scale
             timer = asyncio.get_running_loop().call_later(seconds, self._stop, job, TIMED_OUT)
         try:
             await self._executor.run(job)

@@ -157,7 +157,7 @@ class ProcessExecutor:
         env.register_metadata(member, parent or member, attempt)
         try:
             attempt.process = RunningProcess(
-                argv, variables, folder, env.metadata_uri(self._settings, attempt), stream.write
+                argv, variables, folder / "work", env.metadata_uri(self._settings, attempt), stream.write
             )
         except (OSError, IndexError) as error:
             attempt.exit_code = 127

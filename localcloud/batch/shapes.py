@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import cache
 from typing import Any
 
@@ -102,23 +103,19 @@ def from_template(value: Any, shape: Shape, path: str) -> Any:
     Raises:
         BatchError: a property that the request does not have.
     """
-    if shape.type_name == "structure":
+    kind = shape.type_name
+    if kind == "structure":
         members = {name.lower(): name for name in shape.members}
-        result = {}
-        for key, item in value.items():
-            name = members.get(key.lower())
-            if name is None:
-                raise BatchError(f"Model validation failed (#{path}: extraneous key [{key}] is not permitted)")
-            result[name] = from_template(item, shape.members[name], f"{path}/{key}")
-        return result
-    if shape.type_name == "list":
+        unknown = [key for key in value if key.lower() not in members]
+        if unknown:
+            raise BatchError(f"Model validation failed (#{path}: extraneous key [{unknown[0]}] is not permitted)")
+        names = {key: members[key.lower()] for key in value}
+        return {name: from_template(value[key], shape.members[name], f"{path}/{key}") for key, name in names.items()}
+    if kind == "list":
         return [from_template(item, shape.member, f"{path}/{number}") for number, item in enumerate(value)]
-    if shape.type_name == "map":
+    if kind == "map":
         return {key: from_template(item, shape.value, f"{path}/{key}") for key, item in value.items()}
-    if shape.type_name in {"integer", "long"}:
-        return int(value)
-    if shape.type_name == "boolean":
-        return str(value).lower() == "true"
-    if shape.type_name == "string" and not isinstance(value, str):
-        return str(value)
-    return value
+    convert: dict[str, Callable[[Any], Any]] = {
+        "integer": int, "long": int, "string": str, "boolean": lambda item: str(item).lower() == "true",
+    }  # fmt: skip
+    return convert.get(kind, lambda item: item)(value)

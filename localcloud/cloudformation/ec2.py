@@ -6,7 +6,7 @@ from __future__ import annotations
 import secrets
 from collections.abc import Callable
 from typing import Any
-from xml.etree import ElementTree as XML
+from xml.etree import ElementTree
 
 from ministack.services import ec2
 from ministack.services.cloudformation.provisioners import _RESOURCE_HANDLERS
@@ -17,12 +17,12 @@ Created = tuple[str, Json]
 ANYWHERE = {"IpProtocol": "-1", "CidrIp": "0.0.0.0/0"}
 
 
-def _call(operation: Callable[[Json], tuple[int, Any, bytes]], **params: Any) -> XML.Element:
+def _call(operation: Callable[[Json], tuple[int, Any, bytes]], **params: Any) -> ElementTree.Element:
     """Call an EC2 operation; raise its error as CloudFormation shows it."""
     query = {name.replace("__", "."): [str(value)] for name, value in params.items() if value is not None}
     status, _, body = operation(query)
     # Namespaces only clutter the paths below.
-    root = XML.fromstring(body.replace(b' xmlns="http://ec2.amazonaws.com/doc/2016-11-15/"', b""))  # noqa: S314 - own answer
+    root = ElementTree.fromstring(body.replace(b' xmlns="http://ec2.amazonaws.com/doc/2016-11-15/"', b""))  # noqa: S314 - own answer
     if status >= 400:
         message = root.findtext(".//Message")
         raise ValueError(f'Resource handler returned message: "{message} (Service: Ec2, Status Code: {status})"')

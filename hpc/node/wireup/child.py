@@ -68,6 +68,7 @@ class ChildNode:
         try:
             messages = self._channel.receive()
         except Lost as reason:
+            self._supervisor.forget(self._channel.sock)
             raise self._lost(reason) from reason
         for message in messages:
             self._finish = self._finish or "finish" in message
@@ -105,6 +106,10 @@ def join(s3: S3, place: Place, address: str, supervisor: Supervisor, timeout_s: 
             where = json.loads(s3.get(place.bucket, key))
             # Another job that carries the same run is turned away by the lease; its nodes must not join this one.
             if where["job_id"] == place.job_id:
+                if "ended" in where:
+                    raise Failure(
+                        contract.EXIT_RENDEZVOUS, f"the main node gave up before this one came: {where['ended']}"
+                    )
                 channel = _register(where, place, address, deadline)
                 return ChildNode(place, channel, str(where["address"]), supervisor)
             trouble = f"it speaks of another job, {where['job_id']}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import json
 import os
@@ -67,15 +68,18 @@ class MainNode:
         Raises:
             Failure: S3 does not take it.
         """
-        document = {
-            "job_id": self._place.job_id,
-            "address": self._address,
-            "port": self._listener.getsockname()[1],
-            "token": self._token,
-        }
+        port = self._listener.getsockname()[1]
+        self._leave_word(s3, {"address": self._address, "port": port, "token": self._token})
+
+    def give_up(self, s3: S3, reason: str) -> None:
+        """Let nodes that are still to come know that there is nothing to come for."""
+        with contextlib.suppress(Failure):  # they have a deadline of their own
+            self._leave_word(s3, {"ended": reason})
+
+    def _leave_word(self, s3: S3, word: Message) -> None:
         key = self._place.paths.rendezvous(self._place.part, self._place.attempt)
         try:
-            s3.put(self._place.bucket, key, json.dumps(document).encode())
+            s3.put(self._place.bucket, key, json.dumps({"job_id": self._place.job_id, **word}).encode())
         except S3Error as error:
             raise Failure(contract.EXIT_RENDEZVOUS, f"cannot announce the main node: {error}") from error
 

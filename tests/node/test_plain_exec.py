@@ -1,0 +1,44 @@
+"""Without a run, hpc-node is the command itself."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+HPC_NODE = str(Path(sys.executable).parent / "hpc-node")
+
+
+def run(*command: str) -> subprocess.CompletedProcess[str]:
+    env = {"PATH": os.environ["PATH"], "AWS_BATCH_JOB_ID": "x"}
+    return subprocess.run([HPC_NODE, *command], env=env, capture_output=True, text=True, timeout=30, check=False)
+
+
+def test_the_command_takes_the_place_of_hpc_node() -> None:
+    result = run("/bin/bash", "-c", 'echo "$0" "$1" {x}; exit 7', "a b", "--agent")
+    assert (result.returncode, result.stdout, result.stderr) == (7, "a b --agent {x}\n", "")
+
+
+def test_nothing_heavy_is_imported_on_the_way() -> None:
+    code = "import sys; import hpc.node; print(sorted({'boto3', 'ssl', 'dataclasses', 'logging'} & set(sys.modules)))"
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=30, check=True)
+    assert result.stdout == "[]\n"
+
+
+def test_no_command_is_a_usage_error() -> None:
+    result = run()
+    assert result.returncode == 64
+    assert "give the command to run" in result.stderr
+
+
+def test_a_program_that_is_not_there_gives_127() -> None:
+    result = run("no-such-program")
+    assert result.returncode == 127
+    assert "'no-such-program': no such program on PATH" in result.stderr
+
+
+def test_a_file_that_is_no_program_gives_126() -> None:
+    result = run("/etc/passwd")
+    assert result.returncode == 126
+    assert "Permission denied" in result.stderr
