@@ -85,13 +85,13 @@ def _call_name(scope: dict[str, Any]) -> tuple[str, str] | None:
         return None
     _, _, key = path.strip("/").partition("/")
     query = scope["query_string"].decode()
-    words = {"PUT": "Put", "POST": "Post", "DELETE": "Delete"}
+    verb = {"PUT": "Put" if key else "Create", "POST": "Post", "DELETE": "Delete"}[method]
     if "uploadId=" in query or query.startswith("uploads"):
-        return "s3", "UploadPart" if method == "PUT" else f"{words[method]}MultipartUpload"
+        return "s3", "UploadPart" if method == "PUT" else f"{verb}MultipartUpload"
     if method == "PUT" and b"x-amz-copy-source" in headers:
         return "s3", "CopyObject"
     plain = not query or query.startswith(("x-id=", "X-Amz-"))
-    return "s3", words[method] + ("Object" if key else "Bucket") + ("" if plain else f"?{query.split('=')[0]}")
+    return "s3", verb + ("Object" if key else "Bucket") + ("" if plain else f"?{query.partition('=')[0]}")
 
 
 class Application:

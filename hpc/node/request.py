@@ -7,8 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from hpc import contract
-from hpc.node import template
+from hpc import columns, contract
 from hpc.node.failure import Failure
 from hpc.node.place import Place
 from hpc.node.s3 import S3, S3Error
@@ -95,7 +94,10 @@ def command(s3: S3, place: Place, request: Request, argv: Sequence[str]) -> list
     if line is None:
         raise Failure(contract.EXIT_BAD_REQUEST, f"{where} has no line {request.index + 1} for task {request.index}")
     try:
-        row = json.loads(line)
-        return [template.fill(word, row) for word in argv]
-    except ValueError as error:
+        row = {name: value if isinstance(value, str) else json.dumps(value) for name, value in json.loads(line).items()}
+        return [columns.substitute(word, row) for word in argv]
+    except KeyError as error:
+        message = f"{where}, line {request.index + 1} has no column {error}; it has: {', '.join(row)}"  # pyright: ignore[reportPossiblyUnbound]
+        raise Failure(contract.EXIT_BAD_REQUEST, message) from error
+    except (ValueError, AttributeError) as error:
         raise Failure(contract.EXIT_BAD_REQUEST, f"{where}, line {request.index + 1}: {error}") from error

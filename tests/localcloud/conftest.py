@@ -117,9 +117,7 @@ class World:
     def submit_nodes(self, nodes: int, script: str, definition: str = "nodes", queue: str = "wide", **more: Any) -> str:
         overrides = {
             "numNodes": nodes,
-            "nodePropertyOverrides": [
-                {"targetNodes": "0:", "containerOverrides": {"command": ["sh", "-c", script]}}
-            ],
+            "nodePropertyOverrides": [{"targetNodes": "0:", "containerOverrides": {"command": ["sh", "-c", script]}}],
         }
         return self.submit(queue=queue, definition=definition, nodeOverrides=overrides, **more)
 

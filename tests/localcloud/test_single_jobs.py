@@ -4,12 +4,18 @@ from __future__ import annotations
 
 import json
 import time
+from pathlib import Path
 from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
 
 pytestmark = pytest.mark.slow
+
+SHOW_METADATA = """
+import os, urllib.request
+print(urllib.request.urlopen(os.environ["ECS_CONTAINER_METADATA_URI_V4"]).read().decode())
+"""
 
 
 def test_a_job_runs_and_its_lines_arrive_in_its_log_stream(world: Any) -> None:
@@ -60,8 +66,7 @@ def test_the_environment_is_the_containers_alone(world: Any, monkeypatch: pytest
 
 
 def test_the_metadata_endpoint_describes_the_container(world: Any) -> None:
-    script = "import json,os,urllib.request as u; print(u.urlopen(os.environ['ECS_CONTAINER_METADATA_URI_V4']).read().decode())"
-    job = world.run("python", "-c", script)
+    job = world.run("python", "-c", SHOW_METADATA)
     found = json.loads(world.lines(job)[0])
     assert found["Limits"] == {"CPU": 1024, "Memory": 64}
     assert found["Networks"] == [{"NetworkMode": "host"}]
@@ -85,10 +90,10 @@ def test_a_job_without_log_configuration_writes_to_the_services_group(world: Any
     assert world.logs.get_log_events(**stream)["events"][0]["message"] == "there"
 
 
-def test_the_job_leaves_no_files(world: Any, wait: Any) -> None:
+def test_the_job_leaves_no_files(world: Any) -> None:
     folder = world.lines(world.run("sh", "-c", "pwd; touch file"))[0]
-    marker = folder.rpartition("/work")[0]
-    assert world.run("test", "-e", marker)["container"]["exitCode"] == 1
+    assert folder.endswith("/work")
+    assert not Path(folder).parent.exists()
 
 
 def test_an_exit_code_fails_the_job(world: Any) -> None:
@@ -240,7 +245,7 @@ def test_a_deleted_queue_ends_its_jobs(world: Any) -> None:
     assert world.result(job_id)["status"] == "FAILED"
 
 
-def test_every_call_is_in_the_call_log(world: Any) -> None:
+def test_batch_calls_and_s3_writes_are_in_the_call_log(world: Any) -> None:
     before = len(world.cloud.calls())
     s3 = world.client("s3")
     bucket = world.unique("bucket")
@@ -250,4 +255,4 @@ def test_every_call_is_in_the_call_log(world: Any) -> None:
     with pytest.raises(ClientError):
         world.submit(definition="absent")
     found = [(call["operation"], call["status"]) for call in world.cloud.calls()[before:]]
-    assert found == [("CreateBucket" if False else "PutBucket", 200), ("PutObject", 200), ("SubmitJob", 400)]
+    assert found == [("CreateBucket", 200), ("PutObject", 200), ("SubmitJob", 400)]

@@ -169,9 +169,12 @@ def _leave_out(data: dict[str, Any], wrong: Iterable[tuple[str, Path]]) -> set[P
 
 
 def _checks(environment: Environment) -> Iterable[Problem]:
-    for check in (*compute_checks.CHECKS, *queue_checks.REFERENCES):
+    for check in compute_checks.CHECKS:
         yield from check(environment)
-    broken = {item.path[1] for item in queue_checks.references(environment)}
+    unresolved = list(queue_checks.references(environment))
+    # What is unused follows from the references: with a wrong one it would be said of the right entry.
+    yield from unresolved or queue_checks.unused(environment)
+    broken = {item.path[1] for item in unresolved}
     sound = {name: queue for name, queue in environment.queues.items() if name not in broken}
     for check in queue_checks.RELATIONS if sound else ():
         yield from check(environment.model_copy(update={"queues": sound}))

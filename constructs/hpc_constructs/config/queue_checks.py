@@ -187,6 +187,5 @@ def sizes(environment: Environment) -> Iterator[Problem]:
             )
 
 
-REFERENCES = (references, unused)
 RELATIONS = (architectures, multi_node, same_instances, sizes)
 """Checks that follow the references of queues, which must therefore be right."""
