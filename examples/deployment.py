@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -42,13 +43,20 @@ class Deployment:
             "CDK_DISABLE_VERSION_CHECK": "1",
         }
 
-    def attempt(self, *command: str, cwd: Path = ROOT) -> subprocess.CompletedProcess[str]:
-        """Run a command of the checkout, whatever its exit code."""
+    def attempt(self, *command: str, cwd: Path = ROOT, show: bool = False) -> subprocess.CompletedProcess[str]:
+        """Run a command of the checkout, whatever its exit code; with `show`, its stderr is for the person."""
         environment = os.environ | self.variables | {"PATH": f"{TOOLS}:{os.environ['PATH']}"}
-        ended = subprocess.run(command, cwd=cwd, env=environment, capture_output=True, text=True, check=False)
+        stderr = None if show else subprocess.PIPE
+        ended = subprocess.run(
+            command, cwd=cwd, env=environment, stdout=subprocess.PIPE, stderr=stderr, text=True, check=False
+        )
         with (self.folder / "commands.log").open("a") as log:
-            log.write(f"$ {' '.join(command)}\n{ended.stderr}{ended.stdout}\n")
+            log.write(f"$ {shlex.join(command)}\n{ended.stderr or ''}{ended.stdout}\n")
         return ended
+
+    def show(self, *command: str) -> str:
+        """Run a command that must succeed, its progress shown on stderr; return its stdout."""
+        return self._stdout(self.attempt(*command, show=True))
 
     def run(self, *command: str, cwd: Path = ROOT) -> str:
         """Run a command that must succeed and return its stdout.
@@ -56,11 +64,14 @@ class Deployment:
         Raises:
             CommandFailed: with the command and the end of what it printed.
         """
-        ended = self.attempt(*command, cwd=cwd)
+        return self._stdout(self.attempt(*command, cwd=cwd))
+
+    @staticmethod
+    def _stdout(ended: subprocess.CompletedProcess[str]) -> str:
         if ended.returncode:
-            printed = "\n".join((ended.stderr + ended.stdout).splitlines()[-30:])
-            raise CommandFailed(f"{' '.join(command)} ended with exit code {ended.returncode}:\n{printed}")
-        return ended.stdout
+            printed = "\n".join(((ended.stderr or "") + ended.stdout).splitlines()[-30:])
+            raise CommandFailed(f"{shlex.join(ended.args)} ended with exit code {ended.returncode}:\n{printed}")
+        return ended.stdout.strip()
 
     def cdk(self, *arguments: str, app: Path | None = None) -> str:
         """Run the CDK CLI on the app, or on a cloud assembly that it synthesized before."""
@@ -84,7 +95,7 @@ class Deployment:
         """Push what the process executor takes for an image, its entrypoint `hpc-node`; return the digest."""
         repository = json.loads(self._outputs.read_text())[self.foundation_stack]["RepositoryUri"]
         push = [sys.executable, "-m", "localcloud", "push-image", "--repository", repository, "--tag", "demo"]
-        return self.run(*push).strip()
+        return self.run(*push)
 
     def deploy_all(self, digest: str) -> None:
         """Deploy every stack, with job definitions that run the image."""
@@ -97,7 +108,7 @@ class Deployment:
 
     def hpc(self, *arguments: str) -> str:
         """Run `hpc` and return its stdout."""
-        return self.run("hpc", *arguments).strip()
+        return self.run("hpc", *arguments)
 
     @property
     def foundation_stack(self) -> str:

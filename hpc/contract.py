@@ -164,6 +164,8 @@ ENV_OUTPUT_DIR = "HPC_OUTPUT_DIR"
 """Everything that the command leaves here goes to the run's `outputs/<index>/`."""
 ENV_NODE_LOG = "HPC_NODE_LOG"
 """A file of this node: what a rank appends to it appears in the node's own log stream."""
+ENV_NODE_ADDRESS = "HPC_NODE_ADDRESS"
+"""Multi-node: the IPv4 address at which the other nodes reach this one."""
 ENV_HOSTFILE = "HPC_HOSTFILE"
 """Multi-node: path of the Open MPI hostfile. `mpirun` finds it by itself."""
 

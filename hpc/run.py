@@ -100,6 +100,11 @@ class Run:
             raise HpcError(f"job {self.job_ids[0]} was not submitted by hpc: it has no outputs in the data bucket")
         return self.paths.outputs if self.index is None else self.paths.output(self.index)
 
+    @property
+    def outputs_uri(self) -> str | None:
+        """Where the outputs are, to be another run's `--input`; None for a job that `hpc` did not submit."""
+        return f"s3://{self.meta.bucket}/{self.outputs_prefix}" if self.paths else None
+
     def fetch(self, folder: Path) -> list[Path]:
         """Download the outputs; return the files."""
         found = self.outputs()

@@ -42,7 +42,7 @@ def cli() -> None:
 @click.option("--executor", type=click.Choice(["process", "null"]), default="process", show_default=True,
               help="null marks jobs SUCCEEDED without executing anything.")  # fmt: skip
 @click.option("--host-slots", type=click.IntRange(1), default=Settings.host_slots,
-              help="Single-container jobs that run at a time; others wait as RUNNABLE. Default: twice the CPUs.")  # fmt: skip
+              help="Single-container jobs that run at a time; others wait. Default: twice the CPUs.")  # fmt: skip
 @click.option(
     "--list-lag-s", type=click.FloatRange(0), default=0.0, help="ListJobs does not show jobs younger than that."
 )

@@ -37,8 +37,14 @@ def status(cluster: Cluster, run: str | None, as_json: bool) -> None:
     described = found.jobs()
     failed = found.failed_children(most=10)
     if as_json:
-        records = {"run": found.run_id, "index": found.index, "jobs": [job.to_dict() for job in described]}
-        click.echo(json.dumps(records | {"failed_children": [job.to_dict() for job in failed]}, indent=1))
+        record = {
+            "run": found.run_id,
+            "index": found.index,
+            "outputs": found.outputs_uri,
+            "jobs": [job.to_dict() for job in described],
+            "failed_children": [job.to_dict() for job in failed],
+        }
+        click.echo(json.dumps(record, indent=1))
         return
     click.echo(table(["JOB", "STATUS", "ATTEMPTS", "TIME", "REASON"], [_row(job) for job in [*described, *failed]]))
     hint(f"hpc logs -f {found.reference}", f"hpc fetch {found.reference}")

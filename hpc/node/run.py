@@ -84,7 +84,7 @@ def _lead_nodes(task: Task, supervisor: Supervisor, argv: list[str]) -> tuple[Ou
         command = requests.command(task.s3, task.place, task.request, argv)
         main.announce(task.s3)
         main.gather(rendezvous_timeout_s({**os.environ, **task.request.environment}))
-        env = task.stage_in()
+        env = {**task.stage_in(), contract.ENV_NODE_ADDRESS: address}
         main.wait_ready()
         env = main.environment(task.request.vcpus, task.node_folder, env)
     except Failure as failure:
@@ -177,7 +177,7 @@ def _follow(s3: S3, place: Place, supervisor: Supervisor) -> int:
     task = prepare(s3, place, request, os.environ)
     try:
         try:
-            child.serve({**root_settings(), **task.stage_in()})
+            child.serve({**root_settings(), **task.stage_in(), contract.ENV_NODE_ADDRESS: address})
         except Interrupted:
             supervisor.interruptible = False
             child.await_end(END_GRACE_S)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -11,12 +12,14 @@ pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope="module")
-def jobs(world: Any) -> tuple[str, list[str]]:
+def jobs(world: Any) -> Iterator[tuple[str, list[str]]]:
     """A queue that runs one job at a time, with one that runs and four that wait."""
     queue = world.queue(max_vcpus=1)
     ids = [world.submit("sleep", "600", queue=queue, jobName=f"list-{letter}") for letter in "abcde"]
     world.wait_for_status(ids[0], "RUNNING")
-    return queue, ids
+    yield queue, ids
+    for job_id in ids:
+        world.batch.terminate_job(jobId=job_id, reason="done")
 
 
 def names(page: dict[str, Any]) -> list[str]:

@@ -16,6 +16,14 @@ python -c 'import json, os; print(json.dumps(dict(os.environ)))'
 if [ $AWS_BATCH_JOB_NODE_INDEX = 0 ]; then sleep 0.7; else sleep 600; fi
 """
 
+SHOW_METADATA = """
+python -c '
+import os, urllib.request
+print(urllib.request.urlopen(os.environ["ECS_CONTAINER_METADATA_URI_V4"]).read().decode())
+'
+sleep 600
+"""
+
 
 def environments(world: Any, job_id: str, nodes: int) -> list[dict[str, str]]:
     return [json.loads(world.lines(world.describe(f"{job_id}#{node}"))[0]) for node in range(nodes)]
@@ -37,25 +45,20 @@ def test_every_node_knows_its_place(world: Any) -> None:
 
 
 def test_every_node_has_an_address_and_a_stream_of_its_own(world: Any, wait: Any) -> None:
-    script = "python -c 'import os,urllib.request as u; print(u.urlopen(os.environ[\"ECS_CONTAINER_METADATA_URI_V4\"]).read().decode())'; sleep 600"
-    ids = [world.submit_nodes(3, script) for _ in range(2)]
-    seen: list[str] = []
-    streams = set()
+    ids = [world.submit_nodes(3, SHOW_METADATA) for _ in range(2)]
+    addresses, streams = set(), set()
     for job_id in ids:
+        wait(lambda job_id=job_id: len(world.tasks(job_id)) == 3)
         for node in range(3):
-            detail = wait(
-                lambda name=f"{job_id}#{node}": (
-                    world.describe(name) if world.describe(name)["container"].get("logStreamName") else None
-                )
-            )
+            detail = world.describe(f"{job_id}#{node}")
             line = wait(lambda detail=detail: world.lines(detail))[0]
             address = detail["container"]["networkInterfaces"][0]["privateIpv4Address"]
             assert json.loads(line)["Networks"] == [{"NetworkMode": "awsvpc", "IPv4Addresses": [address]}]
             assert detail["nodeDetails"] == {"nodeIndex": node, "isMainNode": node == 0}
-            seen.append(address)
+            addresses.add(address)
             streams.add(detail["container"]["logStreamName"])
-    assert len(set(seen)) == len(streams) == 6
-    assert all(address.startswith("127.") for address in seen)
+    assert len(addresses) == len(streams) == 6
+    assert all(address.startswith("127.") for address in addresses)
     for job_id in ids:
         world.batch.terminate_job(jobId=job_id, reason="done")
         assert world.result(job_id)["statusReason"] == "done"
