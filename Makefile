@@ -42,6 +42,11 @@ format: install ## let ruff rewrite the source
 synth: install ## synthesize ENV=dev into cdk.out, offline
 	cdk synth --quiet -c env=$(or $(ENV),dev)
 
+.PHONY: destroy
+destroy: install ## take the environment ENV= down, its data included; only where its YAML says removal: destroy
+	@test -n "$(ENV)" || { echo "name the environment: make destroy ENV=dev"; exit 2; }
+	python -m tools.destroy $(ENV)
+
 .PHONY: requirements
 requirements: install ## pin everything again: requirements.txt from pyproject.toml
 	uv pip compile pyproject.toml --all-extras --no-header --quiet --output-file requirements.txt
