@@ -102,9 +102,8 @@ class Deployment:
         self.cdk("deploy", "--all", "--require-approval", "never", "--context", f"image_digest={digest}")
 
     def destroy_all(self) -> None:
-        """Take everything down; CloudFormation deletes no bucket that holds objects."""
-        self.run(sys.executable, "-m", "tools.empty_bucket", self.foundation_stack, "--yes")
-        self.cdk("destroy", "--all", "--force", app=self.assembly)
+        """Take everything down, the data included."""
+        self.run(sys.executable, "-m", "tools.destroy", self.environment, "--yes", "--app", str(self.assembly))
 
     def hpc(self, *arguments: str) -> str:
         """Run `hpc` and return its stdout."""

@@ -156,8 +156,8 @@ def check_against(spec: JobSpec, target: Target, meta: contract.Meta) -> Iterato
     queue, definition = target.queue, target.definition
     if meta.image is None:
         yield (
-            f"environment {meta.environment} has no image yet; the platform team pushes one to {meta.repository}"
-            " (make push) and deploys its digest"
+            f"environment {meta.environment} has no image yet: the platform team pushes one to {meta.repository} and"
+            f" deploys it: cdk deploy --all -c env={meta.environment} -c image_digest=sha256:..."
         )
     if queue.kind != definition.kind:
         yield (

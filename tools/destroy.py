@@ -1,0 +1,74 @@
+"""Take an environment down: empty its data bucket, then `cdk destroy`.
+
+CloudFormation deletes no bucket that holds objects
+(https://docs.aws.amazon.com/AmazonS3/latest/userguide/empty-bucket.html), so this empties it first, all versions
+included, after asking. Only environments whose YAML says `removal: destroy`: everywhere else the data outlives the
+stacks, and `cdk destroy` alone is what is wanted.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import boto3
+import click
+from botocore.exceptions import BotoCoreError, ClientError
+
+from hpc_constructs.config import ConfigError, load
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+@click.command()
+@click.argument("environment")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@click.option("--app", help="Cloud assembly to destroy by, instead of a new synthesis.")
+def main(environment: str, yes: bool, app: str | None) -> None:
+    """Take ENVIRONMENT down, its data included."""
+    try:
+        removal = load(ROOT / "environments", environment).removal
+    except ConfigError as error:
+        raise click.ClickException(str(error)) from None
+    if removal != "destroy":
+        raise click.ClickException(
+            f"environments/{environment}.yaml says removal: {removal}: its data outlives its stacks."
+            f" For the stacks alone: cdk destroy --all -c env={environment}; for the data too, deploy with"
+            " removal: destroy first"
+        )
+    prefix = "Hpc" + "".join(word.capitalize() for word in environment.split("-"))
+    try:
+        bucket = _bucket_of(f"{prefix}Foundation")
+        if not yes:
+            click.confirm(f"Delete {environment} with all objects in s3://{bucket}?", abort=True, err=True)
+        click.echo(f"{_empty(bucket)} object versions deleted from s3://{bucket}", err=True)
+    except (BotoCoreError, ClientError) as error:
+        raise click.ClickException(f"{error}; check the credentials and the Region") from None
+    source = ["--app", app] if app else []
+    command = ["cdk", "destroy", "--all", "--force", "-c", f"env={environment}", *source]
+    sys.exit(subprocess.run(command, cwd=ROOT, check=False).returncode)
+
+
+def _bucket_of(stack: str) -> str:
+    outputs = boto3.client("cloudformation").describe_stacks(StackName=stack)["Stacks"][0].get("Outputs", [])
+    return next(item["OutputValue"] for item in outputs if item["OutputKey"] == "BucketName")
+
+
+def _empty(bucket: str) -> int:
+    """Delete every version of every object; return how many there were."""
+    s3, deleted = boto3.client("s3"), 0
+    for page in s3.get_paginator("list_object_versions").paginate(Bucket=bucket):
+        found = [*page.get("Versions", []), *page.get("DeleteMarkers", [])]
+        objects = [{"Key": item["Key"], "VersionId": item["VersionId"]} for item in found]
+        if not objects:
+            continue
+        errors = s3.delete_objects(Bucket=bucket, Delete={"Objects": objects, "Quiet": True}).get("Errors", [])
+        if errors:
+            raise click.ClickException(f"s3://{bucket}/{errors[0]['Key']}: {errors[0]['Message']}")
+        deleted += len(objects)
+    return deleted
+
+
+if __name__ == "__main__":
+    main()
