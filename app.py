@@ -24,8 +24,13 @@ def build(app: cdk.App, environment: Environment) -> None:
     ComputeStack(app, f"{prefix}Compute", environment=environment, foundation=foundation)
 
 
+def new_app() -> cdk.App:
+    """Return an app with the context that the CDK CLI hands over."""
+    return cdk.App(analytics_reporting=False)
+
+
 def main() -> None:
-    app = cdk.App(analytics_reporting=False)
+    app = new_app()
     context = app.node.try_get_context
     try:
         environment = load(ENVIRONMENTS, context("env"), context("image_digest"))

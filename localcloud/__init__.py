@@ -15,8 +15,8 @@ Not modelled, and so never a proof for a real account:
   address of its own. Security groups and routes are recorded, not enforced.
 - containers: jobs are processes of this machine and of this user. The image decides entrypoint, command and
   environment; its layers are not unpacked. Memory, vCPUs, GPUs, ulimits, devices, mounts and user are not applied.
-- Fargate, EKS, unmanaged compute environments, consumable resources, service jobs, quota shares, several containers
-  in one task: refused, with a message that names what is missing.
+- Fargate, EKS, unmanaged compute environments, consumable resources, service jobs, quota shares, time limits for
+  waiting jobs, several containers in one task: refused, with a message that names what is missing.
 - fair share knows the share of the jobs that run now, not the past: shareDecaySeconds and computeReservation are
   refused.
 """

@@ -24,7 +24,7 @@ class ImageRepository(Construct):
             image_tag_mutability=ecr.TagMutability.IMMUTABLE,
             image_scan_on_push=True,
             removal_policy=removal,
-            empty_on_delete=removal is cdk.RemovalPolicy.DESTROY,
+            empty_on_delete=True if removal is cdk.RemovalPolicy.DESTROY else None,
             lifecycle_rules=[
                 ecr.LifecycleRule(
                     description="Untagged images",

@@ -20,7 +20,7 @@ from localcloud.batch.model import (
     State,
     now_ms,
 )
-from localcloud.batch.placement import Verdict, judge
+from localcloud.batch.placement import judge
 from localcloud.batch.retry import wants_retry
 from localcloud.settings import Settings
 
@@ -107,7 +107,7 @@ class Engine:
             return False
         verdict = judge(state, queue, job)
         if verdict.environment is None:
-            self._block(job, verdict)
+            job.status_reason = verdict.reason
             return False
         queue.pop(job.request.share)
         self._start(job, verdict.environment)
@@ -115,20 +115,6 @@ class Engine:
 
     def _usage(self, queue: Queue, share: str) -> int:
         return sum(job.vcpus for job in self._running if job.queue is queue and job.request.share == share)
-
-    def _block(self, job: Job, verdict: Verdict) -> None:
-        """Note why the head of the queue waits, and cancel it where the queue's time limits say so."""
-        if job.status_reason == verdict.reason:
-            return
-        job.status_reason = verdict.reason
-        for action in job.queue.detail["jobStateTimeLimitActions"]:
-            if verdict.reason == action["reason"]:
-                seconds = action["maxTimeSeconds"] * self.settings.time_scale
-                asyncio.get_running_loop().call_later(seconds, self._time_limit, job, action["reason"])
-
-    def _time_limit(self, job: Job, reason: str) -> None:
-        if job.status == "RUNNABLE" and job.status_reason == reason:
-            self.cancel(job, f"Canceled by JobStateTimeLimit action due to reason: {reason}")
 
     def _start(self, job: Job, environment: ComputeEnvironment) -> None:
         job.compute_environment = environment

@@ -116,7 +116,7 @@ def create_queue(state: State, params: Json) -> Json:
         "statusReason": "JobQueue Healthy",
         "priority": rules.check_priority(params["priority"]),
         "computeEnvironmentOrder": _order(state, params.get("computeEnvironmentOrder", [])),
-        "jobStateTimeLimitActions": rules.check_time_limits(params.get("jobStateTimeLimitActions", [])),
+        "jobStateTimeLimitActions": [],
         "tags": params.get("tags", {}),
     }
     if "schedulingPolicyArn" in params:
@@ -144,8 +144,6 @@ def update_queue(state: State, params: Json) -> Json:
         detail["schedulingPolicyArn"] = _find_policy(state, params["schedulingPolicyArn"])["arn"]
     if "computeEnvironmentOrder" in params:
         detail["computeEnvironmentOrder"] = _order(state, params["computeEnvironmentOrder"])
-    if "jobStateTimeLimitActions" in params:
-        detail["jobStateTimeLimitActions"] = rules.check_time_limits(params["jobStateTimeLimitActions"])
     detail["priority"] = rules.check_priority(params.get("priority", detail["priority"]))
     detail["state"] = params.get("state", detail["state"])
     return {key: detail[key] for key in ("jobQueueName", "jobQueueArn")}

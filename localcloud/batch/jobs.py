@@ -131,17 +131,25 @@ def _wait(job: Job, dependency: Job) -> None:
 def cancel(state: State, engine: Engine, params: Json) -> Json:
     """Cancel what has not started; of a job that has, the call succeeds and does nothing
     (https://docs.aws.amazon.com/batch/latest/APIReference/API_CancelJob.html)."""
-    job = state.jobs.get(params["jobId"])
-    if job is not None and not job.ended:
+    job = _job_to_end(state, params)
+    if job is not None:
         engine.cancel(job, params["reason"])
     return {}
 
 
 def terminate(state: State, engine: Engine, params: Json) -> Json:
     """End a job in whatever state (https://docs.aws.amazon.com/batch/latest/APIReference/API_TerminateJob.html)."""
-    job = state.jobs.get(params["jobId"])
-    if job is not None and job.kind == "node":
-        raise BatchError("A node of a multi-node parallel job cannot be terminated alone: give the job's own id")
-    if job is not None and not job.ended:
+    job = _job_to_end(state, params)
+    if job is not None:
         engine.terminate(job, params["reason"])
     return {}
+
+
+def _job_to_end(state: State, params: Json) -> Job | None:
+    """Return the job, or None where there is nothing to end."""
+    job = state.jobs.get(params["jobId"])
+    if job is not None and job.kind == "node":
+        raise BatchError("A node of a multi-node parallel job cannot be ended alone: give the job's own id")
+    if len(params["reason"]) > 1024:
+        raise BatchError("reason takes at most 1024 characters")
+    return None if job is None or job.ended else job

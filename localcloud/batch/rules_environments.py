@@ -204,14 +204,3 @@ def check_environment_order(entries: list[Json], details: list[Json]) -> None:
                              f"{detail['status']} and {detail['state']}")  # fmt: skip
     if len({is_arm(detail["computeResources"]["instanceTypes"][0]) for detail in details}) > 1:
         raise BatchError("The compute environments of a job queue must have the same architecture")
-
-
-def check_time_limits(actions: list[Json]) -> list[Json]:
-    """Check jobStateTimeLimitActions
-    (https://docs.aws.amazon.com/batch/latest/APIReference/API_JobStateTimeLimitAction.html)."""
-    for action in actions:
-        if action["action"] != "CANCEL":
-            raise NotModelledError(f"jobStateTimeLimitActions.action {action['action']}")
-        if not 600 <= action["maxTimeSeconds"] <= 86400:
-            raise BatchError("maxTimeSeconds must be between 600 and 86400")
-    return actions

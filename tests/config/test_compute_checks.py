@@ -73,6 +73,9 @@ def efa(types: str, more: str = "") -> str:
             efa("c5n"), "'c5n' given; allowed: exactly one instance type with efa: true", id="EFA of a family"
         ),
         pytest.param(
+            efa("hpc6a"), "'hpc6a' given; allowed: exactly one instance type", id="EFA of a family of one type"
+        ),
+        pytest.param(
             efa("c5n.18xlarge, c5n.9xlarge"),
             "'c5n.18xlarge', 'c5n.9xlarge' given; allowed: exactly one instance type",
             id="EFA of two types",

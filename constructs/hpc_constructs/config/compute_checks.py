@@ -121,7 +121,7 @@ def efa(environment: Environment) -> Iterator[Problem]:
         if not item.efa:
             continue
         types = instance_types(item)
-        if len(types) != 1:
+        if item.instance_types != (types[0].name,):
             yield Problem(
                 path=ce(name, "instance_types"),
                 given=names(f"'{given}'" for given in item.instance_types),

@@ -113,7 +113,7 @@ def multi_node(environment: Environment) -> Iterator[Problem]:
                     fix=f"set purchasing: on-demand for {wanted}, or name another compute environment",
                     involves=(ce(wanted),),
                 )
-            if len(types) != 1:
+            if item.instance_types != (types[0].name,):
                 if not item.efa:  # with EFA it has been said already
                     yield Problem(
                         path=ce(wanted, "instance_types"),

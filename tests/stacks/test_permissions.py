@@ -1,0 +1,215 @@
+"""Roles and policies: what each may do, and what it may not."""
+
+import fnmatch
+from typing import Any
+
+import pytest
+
+from hpc_constructs.config import Environment
+
+
+def text(value: Any) -> str:
+    match value:
+        case str():
+            return value
+        case {"Fn::Join": [separator, parts]}:
+            return separator.join(text(part) for part in parts)
+        case {"Ref": name} | {"Fn::ImportValue": name}:
+            return f"<{name}>"
+        case {"Fn::GetAtt": [name, attribute]}:
+            return f"<{name}.{attribute}>"
+    raise AssertionError(value)
+
+
+def listed(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else [value]
+
+
+def actions(statements: list[dict[str, Any]]) -> set[str]:
+    return {action for item in statements for action in listed(item["Action"])}
+
+
+def resources(statements: list[dict[str, Any]], action: str) -> list[str]:
+    """Resources on which a policy allows the action."""
+    return [
+        text(resource)
+        for item in statements
+        if any(fnmatch.fnmatch(action, pattern) for pattern in listed(item["Action"]))
+        for resource in listed(item["Resource"])
+    ]
+
+
+def policies(stacks: Any) -> dict[str, list[dict[str, Any]]]:
+    found = stacks.compute.of("AWS::IAM::ManagedPolicy")
+    return {key: item["PolicyDocument"]["Statement"] for key, item in found.items()}
+
+
+def projects(environment: Environment) -> list[str]:
+    return list(environment.projects)
+
+
+def test_every_role_has_exactly_one_managed_policy_and_no_inline_one(stacks: Any) -> None:
+    roles = stacks.compute.of("AWS::IAM::Role")
+    assert len(roles) == 2 + len(stacks.environment.projects)
+    attached = [
+        reference["Ref"]
+        for item in stacks.compute.of("AWS::IAM::ManagedPolicy").values()
+        for reference in item.get("Roles", [])
+    ]
+    assert sorted(attached) == sorted(roles)
+    for key, role in roles.items():
+        assert not {"Policies", "ManagedPolicyArns"} & set(role), key
+    for template in stacks.templates:
+        assert not template.of("AWS::IAM::Policy")
+
+
+def test_no_policy_has_a_wildcard_action(stacks: Any) -> None:
+    for name, statements in policies(stacks).items():
+        assert not [action for action in actions(statements) if "*" in action], name
+
+
+NO_RESOURCE_LEVEL = {
+    # https://docs.aws.amazon.com/service-authorization/latest/reference/
+    "batch:DescribeComputeEnvironments",
+    "batch:DescribeJobDefinitions",
+    "batch:DescribeJobQueues",
+    "batch:DescribeJobs",
+    "batch:ListJobs",
+    "ec2:DescribeTags",
+    "ecr:GetAuthorizationToken",
+    "ecs:DiscoverPollEndpoint",
+}
+
+
+def test_everything_is_limited_to_resources_where_iam_can(stacks: Any) -> None:
+    for name, statements in policies(stacks).items():
+        for item in statements:
+            if "*" in listed(item["Resource"]):
+                assert set(listed(item["Action"])) <= NO_RESOURCE_LEVEL, name
+
+
+def test_nobody_may_pass_roles_register_definitions_or_change_the_platform(stacks: Any) -> None:
+    for name, statements in policies(stacks).items():
+        for action in actions(statements):
+            assert not action.startswith("iam:"), name
+            verb = action.removeprefix("batch:")
+            assert action == verb or not verb.startswith(("Create", "Update", "Delete", "Register", "Deregister"))
+
+
+def test_containers_are_trusted_from_this_account_only(stacks: Any) -> None:
+    trusted = [item["AssumeRolePolicyDocument"]["Statement"] for item in stacks.compute.of("AWS::IAM::Role").values()]
+    services = [statement["Principal"]["Service"] for (statement,) in trusted]
+    assert sorted(set(services)) == ["ec2.amazonaws.com", "ecs-tasks.amazonaws.com"]
+    for (statement,) in trusted:
+        if statement["Principal"]["Service"] == "ecs-tasks.amazonaws.com":
+            condition = statement["Condition"]
+            assert "aws:SourceAccount" in condition["StringEquals"]
+            assert ":ecs:" in text(condition["ArnLike"]["aws:SourceArn"])
+
+
+def test_a_job_reads_and_writes_below_its_projects_prefix_only(stacks: Any) -> None:
+    for project in projects(stacks.environment):
+        statements = stacks.policy(f"Projects{project}Job")
+        (objects,) = resources(statements, "s3:PutObject")
+        assert objects.endswith(f"/{project}/*")
+        (listing,) = [item for item in statements if item["Sid"] == "ProjectListing"]
+        assert listing["Condition"] == {"StringLike": {"s3:prefix": [f"{project}/*"]}}
+
+
+def test_a_job_deletes_nothing_and_calls_no_other_service(stacks: Any) -> None:
+    for project in projects(stacks.environment):
+        allowed = actions(stacks.policy(f"Projects{project}Job"))
+        assert allowed == {"s3:AbortMultipartUpload", "s3:GetObject", "s3:ListBucket", "s3:PutObject"}
+
+
+def test_read_buckets_are_read_only_and_for_their_project_only(wide: Any) -> None:
+    statements = wide.policy("ProjectsalphaJob")
+    assert any(item.endswith(":s3:::reference-genomes/*") for item in resources(statements, "s3:GetObject"))
+    assert not any("reference-genomes" in item for item in resources(statements, "s3:PutObject"))
+    assert not any("reference-genomes" in item for item in resources(wide.policy("ProjectsbetaJob"), "s3:GetObject"))
+
+
+def test_instances_have_no_rights_to_data(stacks: Any) -> None:
+    services = {action.partition(":")[0] for action in actions(stacks.policy("InstanceRole"))}
+    assert services == {"ec2", "ecs", "ecr", "logs"}
+
+
+def test_instances_can_do_what_the_ecs_agent_does(stacks: Any) -> None:
+    """https://docs.aws.amazon.com/AmazonECS/latest/developerguide/instance_IAM_role.html"""
+    needed = {
+        "ec2:DescribeTags",
+        "ecs:DeregisterContainerInstance",
+        "ecs:DiscoverPollEndpoint",
+        "ecs:Poll",
+        "ecs:RegisterContainerInstance",
+        "ecs:StartTelemetrySession",
+        "ecs:SubmitAttachmentStateChanges",
+        "ecs:SubmitContainerStateChange",
+        "ecs:SubmitTaskStateChange",
+        "ecs:UpdateContainerInstancesState",
+        "ecr:GetAuthorizationToken",
+        "ecr:BatchCheckLayerAvailability",
+        "ecr:BatchGetImage",
+        "ecr:GetDownloadUrlForLayer",
+        "logs:CreateLogStream",
+        "logs:PutLogEvents",
+    }
+    assert needed <= actions(stacks.policy("InstanceRole"))
+
+
+@pytest.mark.parametrize("role", ["InstanceRole", "ExecutionRole"])
+def test_logs_go_to_our_group_and_images_come_from_our_repository(stacks: Any, role: str) -> None:
+    statements = stacks.policy(role)
+    assert all("LogsGroup" in item and item.endswith(":*") for item in resources(statements, "logs:PutLogEvents"))
+    assert all("ImagesRepository" in item for item in resources(statements, "ecr:BatchGetImage"))
+    assert not resources(statements, "ecr:PutImage")
+    assert not resources(statements, "logs:CreateLogGroup")
+
+
+def test_a_submitter_submits_any_revision_of_the_projects_definitions_to_the_queues(stacks: Any) -> None:
+    for project in projects(stacks.environment):
+        targets = resources(stacks.policy(f"Projects{project}Submitter"), "batch:SubmitJob")
+        name = f"hpc-{stacks.environment.name}-{project}-task"
+        assert any(item.endswith(f":job-definition/{name}") for item in targets)
+        assert any(item.endswith(f":job-definition/{name}:*") for item in targets)
+        assert sum(item.endswith(".JobQueueArn>") for item in targets) == len(stacks.environment.queues)
+
+
+def test_a_submitter_does_not_submit_other_projects_definitions(wide: Any) -> None:
+    targets = resources(wide.policy("ProjectsalphaSubmitter"), "batch:SubmitJob")
+    assert not [item for item in targets if "-beta-" in item]
+    assert not [item for item in targets if item.endswith(("job-definition/*", "job-queue/*"))]
+
+
+def test_a_submitter_ends_jobs_of_the_project_only(stacks: Any) -> None:
+    for project in projects(stacks.environment):
+        own = {"aws:ResourceTag/hpc:project": project}
+        for item in stacks.policy(f"Projects{project}Submitter"):
+            if set(listed(item["Action"])) & {"batch:TerminateJob", "batch:CancelJob"}:
+                assert item["Condition"] == {"StringEquals": own}
+            if "batch:TagResource" in listed(item["Action"]):
+                assert item["Condition"]["StringEquals"] == {"aws:RequestTag/hpc:project": project}
+                if any(text(resource).endswith(":job/*") for resource in listed(item["Resource"])):
+                    assert item["Condition"]["StringEqualsIfExists"] == own
+
+
+def test_a_submitter_reads_the_contract_and_no_other_parameter(stacks: Any) -> None:
+    for project in projects(stacks.environment):
+        names = resources(stacks.policy(f"Projects{project}Submitter"), "ssm:GetParametersByPath")
+        assert {item.partition(":parameter/")[2] for item in names} == {
+            "hpc",
+            f"hpc/{stacks.environment.name}",
+            f"hpc/{stacks.environment.name}/*",
+        }
+
+
+def test_the_submitter_policy_is_attached_to_nobody_and_printed(stacks: Any) -> None:
+    for key, item in stacks.compute.of("AWS::IAM::ManagedPolicy").items():
+        if "Submitter" in key:
+            assert not {"Roles", "Users", "Groups"} & set(item)
+            assert {"Ref": key} in [output["Value"] for output in stacks.compute.raw["Outputs"].values()]
+
+
+def test_arns_work_in_every_partition(dev: Any) -> None:
+    for template in dev.templates:
+        assert "arn:aws:" not in template.path.read_text()
