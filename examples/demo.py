@@ -6,6 +6,7 @@ Every step is a command that a person could type; `.local/demo/commands.log` hol
 from __future__ import annotations
 
 import json
+import shlex
 import shutil
 import sys
 import time
@@ -137,7 +138,7 @@ def keep(deployment: Deployment) -> None:
     """Say how a person goes on alone."""
     click.echo("\nThe local cloud stays up. In another shell, in this folder:\n")
     for name, value in deployment.variables.items():
-        click.echo(f"export {name}={value}")
+        click.echo(f"export {name}={shlex.quote(value)}")
     click.echo('export PATH="$PWD/.venv/bin:$PWD/node_modules/.bin:$PATH"\n')
     for line in (
         "hpc queues",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Generator
 from contextlib import contextmanager
 from functools import cached_property
@@ -35,8 +36,10 @@ class Clients:
         import boto3
         from botocore.exceptions import ProfileNotFound
 
+        # boto3 reads AWS_DEFAULT_REGION only; the other SDKs and the AWS CLI's documentation know AWS_REGION too.
+        region = self._region or os.environ.get("AWS_REGION")
         try:
-            session = boto3.Session(profile_name=self._profile, region_name=self._region)
+            session = boto3.Session(profile_name=self._profile, region_name=region)
         except ProfileNotFound:
             raise BadInput(f"--profile {self._profile}: no such profile in the AWS configuration files") from None
         if not session.region_name:

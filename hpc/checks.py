@@ -164,6 +164,11 @@ def check_against(spec: JobSpec, target: Target, meta: contract.Meta) -> Iterato
             f"--definition {definition.name} is for {definition.kind} jobs, queue {queue.name} runs"
             f" {queue.kind} jobs; leave --definition out to get {queue.definition}"
         )
+    if definition.efa_interfaces > queue.efa_interfaces:
+        yield (
+            f"--definition {definition.name} needs {definition.efa_interfaces} EFA devices, an instance of queue"
+            f" {queue.name} has {queue.efa_interfaces}; leave --definition out to get {queue.definition}"
+        )
     yield from _check_nodes(spec, queue)
     yield from _check_size(spec, target)
     yield from _check_share(spec, queue)

@@ -106,6 +106,8 @@ class Definition:
     gpus: int
     timeout_s: int
     attempts: int
+    efa_interfaces: int = 0
+    """EFA devices that its container needs on the instance."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 from hpc import contract
 
 if TYPE_CHECKING:
     from types_boto3_batch.client import BatchClient
-    from types_boto3_batch.literals import JobStatusType
 
 WAITING = frozenset({"SUBMITTED", "PENDING", "RUNNABLE"})
 ACTIVE = frozenset({"STARTING", "RUNNING"})
 TERMINAL = frozenset({"SUCCEEDED", "FAILED"})
-STATUSES: tuple[JobStatusType, ...] = (
+STATUSES = (
     "SUBMITTED",
     "PENDING",
     "RUNNABLE",
@@ -121,16 +120,17 @@ def describe(batch: BatchClient, job_ids: Iterable[str]) -> dict[str, Job]:
     return found
 
 
-def children(batch: BatchClient, parent: Job, statuses: Iterable[JobStatusType] = STATUSES) -> Iterator[Job]:
-    """Yield the children of an array (their full records), status by status.
+def failed_children(batch: BatchClient, parent: Job) -> list[str]:
+    """Return the ids of an array's failed children, in the order of their index.
 
-    ListJobs knows one status a call and defaults to RUNNING
+    With a status ListJobs gives up to 1,000 jobs a page
     (https://docs.aws.amazon.com/batch/latest/APIReference/API_ListJobs.html).
     """
-    pages = batch.get_paginator("list_jobs")
-    for status in statuses:
-        for page in pages.paginate(arrayJobId=parent.job_id, jobStatus=status):
-            yield from describe(batch, [summary["jobId"] for summary in page["jobSummaryList"]]).values()
+    pages = batch.get_paginator("list_jobs").paginate(
+        arrayJobId=parent.job_id, jobStatus="FAILED", PaginationConfig={"PageSize": 1000}
+    )
+    ids = [summary["jobId"] for page in pages for summary in page["jobSummaryList"]]
+    return sorted(ids, key=lambda job_id: number_of(job_id) or 0)
 
 
 def by_name(batch: BatchClient, queue: str, name: str) -> dict[str, str]:
@@ -169,6 +169,6 @@ def exit_code_of(batch: BatchClient, job: Job) -> int | None:
         node = describe(batch, [main]).get(main)
         return job.exit_code if node is None or node.exit_code is None else node.exit_code
     if job.array_size is not None:
-        failed = sorted(children(batch, job, ["FAILED"]), key=lambda child: cast("int", number_of(child.job_id)))
-        return failed[0].exit_code if failed else None
+        failed = failed_children(batch, job)[:1]
+        return next((child.exit_code for child in describe(batch, failed).values()), None)
     return job.exit_code

@@ -53,15 +53,17 @@ class Run:
         return [found[job_id] for job_id in self.job_ids]
 
     def failed_children(self, most: int) -> list[Job]:
-        """Return the first failed children of the run's arrays."""
-        found = list[Job]()
+        """Return the first failed children of the run's arrays, in the order of their index."""
+        batch = self.clients.batch
         with in_words():
-            for parent in (job for job in self.jobs() if job.array_size is not None):
-                for child in jobs.children(self.clients.batch, parent, ["FAILED"]):
-                    found.append(child)
-                    if len(found) == most:
-                        return found
-        return found
+            ids = [
+                child
+                for parent in self.jobs()
+                if parent.array_size is not None
+                for child in jobs.failed_children(batch, parent)
+            ]
+            found = jobs.describe(batch, ids[:most])
+        return [found[child] for child in ids[:most] if child in found]
 
     def wait(self, on_poll: Callable[[list[Job]], None] = lambda _: None) -> list[Job]:
         """Wait until every job has ended; calls `on_poll` after every look."""

@@ -91,6 +91,7 @@ class JobDefinition(Construct):
             gpus=self._size.gpus,
             timeout_s=self._settings.timeout_s,
             attempts=self._settings.attempts,
+            efa_interfaces=self._size.efa_interfaces,
         )
 
     def _nodes(self) -> batch.CfnJobDefinition.NodePropertiesProperty:

@@ -24,7 +24,7 @@ def watch(run: Run) -> int:
         ended = run.wait(lambda jobs: line.show(summary(jobs), time.monotonic() - started))
     except KeyboardInterrupt:
         line.close()
-        hint("the run goes on", f"hpc wait {run.reference}", f"hpc cancel {run.reference}")
+        hint(f"hpc wait {run.reference}", f"hpc cancel {run.reference}")
         raise
     line.close()
     code = run.exit_code()

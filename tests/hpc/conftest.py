@@ -63,7 +63,7 @@ def environment() -> Environment:
     ]
     definitions = [
         definition("task"),
-        definition("mpi", kind="multi-node", vcpus=72, memory_mib=180_879),
+        definition("mpi", kind="multi-node", vcpus=72, memory_mib=180_879, efa_interfaces=1),
     ]
     return Environment(
         meta=contract.Meta(

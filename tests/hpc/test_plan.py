@@ -138,6 +138,7 @@ def test_the_hash_tells_requests_apart_by_options_and_by_content(environment: En
         ({"project": "nobody"}, ["--project nobody", "there is default"]),
         ({"definition": "mpj"}, ["--definition mpj", "did you mean mpi?"]),
         ({"definition": "mpi"}, ["multi-node jobs", "single jobs"]),
+        ({"definition": "mpi"}, ["needs 1 EFA devices", "queue loosely-coupled has 0"]),
         ({"array": 1}, ["--array 1", "2 to 10,000", "leave --array out"]),
         ({"array": 10_001}, ["--array 10001", "2 to 10,000"]),
         ({"name": "my run"}, ["'my run'", "letters, digits, - and _"]),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 
 import pytest
@@ -10,7 +11,7 @@ from hypothesis import strategies as st
 
 from hpc.node.wireup.protocol import LIMIT, Lines, Lost, encode, nonce, proof, proves
 
-JSON = st.recursive(st.none() | st.booleans() | st.integers() | st.text(), lambda inner: st.lists(inner), max_leaves=5)
+JSON = st.recursive(st.none() | st.booleans() | st.integers() | st.text(), st.lists, max_leaves=5)
 MESSAGES = st.lists(st.dictionaries(st.text(), JSON, max_size=4), max_size=6)
 
 
@@ -19,9 +20,7 @@ def test_messages_arrive_whole_however_the_bytes_are_cut(messages: list[dict[str
     data = b"".join(encode(message) for message in messages)
     edges = [0, *sorted(min(cut, len(data)) for cut in cuts), len(data)]
     lines = Lines()
-    received = [
-        message for start, end in zip(edges, edges[1:], strict=False) for message in lines.feed(data[start:end])
-    ]
+    received = [message for start, end in itertools.pairwise(edges) for message in lines.feed(data[start:end])]
     assert received == messages
 
 

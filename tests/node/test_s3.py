@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import http.client
 from datetime import UTC, datetime
-from http.server import BaseHTTPRequestHandler, HTTPServer
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
 from typing import Any, ClassVar
@@ -89,7 +89,8 @@ class Faulty(BaseHTTPRequestHandler):
 
 @pytest.fixture
 def faulty() -> Any:
-    server = HTTPServer(("127.0.0.1", 0), Faulty)
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Faulty)
+    server.daemon_threads = True  # one may be waiting for the next request
     thread = Thread(target=server.serve_forever)
     thread.start()
     Faulty.answers.clear()
