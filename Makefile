@@ -8,6 +8,7 @@ PYTHON ?= python3
 export PATH := $(CURDIR)/.venv/bin:$(CURDIR)/node_modules/.bin:$(PATH)
 export npm_config_cache := $(CURDIR)/.local/cache/npm
 export JSII_RUNTIME_PACKAGE_CACHE_ROOT := $(CURDIR)/.local/cache/jsii
+export NODE_COMPILE_CACHE := $(CURDIR)/.local/cache/node
 export CDK_HOME := $(CURDIR)/.local/cache/cdk
 export CDK_DISABLE_CLI_TELEMETRY := true
 
@@ -67,5 +68,5 @@ install: .venv/.installed node_modules/.installed ## install Python packages, No
 	touch $@
 
 node_modules/.installed: package-lock.json .venv/.installed
-	npm ci --silent --no-audit --no-fund
+	npm ci --loglevel=error --no-audit --no-fund
 	touch $@

@@ -8,17 +8,16 @@ import json
 import threading
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import datetime
+from typing import NamedTuple
 
-CONTAINER_HOST = "169.254.170.2"
+AGENT = "169.254.170.2"
 """Where the ECS agent serves the job role
 (https://docs.aws.amazon.com/AmazonECS/latest/developerguide/task-iam-roles.html)."""
 REFRESH_BEFORE_S = 300
 
 
-@dataclass(frozen=True, kw_only=True)
-class Credentials:
+class Credentials(NamedTuple):
     access_key: str
     secret_key: str
     token: str = ""
@@ -35,11 +34,7 @@ class CredentialSource:
         self._current: Credentials | None = None
 
     def get(self) -> Credentials:
-        """Return credentials that are valid for some minutes.
-
-        Raises:
-            OSError: no source has any, or it does not answer.
-        """
+        """Return credentials that are valid for some minutes; OSError if there are none or no source answers."""
         with self._lock:
             if self._current is None or self._current.expires_at - time.time() < REFRESH_BEFORE_S:
                 self._current = self._fetch()
@@ -51,19 +46,15 @@ class CredentialSource:
             self._current = None
 
     def _fetch(self) -> Credentials:
-        env = self._env
-        if env.get("AWS_ACCESS_KEY_ID") and env.get("AWS_SECRET_ACCESS_KEY"):
-            return Credentials(
-                access_key=env["AWS_ACCESS_KEY_ID"],
-                secret_key=env["AWS_SECRET_ACCESS_KEY"],
-                token=env.get("AWS_SESSION_TOKEN", ""),
-            )
-        relative = env.get("AWS_CONTAINER_CREDENTIALS_RELATIVE_URI")
-        return _from_agent(relative) if relative else _from_botocore()
+        key, secret = self._env.get("AWS_ACCESS_KEY_ID"), self._env.get("AWS_SECRET_ACCESS_KEY")
+        if key and secret:
+            return Credentials(key, secret, self._env.get("AWS_SESSION_TOKEN", ""))
+        path = self._env.get("AWS_CONTAINER_CREDENTIALS_RELATIVE_URI")
+        return _from_agent(path) if path else _from_botocore()
 
 
 def _from_agent(path: str) -> Credentials:
-    connection = http.client.HTTPConnection(CONTAINER_HOST, timeout=5)
+    connection = http.client.HTTPConnection(AGENT, timeout=5)
     try:
         connection.request("GET", path)
         answer = connection.getresponse()
@@ -73,12 +64,8 @@ def _from_agent(path: str) -> Credentials:
     if answer.status != 200:
         raise OSError(f"the ECS agent gave no credentials of the job role: {answer.status} {answer.reason}")
     raw = json.loads(body)
-    return Credentials(
-        access_key=raw["AccessKeyId"],
-        secret_key=raw["SecretAccessKey"],
-        token=raw["Token"],
-        expires_at=datetime.fromisoformat(raw["Expiration"]).timestamp(),
-    )
+    expires_at = datetime.fromisoformat(raw["Expiration"]).timestamp()
+    return Credentials(raw["AccessKeyId"], raw["SecretAccessKey"], raw["Token"], expires_at)
 
 
 def _from_botocore() -> Credentials:
@@ -87,10 +74,6 @@ def _from_botocore() -> Credentials:
     found = botocore.session.get_session().get_credentials()
     if found is None:
         raise OSError("no AWS credentials: give the job definition a job role")
-    frozen = found.get_frozen_credentials()
-    return Credentials(
-        access_key=str(frozen.access_key),
-        secret_key=str(frozen.secret_key),
-        token=str(frozen.token or ""),
-        expires_at=time.time() + 2 * REFRESH_BEFORE_S,
-    )
+    now = found.get_frozen_credentials()
+    expires_at = time.time() + 2 * REFRESH_BEFORE_S
+    return Credentials(str(now.access_key), str(now.secret_key), str(now.token or ""), expires_at)

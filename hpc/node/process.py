@@ -38,6 +38,7 @@ class Supervisor:
         self.selector = selectors.DefaultSelector()
         self.interruptible = True
         """Whether a signal ends hpc-node itself; else it goes to the processes."""
+        self._signal = 0
         self._started: dict[int, tuple[subprocess.Popen[bytes], Callable[[int], None]]] = {}
         self._prctl = _load_prctl()
         if self._prctl:  # what a killed process leaves behind becomes ours, so that we can end it
@@ -79,6 +80,8 @@ class Supervisor:
         except OSError as error:
             raise cannot_start(argv[0], error) from error
         self._started[process.pid] = (process, on_end)
+        if self._signal:  # it came while the process was being started
+            self._pass_on(process.pid, self._signal)
 
     def turn(self, timeout_s: float | None = None) -> None:
         """Wait until something happens, at most `timeout_s`, and let the callbacks have it."""
@@ -114,9 +117,14 @@ class Supervisor:
     def _on_signal(self, number: int, _frame: FrameType | None) -> None:
         if self.interruptible:
             raise Interrupted(number)
+        self._signal = number
         for pid in list(self._started):
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(pid, number)
+            self._pass_on(pid, number)
+
+    @staticmethod
+    def _pass_on(pid: int, number: int) -> None:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(pid, number)
 
     def _drain(self) -> None:
         with contextlib.suppress(BlockingIOError):

@@ -86,18 +86,23 @@ def command(s3: S3, place: Place, request: Request, argv: Sequence[str]) -> list
     """
     if not request.has_tasks:
         return list(argv)
-    where = f"s3://{place.bucket}/{place.paths.tasks}"
+    where = f"s3://{place.bucket}/{place.paths.tasks}, line {request.index + 1}"
     try:
-        line = s3.get_line(place.bucket, place.paths.tasks, request.index)
+        row = _row(s3.get_line(place.bucket, place.paths.tasks, request.index))
     except S3Error as error:
         raise Failure(contract.EXIT_STAGE_IN, f"cannot read the tasks file: {error}") from error
-    if line is None:
-        raise Failure(contract.EXIT_BAD_REQUEST, f"{where} has no line {request.index + 1} for task {request.index}")
+    except ValueError as error:
+        raise Failure(contract.EXIT_BAD_REQUEST, f"{where}: {error}") from error
     try:
-        row = {name: value if isinstance(value, str) else json.dumps(value) for name, value in json.loads(line).items()}
         return [columns.substitute(word, row) for word in argv]
     except KeyError as error:
-        message = f"{where}, line {request.index + 1} has no column {error}; it has: {', '.join(row)}"  # pyright: ignore[reportPossiblyUnbound]
-        raise Failure(contract.EXIT_BAD_REQUEST, message) from error
-    except (ValueError, AttributeError) as error:
-        raise Failure(contract.EXIT_BAD_REQUEST, f"{where}, line {request.index + 1}: {error}") from error
+        raise Failure(
+            contract.EXIT_BAD_REQUEST, f"{where}: there is no column {error}; it has: {', '.join(row)}"
+        ) from error
+
+
+def _row(line: bytes | None) -> dict[str, str]:
+    if not (line and line.startswith(b"{")):
+        raise ValueError("expected one JSON object for each task")
+    row: dict[str, object] = json.loads(line)
+    return {name: value if isinstance(value, str) else json.dumps(value) for name, value in row.items()}
