@@ -153,12 +153,13 @@ async def _serve(listener: socket.socket, settings: Settings, ready_file: Path |
     from localcloud.batch.execution import NullExecutor, ProcessExecutor
     from localcloud.cloudformation import batch as batch_types
     from localcloud.cloudformation import ec2 as ec2_types
+    from localcloud.cloudformation import vpc as vpc_types
 
     executor = NullExecutor() if settings.executor == "null" else ProcessExecutor(settings)
     engine = Engine(settings, executor)
     service = BatchService(engine)
     ministack_app.SERVICE_HANDLERS["batch"] = service.handle_request
-    provisioners._RESOURCE_HANDLERS.update(ec2_types.handlers() | batch_types.handlers(service))
+    provisioners._RESOURCE_HANDLERS.update(ec2_types.handlers() | vpc_types.handlers() | batch_types.handlers(service))
 
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
