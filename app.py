@@ -1,5 +1,7 @@
 """Builds the stacks of one environment: `cdk synth -c env=dev`.
 
+The environments are the files of `environments/`, or of the folder that `-c environments=` names.
+
 The only reader of context and of the process's surroundings.
 """
 
@@ -33,7 +35,8 @@ def main() -> None:
     app = new_app()
     context = app.node.try_get_context
     try:
-        environment = load(ENVIRONMENTS, context("env"), context("image_digest"))
+        folder = Path(context("environments") or ENVIRONMENTS)
+        environment = load(folder, context("env"), context("image_digest"))
     except ConfigError as error:
         print(error, file=sys.stderr)
         sys.exit(2)

@@ -33,6 +33,8 @@ class Deployment:
     environment: str
     folder: Path
     """Where the cloud assembly, the users' state and the logs of commands go."""
+    environments: Path = ROOT / "environments"
+    """Folder of the environments' YAML files."""
 
     @property
     def variables(self) -> dict[str, str]:
@@ -76,7 +78,9 @@ class Deployment:
     def cdk(self, *arguments: str, app: Path | None = None) -> str:
         """Run the CDK CLI on the app, or on a cloud assembly that it synthesized before."""
         source = ["--app", str(app)] if app else ["--output", str(self.assembly)]
-        return self.run("cdk", "--no-notices", "--ci", *arguments, *source, "--context", f"env={self.environment}")
+        context = [f"env={self.environment}", f"environments={self.environments}"]
+        chosen = [word for item in context for word in ("--context", item)]
+        return self.run("cdk", "--no-notices", "--ci", *arguments, *source, *chosen)
 
     @property
     def assembly(self) -> Path:
@@ -103,7 +107,8 @@ class Deployment:
 
     def destroy_all(self) -> None:
         """Take everything down, the data included."""
-        self.run(sys.executable, "-m", "tools.destroy", self.environment, "--yes", "--app", str(self.assembly))
+        source = ["--environments", str(self.environments), "--app", str(self.assembly)]
+        self.run(sys.executable, "-m", "tools.destroy", self.environment, "--yes", *source)
 
     def hpc(self, *arguments: str) -> str:
         """Run `hpc` and return its stdout."""

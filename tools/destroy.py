@@ -24,16 +24,17 @@ ROOT = Path(__file__).resolve().parents[1]
 @click.command()
 @click.argument("environment")
 @click.option("--yes", is_flag=True, help="Do not ask.")
+@click.option("--environments", type=Path, default=ROOT / "environments", help="Folder of the YAML files.")
 @click.option("--app", help="Cloud assembly to destroy by, instead of a new synthesis.")
-def main(environment: str, yes: bool, app: str | None) -> None:
+def main(environment: str, yes: bool, environments: Path, app: str | None) -> None:
     """Take ENVIRONMENT down, its data included."""
     try:
-        removal = load(ROOT / "environments", environment).removal
+        removal = load(environments, environment).removal
     except ConfigError as error:
         raise click.ClickException(str(error)) from None
     if removal != "destroy":
         raise click.ClickException(
-            f"environments/{environment}.yaml says removal: {removal}: its data outlives its stacks."
+            f"{environments.name}/{environment}.yaml says removal: {removal}: its data outlives its stacks."
             f" For the stacks alone: cdk destroy --all -c env={environment}; for the data too, deploy with"
             " removal: destroy first"
         )
@@ -46,7 +47,17 @@ def main(environment: str, yes: bool, app: str | None) -> None:
     except (BotoCoreError, ClientError) as error:
         raise click.ClickException(f"{error}; check the credentials and the Region") from None
     source = ["--app", app] if app else []
-    command = ["cdk", "destroy", "--all", "--force", "-c", f"env={environment}", *source]
+    command = [
+        "cdk",
+        "destroy",
+        "--all",
+        "--force",
+        "-c",
+        f"env={environment}",
+        "-c",
+        f"environments={environments}",
+        *source,
+    ]
     sys.exit(subprocess.run(command, cwd=ROOT, check=False).returncode)
 
 
