@@ -7,6 +7,8 @@ from constructs import Construct
 
 from hpc_constructs.config import Environment
 from hpc_constructs.data import DataBucket
+from hpc_constructs.endpoints import Endpoints
+from hpc_constructs.flow_logs import FlowLogs
 from hpc_constructs.images import ImageRepository
 from hpc_constructs.logs import JobLogs
 from hpc_constructs.network import Network
@@ -35,6 +37,24 @@ class FoundationStack(cdk.Stack):
         self.data = DataBucket(self, "Data", settings=environment.data, removal=removal)
         self.images = ImageRepository(self, "Images", removal=removal)
         self.logs = JobLogs(self, "Logs", retention_days=environment.logs.retention_days, removal=removal)
+        if self.network.own_vpc:
+            Endpoints(
+                self,
+                "Endpoints",
+                environment=environment,
+                network=self.network,
+                data=self.data,
+                images=self.images,
+                logs=self.logs,
+            )
+            if environment.network.flow_logs:
+                FlowLogs(
+                    self,
+                    "FlowLogs",
+                    vpc_id=self.network.vpc.vpc_id,
+                    retention_days=environment.network.flow_logs_retention_days,
+                    removal=removal,
+                )
         tag(self, environment)
         cdk.CfnOutput(self, "BucketName", value=self.data.name, description="Data bucket")
         cdk.CfnOutput(self, "RepositoryUri", value=self.images.uri, description="Push the container image here")

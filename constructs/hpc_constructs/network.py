@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from typing import cast
+
+import aws_cdk as cdk
 from aws_cdk import aws_ec2 as ec2
 from constructs import Construct
 
@@ -10,49 +13,65 @@ from hpc_constructs.config.sizing import MOST_ZONES, private_subnet_mask, public
 
 
 class Network(Construct):
-    """Private subnets in every zone, one of them the EFA subnet, with one NAT gateway and an S3 gateway endpoint.
+    """Private subnets, one of them the EFA subnet, and the groups of the instances in them.
 
-    The EFA subnet and the NAT gateway share the first zone: nodes in it pay no traffic between zones.
+    In a VPC of its own, with a subnet in every zone, or in the existing VPC that the configuration names: nothing is
+    looked up there, and nothing made but the groups.
     """
 
     def __init__(self, scope: Construct, id: str, *, environment: config.Environment) -> None:
         super().__init__(scope, id)
+        self._environment = environment
         settings = environment.network
-        zones = settings.zone_count
-        self.vpc = ec2.Vpc(
+        self.own_vpc = None if settings.vpc_id else self._own_vpc()
+        self.vpc = cast("ec2.IVpc", self.own_vpc) if self.own_vpc else self._existing_vpc(str(settings.vpc_id))
+        # The casts: CDK's classes and interfaces name some parameters differently, which type checkers refuse.
+        self.egress_group = ec2.SecurityGroup(
+            self, "Egress", vpc=self.vpc, description="Instances: everything out, nothing in"
+        )
+        self.nodes_group = self._nodes_group()
+
+    def _own_vpc(self) -> ec2.Vpc:
+        """Make the VPC. The EFA subnet and the NAT gateway share the first zone: nodes in it pay no traffic between
+        zones."""
+        environment, settings = self._environment, self._environment.network
+        by_nat = settings.egress == "nat"
+        private = ec2.SubnetConfiguration(
+            name="Private",
+            subnet_type=ec2.SubnetType.PRIVATE_WITH_EGRESS if by_nat else ec2.SubnetType.PRIVATE_ISOLATED,
+            cidr_mask=private_subnet_mask(environment),
+        )
+        public = ec2.SubnetConfiguration(
+            name="Public",
+            subnet_type=ec2.SubnetType.PUBLIC,
+            cidr_mask=public_subnet_mask(environment),
+            map_public_ip_on_launch=False,
+        )
+        vpc = ec2.Vpc(
             self,
             "Vpc",
             ip_addresses=ec2.IpAddresses.cidr(settings.cidr),
-            max_azs=zones,
+            max_azs=settings.zone_count,
             # Address space for zones that may come later: a zone more moves no subnet.
-            reserved_azs=MOST_ZONES - zones,
-            nat_gateways=1,
-            subnet_configuration=[
-                ec2.SubnetConfiguration(
-                    name="Private",
-                    subnet_type=ec2.SubnetType.PRIVATE_WITH_EGRESS,
-                    cidr_mask=private_subnet_mask(environment),
-                ),
-                ec2.SubnetConfiguration(
-                    name="Public",
-                    subnet_type=ec2.SubnetType.PUBLIC,
-                    cidr_mask=public_subnet_mask(environment),
-                    map_public_ip_on_launch=False,
-                ),
-            ],
-            gateway_endpoints={"S3": ec2.GatewayVpcEndpointOptions(service=ec2.GatewayVpcEndpointAwsService.S3)},
+            reserved_azs=MOST_ZONES - settings.zone_count,
+            nat_gateways=1 if by_nat else 0,
+            # The private ones first: their addresses are the same with and without public ones.
+            subnet_configuration=[private, public] if by_nat else [private],
             # An EFA compute environment carries its security groups on the interfaces of its launch template, and a
             # multi-node task of an environment without groups of its own gets the VPC's default group
             # (https://docs.aws.amazon.com/batch/latest/userguide/mnp-ce.html). Emptying that group, as CDK's feature
             # flag would by a custom resource, cuts the nodes off from each other.
             restrict_default_security_group=False,
         )
-        for index, zone_id in enumerate(settings.zone_ids or ()):
-            self._place(index, zone_id)
-        self.egress_group = ec2.SecurityGroup(
-            self, "Egress", vpc=self.vpc, description="Instances: everything out, nothing in"
-        )
-        self.nodes_group = self._nodes_group()
+        for subnets in (self._private(vpc), vpc.public_subnets):
+            for subnet, zone_id in zip(subnets, settings.zone_ids or (), strict=False):
+                _place(subnet, zone_id)
+        return vpc
+
+    def _existing_vpc(self, vpc_id: str) -> ec2.IVpc:
+        """Name the VPC to the groups. CDK wants zones with it, which nothing here reads."""
+        zones = cdk.Stack.of(self).availability_zones
+        return ec2.Vpc.from_vpc_attributes(self, "Vpc", vpc_id=vpc_id, availability_zones=zones)
 
     def _nodes_group(self) -> ec2.SecurityGroup:
         """Everything between the nodes of a multi-node job, named in both directions.
@@ -67,19 +86,31 @@ class Network(Construct):
         group.connections.allow_internally(ec2.Port.all_traffic(), "between the nodes of a job")
         return group
 
-    def _place(self, index: int, zone_id: str) -> None:
-        for subnet in (self.vpc.private_subnets[index], self.vpc.public_subnets[index]):
-            resource = subnet.node.default_child
-            assert isinstance(resource, ec2.CfnSubnet)  # noqa: S101 (CDK's L2 subnet holds nothing else)
-            resource.add_property_deletion_override("AvailabilityZone")
-            resource.add_property_override("AvailabilityZoneId", zone_id)
+    @staticmethod
+    def _private(vpc: ec2.Vpc) -> list[ec2.ISubnet]:
+        return vpc.private_subnets or vpc.isolated_subnets
+
+    @property
+    def private_subnets(self) -> list[ec2.ISubnet]:
+        """Of the own VPC, one in each zone."""
+        return self._private(self.own_vpc) if self.own_vpc else []
 
     @property
     def subnet_ids(self) -> list[str]:
-        """Private subnets, one in each zone."""
-        return [subnet.subnet_id for subnet in self.vpc.private_subnets]
+        """Private subnets, at most one in each zone, the EFA subnet first."""
+        settings = self._environment.network
+        given = list(settings.subnet_ids or ()) or [subnet.subnet_id for subnet in self.private_subnets]
+        first = settings.efa_subnet_id or given[0]
+        return [first, *(subnet for subnet in given if subnet != first)]
 
     @property
     def efa_subnet_id(self) -> str:
         """The one subnet of cluster placement groups."""
         return self.subnet_ids[0]
+
+
+def _place(subnet: ec2.ISubnet, zone_id: str) -> None:
+    resource = subnet.node.default_child
+    assert isinstance(resource, ec2.CfnSubnet)  # noqa: S101 (CDK's L2 subnet holds nothing else)
+    resource.add_property_deletion_override("AvailabilityZone")
+    resource.add_property_override("AvailabilityZoneId", zone_id)

@@ -171,7 +171,12 @@ def wide(tmp_path_factory: pytest.TempPathFactory) -> Stacks:
     return synthesize(environment, tmp_path_factory.mktemp("wide"))
 
 
-@pytest.fixture(scope="session", params=["dev", "minimal", "wide"])
+@pytest.fixture(scope="session")
+def isolated(tmp_path_factory: pytest.TempPathFactory) -> Stacks:
+    return synthesize(load(ENVIRONMENTS, "isolated"), tmp_path_factory.mktemp("isolated"))
+
+
+@pytest.fixture(scope="session", params=["dev", "minimal", "isolated", "wide"])
 def stacks(request: pytest.FixtureRequest) -> Stacks:
     """Each of the environments: what must hold in all of them."""
     return request.getfixturevalue(request.param)

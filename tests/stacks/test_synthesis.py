@@ -39,7 +39,7 @@ def run_app(folder: Path, environment: str, home: Path) -> subprocess.CompletedP
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("environment", ["dev", "minimal"])
+@pytest.mark.parametrize("environment", ["dev", "isolated", "minimal"])
 def test_two_processes_write_the_same_bytes(environment: str, tmp_path: Path, home: Path) -> None:
     folders = [tmp_path / "one", tmp_path / "two"]
     for folder in folders:
@@ -53,7 +53,7 @@ def test_two_processes_write_the_same_bytes(environment: str, tmp_path: Path, ho
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["dev", "minimal", "wide"])
+@pytest.mark.parametrize("name", ["dev", "minimal", "isolated", "wide"])
 def test_cfn_lint_finds_nothing(name: str, request: pytest.FixtureRequest) -> None:
     stacks = request.getfixturevalue(name)
     paths = [str(template.path) for template in stacks.templates]
@@ -89,8 +89,8 @@ def test_account_and_region_of_the_configuration_are_those_of_the_stacks(wide: A
 @pytest.mark.parametrize(
     ("context", "expected"),
     [
-        ({"env": "nope"}, "-c env: 'nope' given; allowed: dev, minimal; fix: write -c env="),
-        ({}, "-c env: nothing given; allowed: dev, minimal"),
+        ({"env": "nope"}, "-c env: 'nope' given; allowed: dev, isolated, minimal; fix: write -c env="),
+        ({}, "-c env: nothing given; allowed: dev, isolated, minimal"),
         ({"env": "dev", "image_digest": "latest"}, "-c image_digest: 'latest' given; allowed: sha256:"),
     ],
 )
@@ -118,6 +118,6 @@ def test_a_mistake_reaches_the_user_of_the_cdk_cli_without_a_traceback(tmp_path:
         check=False,
     )
     assert done.returncode != 0
-    assert "-c env: 'nope' given; allowed: dev, minimal; fix: write -c env=" in done.stderr
+    assert "-c env: 'nope' given; allowed: dev, isolated, minimal; fix: write -c env=" in done.stderr
     assert "exited with error 2" in done.stderr
     assert "Traceback" not in done.stderr + done.stdout

@@ -1,4 +1,4 @@
-"""Whether network and compute environments can be what the configuration says.
+"""Whether compute environments can be what the configuration says.
 
 Each refusal is one of AWS's own, which would come late (at deployment) or never (jobs that wait in RUNNABLE for ever).
 Every check takes the whole environment and yields what is wrong.
@@ -12,18 +12,6 @@ from hpc_constructs.config.models import STRATEGIES, Environment
 from hpc_constructs.config.problems import Problem, ce, names
 from hpc_constructs.config.sizing import instance_types
 from hpc_constructs.instances import InstanceType, catalogue
-
-
-def zones(environment: Environment) -> Iterator[Problem]:
-    """`zones` and `zone_ids` say the same."""
-    network = environment.network
-    if network.zone_ids and "zones" in network.model_fields_set and network.zones != len(network.zone_ids):
-        yield Problem(
-            path=("network", "zones"),
-            given=f"{network.zones} with {len(network.zone_ids)} zone_ids",
-            allowed="the number of zone_ids",
-            fix="remove `zones`",
-        )
 
 
 def vcpu_limits(environment: Environment) -> Iterator[Problem]:
@@ -143,20 +131,22 @@ def efa(environment: Environment) -> Iterator[Problem]:
 
 def rare_types(environment: Environment) -> Iterator[Problem]:
     """Types that few zones offer come with the ids of zones that do."""
-    chosen = environment.network.zone_ids or ()
+    network = environment.network
+    chosen = network.zone_ids or ()
+    efa_zone = "as the zone of network.efa_subnet_id" if network.efa_subnet_id else "as the first of network.zone_ids"
     for name, item in environment.compute_environments.items():
-        reachable = chosen[:1] if item.clustered else chosen
+        in_one_zone = item.efa or item.clustered
+        reachable = {network.efa_zone_id} if in_one_zone else set(chosen)
         for kind in instance_types(item):
-            if kind.zone_ids and not set(reachable) & set(kind.zone_ids):
+            if kind.zone_ids and not reachable & set(kind.zone_ids):
                 which = "network.zone_ids" if chosen else "no network.zone_ids"
                 yield Problem(
                     path=ce(name, "instance_types"),
                     given=f"'{kind.name}' and {which} {names(chosen)}".rstrip(),
-                    allowed=f"zones that offer it: {names(kind.zone_ids)}"
-                    + (", as the first of network.zone_ids" if item.clustered else ""),
+                    allowed=f"zones that offer it: {names(kind.zone_ids)}" + (f", {efa_zone}" if in_one_zone else ""),
                     fix="set network.zone_ids, or choose another type",
-                    involves=(("network", "zone_ids"),),
+                    involves=(("network", "zone_ids"), ("network", "efa_subnet_id")),
                 )
 
 
-CHECKS = (zones, vcpu_limits, purchasing, images, efa, rare_types)
+CHECKS = (vcpu_limits, purchasing, images, efa, rare_types)

@@ -23,6 +23,14 @@ NAME_PATTERN = r"^[a-z][a-z0-9-]{0,30}$"
 Name = Annotated[str, StringConstraints(pattern=NAME_PATTERN)]
 ZoneId = Annotated[str, StringConstraints(pattern=r"^[a-z]{3,4}[0-9]{1,2}-az[0-9]{1,2}$")]
 BucketName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$")]
+VpcId = Annotated[str, StringConstraints(pattern=r"^vpc-([0-9a-f]{8}|[0-9a-f]{17})$")]
+SubnetId = Annotated[str, StringConstraints(pattern=r"^subnet-([0-9a-f]{8}|[0-9a-f]{17})$")]
+ExtraEndpoint = Literal[
+    "batch", "ec2", "ec2messages", "elasticfilesystem", "kms", "monitoring", "secretsmanager", "ssm", "ssmmessages",
+    "sts",
+]  # fmt: skip
+"""Services by the last part of their endpoint's name
+(https://docs.aws.amazon.com/vpc/latest/privatelink/aws-services-privatelink-support.html)."""
 Digest = Annotated[str, StringConstraints(pattern=r"^sha256:[0-9a-f]{64}$")]
 
 RetentionDays = Literal[
@@ -87,21 +95,53 @@ class Model(BaseModel):
 
 
 class Network(Model):
-    """The VPC. Private subnets reach AWS through one NAT gateway, and S3 through a gateway endpoint."""
+    """Where instances stand: a VPC of the environment's own, or an existing one, whose owner has seen to everything in
+    docs/existing-vpc.md."""
 
     cidr: Annotated[str, AfterValidator(_vpc_cidr)] = "10.0.0.0/16"
     """Private IPv4 block, /16 to /20. Subnets are laid out for four zones, so that zones can be added later."""
     zones: int = Field(default=2, ge=1, le=4)
     """Number of availability zones; the first holds the EFA subnet and the NAT gateway."""
     zone_ids: Annotated[tuple[ZoneId, ...], AfterValidator(_distinct)] | None = Field(
-        default=None, min_length=1, max_length=4, strict=False
+        default=None, min_length=1, max_length=6, strict=False
     )
     """Zones by id, which is the same in every account, such as use1-az6: required for instance types that few
-    zones offer. The first holds the EFA subnet and the NAT gateway. Default: the first zones of the region."""
+    zones offer. At most four; the first holds the EFA subnet and the NAT gateway. Default: the first zones of the
+    region. In an existing VPC: the zones of `subnet_ids`, in their order."""
+    egress: Literal["nat", "endpoints"] = "nat"
+    """How private subnets reach AWS. `nat`: through one NAT gateway. `endpoints`: through interface endpoints alone;
+    there is no way to the internet and none from it. S3 is reached through a gateway endpoint in both cases."""
+    extra_endpoints: Annotated[tuple[ExtraEndpoint, ...], AfterValidator(_distinct)] = Field(default=(), strict=False)
+    """With `egress: endpoints`: services that jobs call besides S3 and CloudWatch Logs; each costs as much an hour as
+    another endpoint in every zone."""
+    flow_logs: bool = True
+    """Whether the VPC's traffic is recorded in CloudWatch Logs."""
+    flow_logs_retention_days: RetentionDays = 90
+    """Days after which flow logs are deleted."""
+    vpc_id: VpcId | None = None
+    """An existing VPC. Then `subnet_ids` is required, and the keys above, `zone_ids` apart, are its owner's."""
+    subnet_ids: Annotated[tuple[SubnetId, ...], AfterValidator(_distinct)] | None = Field(
+        default=None, min_length=1, max_length=6, strict=False
+    )
+    """Private subnets of the existing VPC, at most one in each zone."""
+    efa_subnet_id: SubnetId | None = None
+    """The one of `subnet_ids` that holds the nodes of EFA and placement-group environments. Default: the first."""
 
     @property
     def zone_count(self) -> int:
+        if self.subnet_ids:
+            return len(self.subnet_ids)
         return len(self.zone_ids) if self.zone_ids else self.zones
+
+    @property
+    def efa_zone_id(self) -> str | None:
+        """Zone of the EFA subnet; None if the configuration does not say."""
+        if not self.zone_ids:
+            return None
+        if self.subnet_ids and self.efa_subnet_id in self.subnet_ids:
+            index = self.subnet_ids.index(self.efa_subnet_id)
+            return self.zone_ids[index] if index < len(self.zone_ids) else None
+        return self.zone_ids[0]
 
 
 class Image(Model):

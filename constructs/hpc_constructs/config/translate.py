@@ -45,6 +45,8 @@ _PATTERNS = MappingProxyType(
         r"^[a-z]{2}(-[a-z]+)+-[0-9]$": "a region such as us-east-1",
         r"^[a-z]{3,4}[0-9]{1,2}-az[0-9]{1,2}$": "zone ids such as use1-az6",
         r"^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$": "a bucket name",
+        r"^vpc-([0-9a-f]{8}|[0-9a-f]{17})$": "the id of a VPC, such as vpc-0123456789abcdef0",
+        r"^subnet-([0-9a-f]{8}|[0-9a-f]{17})$": "ids of subnets, such as subnet-0123456789abcdef0",
     }
 )
 _WORDS = MappingProxyType(
