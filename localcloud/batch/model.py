@@ -41,6 +41,8 @@ class ComputeEnvironment:
     detail: Json
     """As DescribeComputeEnvironments answers."""
     used_vcpus: int = 0
+    ways_out: set[tuple[str, ...]] = field(default_factory=set)
+    """Kinds of jobs, each with the subnets, that are known to reach AWS."""
 
     @property
     def max_vcpus(self) -> int:

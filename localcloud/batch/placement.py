@@ -6,6 +6,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from localcloud.batch.model import ComputeEnvironment, Job, Queue, State
+from localcloud.batch.way_out import has_way_out
 
 MAX_RESOURCE = "MISCONFIGURATION:COMPUTE_ENVIRONMENT_MAX_RESOURCE"
 RESOURCE_REQUIREMENT = "MISCONFIGURATION:JOB_RESOURCE_REQUIREMENT"
@@ -16,7 +17,7 @@ INVALID_ENVIRONMENTS = "ACTION_REQUIRED - CE(s) associated with the job queue ar
 class Verdict:
     environment: ComputeEnvironment | None
     reason: str | None = None
-    """Why the job will wait forever; None while it only waits for its turn."""
+    """Why the job will wait forever; None while it only waits for its turn, and where the service does not know."""
 
 
 def judge(state: State, queue: Queue, job: Job) -> Verdict:
@@ -28,7 +29,10 @@ def judge(state: State, queue: Queue, job: Job) -> Verdict:
     fitting = [item for item in usable if not (item.is_spot and job.kind == "multi-node")]
     if not fitting:
         return Verdict(None, RESOURCE_REQUIREMENT)
-    large = [item for item in fitting if job.vcpus <= item.max_vcpus]
+    joining = [item for item in fitting if has_way_out(state.scope, item, job.kind)]
+    if not joining:
+        return Verdict(None)
+    large = [item for item in joining if job.vcpus <= item.max_vcpus]
     if not large:
         return Verdict(None, MAX_RESOURCE)
     return Verdict(next((item for item in large if item.used_vcpus + job.vcpus <= item.max_vcpus), None))

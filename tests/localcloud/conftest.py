@@ -51,7 +51,7 @@ class World:
 
     def set_up(self) -> None:
         vpc = self.ec2.create_vpc(CidrBlock="10.0.0.0/16")["Vpc"]["VpcId"]
-        subnet = self.ec2.create_subnet(VpcId=vpc, CidrBlock="10.0.0.0/24")["Subnet"]["SubnetId"]
+        subnet = self.subnet(vpc, "10.0.0.0/24", NatGatewayId=self.nat_gateway(vpc, "10.0.255.0/24"))
         group = self.ec2.create_security_group(GroupName="jobs", Description="jobs", VpcId=vpc)["GroupId"]
         self.iam.create_instance_profile(InstanceProfileName="instances")
         self.network = {"subnets": [subnet], "securityGroupIds": [group], "vpc": vpc}
@@ -61,6 +61,25 @@ class World:
         self.queue("wide", max_vcpus=1000)
         self.define("task")
         self.define_nodes("nodes")
+
+    def subnet(self, vpc: str, block: str, **route: str) -> str:
+        """Make a subnet with a route table of its own and, where a target is given, a default route."""
+        subnet = self.ec2.create_subnet(VpcId=vpc, CidrBlock=block)["Subnet"]["SubnetId"]
+        table = self.ec2.create_route_table(VpcId=vpc)["RouteTable"]["RouteTableId"]
+        self.ec2.associate_route_table(RouteTableId=table, SubnetId=subnet)
+        if route:
+            self.ec2.create_route(RouteTableId=table, DestinationCidrBlock="0.0.0.0/0", **route)
+        return subnet
+
+    def internet_gateway(self, vpc: str) -> str:
+        gateway = self.ec2.create_internet_gateway()["InternetGateway"]["InternetGatewayId"]
+        self.ec2.attach_internet_gateway(InternetGatewayId=gateway, VpcId=vpc)
+        return gateway
+
+    def nat_gateway(self, vpc: str, block: str) -> str:
+        public = self.subnet(vpc, block, GatewayId=self.internet_gateway(vpc))
+        address = self.ec2.allocate_address(Domain="vpc")["AllocationId"]
+        return self.ec2.create_nat_gateway(SubnetId=public, AllocationId=address)["NatGateway"]["NatGatewayId"]
 
     def unique(self, prefix: str) -> str:
         return f"{prefix}-{next(_numbers)}"

@@ -32,6 +32,19 @@ def network() -> dict[str, Any]:
             "Type": "AWS::EC2::NatGateway",
             "Properties": {"SubnetId": ref("Subnet"), "AllocationId": att("Address", "AllocationId")},
         },
+        "Table": {"Type": "AWS::EC2::RouteTable", "Properties": {"VpcId": ref("Vpc")}},
+        "Association": {
+            "Type": "AWS::EC2::SubnetRouteTableAssociation",
+            "Properties": {"SubnetId": ref("Subnet"), "RouteTableId": ref("Table")},
+        },
+        "Way": {
+            "Type": "AWS::EC2::Route",
+            "Properties": {
+                "RouteTableId": ref("Table"),
+                "DestinationCidrBlock": "0.0.0.0/0",
+                "NatGatewayId": ref("Nat"),
+            },
+        },
         "Near": {"Type": "AWS::EC2::PlacementGroup", "Properties": {"Strategy": "cluster"}},
         "Group": {
             "Type": "AWS::EC2::SecurityGroup",
