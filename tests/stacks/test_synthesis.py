@@ -107,6 +107,17 @@ def test_a_mistake_is_one_line_on_stderr_and_exit_code_2(
     assert len(captured.err.splitlines()) == 1
 
 
+def test_environments_may_lie_elsewhere(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "corporate.yaml").write_text("")
+    context = {"env": "dev", "environments": str(tmp_path)}
+    monkeypatch.setattr(app, "new_app", lambda: cdk.App(context=context))
+    with pytest.raises(SystemExit):
+        app.main()
+    assert "-c env: 'dev' given; allowed: corporate; fix" in capsys.readouterr().err
+
+
 @pytest.mark.slow
 def test_a_mistake_reaches_the_user_of_the_cdk_cli_without_a_traceback(tmp_path: Path) -> None:
     done = subprocess.run(
