@@ -96,7 +96,8 @@ def _change(change: Change) -> Iterator[str]:
     effect = f": {change.effect}" if change.effect else ""
     where = change.construct or change.stack
     yield f"- `{change.logical_id}` {change.type} ({where}){effect}"
-    for edit in change.edits[:EDITS_SHOWN]:
+    gravest_first = sorted(change.edits, key=lambda edit: list(Verdict).index(edit.verdict))
+    for edit in gravest_first[:EDITS_SHOWN]:
         yield f"  - `{show_path(edit.path)}`: {_line(edit)}"
     if len(change.edits) > EDITS_SHOWN:
         yield f"  - and {len(change.edits) - EDITS_SHOWN} more"

@@ -198,3 +198,13 @@ def test_zone_removed(after_yaml: Callable[[Change], Comparison]) -> None:
     (refusal,) = found.refusals
     assert refusal.stack == "HpcDevFoundation"
     assert refusal.way_out.startswith("deploy HpcDevCompute first: cdk deploy HpcDevCompute --exclusively")
+
+
+def test_the_documentation_has_these_ten() -> None:
+    text = (ROOT / "docs" / "reading-a-change.md").read_text().split("## Ten edits")[1]
+    rows = [line.split("|")[1].strip() for line in text.splitlines() if line.startswith("| ")][1:]
+    documented = {f"test_{row.lower().replace(' ', '_')}" for row in rows}
+    assert len(documented) == 10
+    assert documented == {name for name in globals() if name.startswith("test_")} - {
+        "test_the_documentation_has_these_ten"
+    }
