@@ -6,7 +6,7 @@ import io
 import subprocess
 import tarfile
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -33,7 +33,7 @@ def commit_of(repository: Path, ref: str) -> str:
 
 
 @contextmanager
-def checkout(repository: Path, commit: str) -> Iterator[Path]:
+def checkout(repository: Path, commit: str) -> Generator[Path]:
     """Yield a folder with the files of a commit, which goes afterwards; the repository is not touched."""
     done = _git(repository, "archive", "--format=tar", commit)
     done.check_returncode()
