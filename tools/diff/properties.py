@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -11,6 +12,8 @@ from tools.diff.model import ABSENT, Edit, Path
 IDENTITY = ("Key", "Sid", "Name", "Id")
 """Keys by which the items of a list are told apart, so that one more tag is one edit."""
 LONGEST = 96
+_CDK_EXPORT = re.compile(r":ExportsOutput(Ref|FnGetAtt)")
+"""How CDK names exports; the logical id behind it says enough."""
 CONTEXT = 14
 
 
@@ -100,7 +103,7 @@ def _reference(value: Any) -> str | None:
     if function == "Fn::GetAtt":
         return "${" + (content if isinstance(content, str) else ".".join(content)) + "}"
     if function in {"Ref", "Fn::ImportValue"}:
-        return "${" + text(content) + "}"
+        return "${" + _CDK_EXPORT.sub(":", text(content)) + "}"
     return text(content) if function in {"Fn::Base64", "Fn::Sub"} else None
 
 

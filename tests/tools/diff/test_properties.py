@@ -48,6 +48,7 @@ def test_one_more_tag_is_one_edit() -> None:
         (ABSENT, True, "(none) → true"),
         ({"Ref": "A"}, {"Fn::GetAtt": ["B", "Arn"]}, "${A} → ${B.Arn}"),
         ({"Fn::Join": ["", ["x", {"Ref": "A"}]]}, "y", "x${A} → y"),
+        ({"Fn::ImportValue": "S:ExportsOutputRefSubnet1A2B"}, "y", "${S:Subnet1A2B} → y"),
         ({"Fn::ImportValue": "S:E"}, {"Fn::Base64": "z"}, "${S:E} → z"),
     ],
 )
