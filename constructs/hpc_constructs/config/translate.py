@@ -36,7 +36,7 @@ MAPS: Mapping[str, type[BaseModel]] = MappingProxyType(
     }
 )
 NAMES = "a lower-case letter, then at most 30 lower-case letters, digits and hyphens"
-_PATTERNS = MappingProxyType(
+PATTERNS = MappingProxyType(
     {
         NAME_PATTERN: NAMES,
         r"^sha256:[0-9a-f]{64}$": "sha256: and 64 hexadecimal digits",
@@ -86,7 +86,7 @@ def problem(error: ErrorDetails) -> Problem:
                 fix="choose one of these",
             )
         case "string_pattern_mismatch":
-            allowed = _PATTERNS[context["pattern"]]
+            allowed = PATTERNS[context["pattern"]]
         case kind:
             allowed = _WORDS[kind].format(**context) if kind in _WORDS else error["msg"]
     return Problem(path=path, given=show(error["input"]), allowed=allowed, fix=_fix(path))
