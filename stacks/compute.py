@@ -56,6 +56,7 @@ class ComputeStack(cdk.Stack):
                 placement=placement,
                 instance_role=role,
                 update_timeout_minutes=update_timeout_minutes(environment),
+                ami_refresh=environment.ami_refresh,
                 tags={"Name": f"hpc-{environment.name}-{name}", contract.TAG_ENVIRONMENT: environment.name},
             )
             for name, settings in environment.compute_environments.items()

@@ -10,6 +10,7 @@ from constructs import Construct
 from hpc import contract
 from hpc_constructs import config
 from hpc_constructs.config.sizing import Size
+from hpc_constructs.launch_template import SCRATCH
 
 UNLIMITED = -1
 
@@ -51,10 +52,23 @@ class JobDefinition(Construct):
     """A definition with an explicit name: a change makes a new revision of it, which keeps the old ones usable."""
 
     def __init__(
-        self, scope: Construct, id: str, *, name: str, settings: config.Definition, size: Size, runtime: Runtime
+        self,
+        scope: Construct,
+        id: str,
+        *,
+        name: str,
+        settings: config.Definition,
+        size: Size,
+        runtime: Runtime,
+        scratch: bool,
     ) -> None:
+        """
+        Args:
+            scratch: whether containers see the instance's scratch folder.
+        """
         super().__init__(scope, id)
         self._name, self._settings, self._size, self._runtime = name, settings, size, runtime
+        self._scratch = scratch
         single = settings.kind == "single"
         self.resource = batch.CfnJobDefinition(
             self,
@@ -112,6 +126,7 @@ class JobDefinition(Construct):
             "AWS_REGION": runtime.region,
             contract.ENV_BUCKET: runtime.bucket,
             contract.ENV_PROJECT: runtime.project,
+            **({contract.ENV_SCRATCH: SCRATCH} if self._scratch else {}),
         }
         return batch.CfnJobDefinition.ContainerPropertiesProperty(
             image=runtime.image,
@@ -123,6 +138,8 @@ class JobDefinition(Construct):
             resource_requirements=self._resources(),
             linux_parameters=self._linux_parameters(),
             ulimits=self._ulimits(),
+            volumes=[_volume(SCRATCH)] if self._scratch else None,
+            mount_points=[_mount(SCRATCH)] if self._scratch else None,
             log_configuration=batch.CfnJobDefinition.LogConfigurationProperty(
                 log_driver="awslogs", options={"awslogs-group": runtime.log_group}
             ),
@@ -158,6 +175,19 @@ class JobDefinition(Construct):
         if self._settings.kind == "single":
             return None
         return [batch.CfnJobDefinition.UlimitProperty(name="memlock", soft_limit=UNLIMITED, hard_limit=UNLIMITED)]
+
+
+def _volume(path: str) -> batch.CfnJobDefinition.VolumesProperty:
+    """Return the volume that is a folder of the instance."""
+    return batch.CfnJobDefinition.VolumesProperty(
+        name=path.strip("/"), host=batch.CfnJobDefinition.VolumesHostProperty(source_path=path)
+    )
+
+
+def _mount(path: str) -> batch.CfnJobDefinition.MountPointsProperty:
+    return batch.CfnJobDefinition.MountPointsProperty(
+        source_volume=path.strip("/"), container_path=path, read_only=False
+    )
 
 
 def definition_name(environment: str, project: str, definition: str) -> str:

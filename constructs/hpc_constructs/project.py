@@ -10,7 +10,7 @@ from constructs import Construct
 
 from hpc import contract
 from hpc_constructs import config
-from hpc_constructs.config.sizing import size_of
+from hpc_constructs.config.sizing import mounts_scratch, size_of
 from hpc_constructs.data import DataBucket, grant_read_buckets
 from hpc_constructs.definition import JobDefinition, Runtime, definition_name
 from hpc_constructs.logs import JobLogs
@@ -63,6 +63,7 @@ class Project(Construct):
                 settings=settings,
                 size=size_of(environment, name),
                 runtime=runtime,
+                scratch=mounts_scratch(environment, name),
             )
             for name, settings in environment.definitions.items()
         }

@@ -48,6 +48,22 @@ def test_long_logs_are_paged_in_order(world: Any) -> None:
     assert found == [str(number) for number in range(1, 2501)]
 
 
+def test_a_variable_that_names_a_mounted_folder_of_the_host_leads_to_one_that_jobs_share(world: Any) -> None:
+    container = {
+        "volumes": [{"name": "scratch", "host": {"sourcePath": "/scratch"}}],
+        "mountPoints": [{"sourceVolume": "scratch", "containerPath": "/mnt"}],
+        "environment": [
+            {"name": "A", "value": "/mnt"},
+            {"name": "B", "value": "/mnt/note"},
+            {"name": "C", "value": "/mn"},
+        ],
+    }
+    definition = world.define(container=container)
+    world.run("sh", "-c", "echo hello > $A/note", definition=definition)
+    job = world.run("sh", "-c", "cat $B; echo $C", definition=definition)
+    assert world.lines(job) == ["hello", "/mn"]
+
+
 def test_the_environment_is_the_containers_alone(world: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     definition = world.define(container={"environment": [{"name": "A", "value": "1"}, {"name": "B", "value": "2"}]})
     overrides = {"environment": [{"name": "B", "value": "3"}], "command": ["sh", "-c", "env; pwd"]}

@@ -1,7 +1,7 @@
 """Templates, synthesized once a session."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -20,6 +20,7 @@ DIGEST = "sha256:" + "0123456789abcdef" * 4
 
 WIDE = f"""
 region: us-east-2
+ami_refresh: 2026-11-22
 account: "123456789012"
 image: {{digest: '{DIGEST}'}}
 network: {{zone_ids: [use2-az2, use2-az1, use2-az3]}}
@@ -27,8 +28,14 @@ projects:
   alpha: {{read_buckets: [reference-genomes]}}
   beta: {{}}
 compute_environments:
-  gpu: {{instance_types: [g5]}}
-  arm: {{instance_types: [default_arm64]}}
+  gpu: {{instance_types: [g5], scratch: instance-store, scale_down_delay_minutes: 30}}
+  arm:
+    instance_types: [default_arm64]
+    image_id: ami-0123456789abcdef0
+    root_volume_gib: 300
+    root_volume_iops: 6000
+    root_volume_throughput_mib_s: 500
+    user_data: [echo our own >> /etc/motd]
   hpc7a: {{instance_types: [hpc7a.96xlarge], max_vcpus: 1920, efa: true}}
   p5: {{instance_types: [p5.48xlarge], max_vcpus: 384, efa: true}}
   plain: {{instance_types: [c6i.32xlarge], max_vcpus: 512}}
@@ -169,6 +176,16 @@ def minimal(tmp_path_factory: pytest.TempPathFactory) -> Stacks:
 def wide(tmp_path_factory: pytest.TempPathFactory) -> Stacks:
     environment = parse(WIDE, file="environments/wide.yaml", name="wide")
     return synthesize(environment, tmp_path_factory.mktemp("wide"))
+
+
+@pytest.fixture
+def synthesized(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Stacks]:
+    """Synthesizes the environment that a text describes."""
+
+    def synthesized(text: str) -> Stacks:
+        return synthesize(parse(text, file="environments/x.yaml", name="x"), tmp_path_factory.mktemp("x"))
+
+    return synthesized
 
 
 @pytest.fixture(scope="session", params=["dev", "minimal", "wide"])

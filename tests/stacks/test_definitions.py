@@ -123,14 +123,30 @@ def test_logs_go_to_our_group(stacks: Any) -> None:
 def test_containers_know_their_bucket_project_and_region_and_no_more(stacks: Any) -> None:
     for name, container in containers(stacks).items():
         variables = {item["Name"]: item["Value"] for item in container["Environment"]}
-        assert set(variables) == {contract.ENV_BUCKET, contract.ENV_PROJECT, "AWS_REGION", "AWS_DEFAULT_REGION"}
+        expected = {contract.ENV_BUCKET, contract.ENV_PROJECT, "AWS_REGION", "AWS_DEFAULT_REGION"}
+        assert set(variables) - {contract.ENV_SCRATCH} == expected
         assert f"-{variables[contract.ENV_PROJECT]}-" in name
 
 
 def test_nothing_is_privileged(stacks: Any) -> None:
     for container in containers(stacks).values():
         assert not container.get("Privileged")
-        assert not container.get("Volumes")
+        assert {volume["Host"]["SourcePath"] for volume in container.get("Volumes", [])} <= {"/scratch"}
+
+
+def test_definitions_of_queues_with_instance_store_see_it_as_their_scratch(wide: Any) -> None:
+    for project in wide.environment.projects:
+        container = wide.definition("gpu", project)["ContainerProperties"]
+        assert container["Volumes"] == [{"Name": "scratch", "Host": {"SourcePath": "/scratch"}}]
+        assert container["MountPoints"] == [{"SourceVolume": "scratch", "ContainerPath": "/scratch", "ReadOnly": False}]
+        assert {"Name": contract.ENV_SCRATCH, "Value": "/scratch"} in container["Environment"]
+
+
+def test_other_definitions_keep_their_scratch_inside_the_container(wide: Any) -> None:
+    for name, container in containers(wide).items():
+        if not name.endswith("-gpu"):
+            assert "Volumes" not in container
+            assert contract.ENV_SCRATCH not in {item["Name"] for item in container["Environment"]}
 
 
 def test_gpus_are_asked_for_where_the_configuration_says_so(wide: Any) -> None:

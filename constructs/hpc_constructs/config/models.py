@@ -7,6 +7,7 @@ queues and job definitions that exist without a word are in `defaults.yaml`.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import date
 from ipaddress import IPv4Network
 from types import MappingProxyType
 from typing import Annotated, Literal, TypeVar, get_args
@@ -23,6 +24,8 @@ NAME_PATTERN = r"^[a-z][a-z0-9-]{0,30}$"
 Name = Annotated[str, StringConstraints(pattern=NAME_PATTERN)]
 ZoneId = Annotated[str, StringConstraints(pattern=r"^[a-z]{3,4}[0-9]{1,2}-az[0-9]{1,2}$")]
 BucketName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$")]
+AmiId = Annotated[str, StringConstraints(pattern=r"^ami-([0-9a-f]{8}|[0-9a-f]{17})$")]
+Script = Annotated[str, StringConstraints(pattern=r"\S")]
 Digest = Annotated[str, StringConstraints(pattern=r"^sha256:[0-9a-f]{64}$")]
 
 RetentionDays = Literal[
@@ -64,6 +67,14 @@ def _vpc_cidr(text: str) -> str:
         network = None
     if network is None or not 16 <= network.prefixlen <= 20 or not network.is_private:
         raise PydanticCustomError("vpc_cidr", "not a private IPv4 block of /16 to /20")
+    return text
+
+
+def _date(text: str) -> str:
+    try:
+        date.fromisoformat(text)
+    except ValueError:
+        raise PydanticCustomError("date", "not a date") from None
     return text
 
 
@@ -149,8 +160,25 @@ class ComputeEnvironment(Model):
     """vCPUs that are kept running, and paid for, without any job."""
     max_vcpus: int = Field(default=256, ge=1, le=1_000_000)
     """Most vCPUs that run at once."""
-    root_volume_gib: int = Field(default=100, ge=100, le=16_384)
+    image_id: AmiId | None = None
+    """Machine image of your own, which must hold the ECS agent. Default: the newest ECS-optimized Amazon Linux 2023
+    image of the instance types' architecture, with the NVIDIA driver where they have GPUs."""
+    scale_down_delay_minutes: int | None = Field(default=None, ge=20, le=10_080)
+    """Minutes for which an instance without jobs is kept, and paid for, in case the next job comes. Default: Batch
+    ends it at once."""
+    root_volume_gib: int = Field(default=100, ge=100, le=65_536)
     """Size of each instance's root volume (gp3, encrypted), which holds images and the jobs' scratch files."""
+    root_volume_iops: int = Field(default=3000, ge=3000, le=80_000)
+    """I/O operations per second of the root volume, at most 500 for each GiB."""
+    root_volume_throughput_mib_s: int = Field(default=125, ge=125, le=2000)
+    """Throughput of the root volume in MiB/s, at most a quarter of its IOPS."""
+    scratch: Literal["root-volume", "instance-store"] = "root-volume"
+    """Where the jobs' scratch files lie. `instance-store`: on the NVMe volumes that the instance types bring along,
+    joined and mounted at /scratch, which jobs see as /scratch and find named in HPC_SCRATCH. All jobs of an instance
+    share it."""
+    user_data: tuple[Script, ...] = Field(default=(), strict=False)
+    """Shell scripts that run as root at the first boot of every instance, before it takes jobs; together at most
+    8,192 bytes. Bash, unless the first line says otherwise."""
     allocation_strategy: AllocationStrategy | None = None
     """Default: SPOT_PRICE_CAPACITY_OPTIMIZED for Spot, BEST_FIT_PROGRESSIVE for On-Demand."""
     efa: bool = False
@@ -217,6 +245,10 @@ class Environment(Model):
     """Region to deploy to. Default: the one of the credentials."""
     account: Annotated[str, BeforeValidator(_digits), StringConstraints(pattern=r"^[0-9]{12}$")] | None = None
     """Account to deploy to, 12 digits. Default: the one of the credentials."""
+    ami_refresh: Annotated[str, AfterValidator(_date)] | None = None
+    """Day of the last wish for new machine images, such as 2026-11-22. A new day replaces the instances of every
+    compute environment by ones with the newest image. Default: images change only with another change of the compute
+    environment's instances."""
     removal: Literal["retain", "destroy"] = "retain"
     """What happens to the data bucket, the image repository and the log group when the stack is deleted."""
     network: Network = Network()
