@@ -117,6 +117,7 @@ class Project:
     name: str
     read_buckets: tuple[str, ...] = ()
     share_identifier: str | None = None
+    """What its jobs count as in queues with fair share; None where no queue has one."""
 
 
 T = TypeVar("T", Meta, Queue, Definition, Project)

@@ -16,8 +16,10 @@ Not modelled, and so never a proof for a real account:
 - containers: jobs are processes of this machine and of this user. The image decides entrypoint, command and
   environment; its layers are not unpacked. Memory, vCPUs, GPUs, ulimits, devices and user are not applied.
   A volume of the host is a folder of the local cloud, and only variables whose value is its path lead to it.
-- Fargate, EKS, unmanaged compute environments, consumable resources, service jobs, quota shares, time limits for
-  waiting jobs, several containers in one task: refused, with a message that names what is missing.
-- fair share knows the share of the jobs that run now, not the past: shareDecaySeconds and computeReservation are
-  refused.
+- Fargate, EKS, unmanaged compute environments, consumable resources, service jobs, quota shares, several containers
+  in one task: refused, with a message that names what is missing.
+- fair share knows the share of the jobs that run now, by weight, not the past: shareDecaySeconds and
+  computeReservation are recorded and change nothing.
+- capacity is never short: of the reasons for which a job that blocks its queue is cancelled after a time, only the
+  two MISCONFIGURATION ones that follow from max vCPUs and from Spot occur.
 """

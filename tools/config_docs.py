@@ -15,7 +15,7 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from hpc_constructs.config.load import DEFAULTS
-from hpc_constructs.config.models import NAME_PATTERN, Environment
+from hpc_constructs.config.models import NAME_PATTERN, Environment, inner_model
 from hpc_constructs.config.translate import MAPS, NAMES, PATTERNS, SECTIONS
 
 ROOT = Path(__file__).parents[1]
@@ -90,12 +90,6 @@ def page() -> str:
             if inner:
                 sections += _table(inner, f"### {key}.&lt;name&gt;.{name}")
     return "\n".join([*sections, BOTTOM.format(defaults=DEFAULTS.read_text(encoding="utf-8"))])
-
-
-def inner_model(field: FieldInfo) -> type[BaseModel] | None:
-    """Return the model that a field holds, if it holds one."""
-    kinds = [field.annotation, *getattr(field.annotation, "__args__", ())]
-    return next((kind for kind in kinds if isinstance(kind, type) and issubclass(kind, BaseModel)), None)
 
 
 def _table(model: type[BaseModel], heading: str) -> Iterator[str]:

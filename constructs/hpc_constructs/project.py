@@ -70,7 +70,9 @@ class Project(Construct):
 
     def published(self) -> contract.Project:
         """Return what submitters must know of the project."""
-        return contract.Project(name=self._name, read_buckets=self.settings.read_buckets)
+        return contract.Project(
+            name=self._name, read_buckets=self.settings.read_buckets, share_identifier=self._share_identifier
+        )
 
     def submitter_policy(self, queues: Iterable[JobQueue]) -> iam.ManagedPolicy:
         """Make the policy for people who submit: to attach to their role or permission set."""
@@ -95,7 +97,9 @@ class Project(Construct):
             for revision in ("", ":*")
         ]
         own = {f"aws:RequestTag/{contract.TAG_PROJECT}": self._name}
-        allow(policy, "Submit", ["batch:SubmitJob"], [*definitions, *queues])
+        share = self._share_identifier
+        own_share = {"StringEqualsIfExists": {"batch:ShareIdentifier": share}} if share else None
+        allow(policy, "Submit", ["batch:SubmitJob"], [*definitions, *queues], own_share)
         allow(policy, "TagAtSubmit", ["batch:TagResource"], [*definitions, *queues], {"StringEquals": own})
         allow(
             policy,
@@ -142,6 +146,11 @@ class Project(Construct):
             ["ssm:GetParameter", "ssm:GetParameters", "ssm:GetParametersByPath"],
             parameters,
         )
+
+    @property
+    def _share_identifier(self) -> str | None:
+        environment = self._environment
+        return environment.share_identifier(self._name) if environment.has_fair_share else None
 
     @property
     def _jobs(self) -> str:

@@ -19,10 +19,10 @@ NOT_MODELLED = {
     "ComputeResource": {"managedInstancesProvider", "capacityTags"},
     "ComputeResourceUpdate": {"managedInstancesProvider", "capacityTags"},
     "LaunchTemplateSpecification": {"userdataType"},
-    "CreateJobQueueRequest": {"serviceEnvironmentOrder", "jobStateTimeLimitActions"},
-    "UpdateJobQueueRequest": {"serviceEnvironmentOrder", "jobStateTimeLimitActions"},
+    "CreateJobQueueRequest": {"serviceEnvironmentOrder"},
+    "UpdateJobQueueRequest": {"serviceEnvironmentOrder"},
     "CreateSchedulingPolicyRequest": {"quotaSharePolicy"},
-    "FairsharePolicy": {"computeReservation"},
+    "UpdateSchedulingPolicyRequest": {"quotaSharePolicy"},
     "RegisterJobDefinitionRequest": {"eksProperties", "ecsProperties", "consumableResourceProperties"},
     "NodeRangeProperty": {"ecsProperties", "eksProperties", "consumableResourceProperties"},
     "ContainerProperties": {

@@ -41,6 +41,10 @@ compute_environments:
   plain: {{instance_types: [c6i.32xlarge], max_vcpus: 512}}
 queues:
   gpu: {{compute_environments: [gpu], definition: gpu}}
+  shared:
+    compute_environments: [on-demand]
+    fair_share: {{share_decay_s: 86400, compute_reservation: 10, shares: {{alpha: 0.5, "test*": 2}}}}
+    job_state_time_limits: {{insufficient_instance_capacity_s: null, ec2_instance_configuration_unsupported_s: 600}}
   arm: {{compute_environments: [arm]}}
   hpc7a: {{kind: multi-node, compute_environments: [hpc7a], definition: mpi-hpc7a}}
   p5: {{kind: multi-node, compute_environments: [p5], definition: mpi-p5}}

@@ -8,7 +8,7 @@ from cfnlint.jsonschema import StandardValidator
 from pydantic import BaseModel
 
 from hpc_constructs.config import available, source
-from hpc_constructs.config.models import Environment
+from hpc_constructs.config.models import Environment, inner_model
 from hpc_constructs.config.translate import MAPS, SECTIONS
 from tools import config_docs
 
@@ -17,7 +17,7 @@ ENVIRONMENTS = config_docs.ROOT / "environments"
 
 def models() -> list[type[BaseModel]]:
     outer = [Environment, *SECTIONS.values(), *MAPS.values()]
-    inner = [config_docs.inner_model(field) for model in outer[1:] for field in model.model_fields.values()]
+    inner = [inner_model(field) for model in outer[1:] for field in model.model_fields.values()]
     return [*outer, *(model for model in inner if model)]
 
 

@@ -13,6 +13,7 @@ from types import MappingProxyType
 from typing import Annotated, Literal, TypeVar, get_args
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
+from pydantic.fields import FieldInfo
 from pydantic_core import PydanticCustomError
 
 from hpc.contract import Kind
@@ -25,6 +26,9 @@ Name = Annotated[str, StringConstraints(pattern=NAME_PATTERN)]
 ZoneId = Annotated[str, StringConstraints(pattern=r"^[a-z]{3,4}[0-9]{1,2}-az[0-9]{1,2}$")]
 BucketName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$")]
 AmiId = Annotated[str, StringConstraints(pattern=r"^ami-([0-9a-f]{8}|[0-9a-f]{17})$")]
+ShareIdentifier = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9]{1,255}$")]
+SharePattern = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9]{1,255}\*?$")]
+Weight = Annotated[float, Field(ge=0.0001, le=999.9999)]
 Script = Annotated[str, StringConstraints(pattern=r"\S")]
 Digest = Annotated[str, StringConstraints(pattern=r"^sha256:[0-9a-f]{64}$")]
 
@@ -144,6 +148,8 @@ class Project(Model):
 
     read_buckets: Annotated[tuple[BucketName, ...], AfterValidator(_distinct)] = Field(default=(), strict=False)
     """Other buckets that the project's jobs may read."""
+    share_identifier: ShareIdentifier | None = None
+    """What its jobs count as in queues with fair share. Default: the project's name without hyphens."""
 
 
 class ComputeEnvironment(Model):
@@ -197,6 +203,38 @@ class ComputeEnvironment(Model):
         return self.efa if self.placement_group is None else self.placement_group
 
 
+class FairShare(Model):
+    """Scheduling by shares instead of first in, first out
+    (https://docs.aws.amazon.com/batch/latest/userguide/fair-share-scheduling.html)."""
+
+    share_decay_s: int = Field(default=0, ge=0, le=604_800)
+    """Seconds over which past use counts, the recent more than the older. 0 is Batch's least window, 600 seconds."""
+    compute_reservation: int = Field(default=0, ge=0, le=99)
+    """Percentage of the vCPUs that is kept free for shares that have no job yet: of two active shares the square of
+    it, of three its cube."""
+    shares: Annotated[Mapping[SharePattern, Weight], AfterValidator(_frozen)] = Field(
+        default_factory=lambda: MappingProxyType({}), max_length=500
+    )
+    """Weight factors of share identifiers, or of all that begin so: `climate: 0.5`, `test*: 2`. The lower, the more:
+    0.5 gets twice what 1 gets. An identifier that is not listed has 1."""
+
+
+class JobStateTimeLimits(Model):
+    """For how long the first job of a queue may block it, in seconds, by the reason that Batch gives; then it is
+    cancelled and the next one has its turn. `null`: for ever
+    (https://docs.aws.amazon.com/batch/latest/userguide/job_stuck_in_runnable.html)."""
+
+    job_resource_requirement_s: int | None = Field(default=3600, ge=600, le=86_400)
+    """No instance of the queue is as large as the job asks for."""
+    compute_environment_max_resource_s: int | None = Field(default=3600, ge=600, le=86_400)
+    """The job is larger than max_vcpus."""
+    insufficient_instance_capacity_s: int | None = Field(default=86_400, ge=600, le=86_400)
+    """EC2 has no instances of the types left."""
+    ec2_instance_configuration_unsupported_s: int | None = Field(default=None, ge=600, le=86_400)
+    """EC2 cannot launch the instances as they are configured, such as a type that the zone does not offer. Default:
+    for ever, as not every region knows this reason."""
+
+
 class Queue(Model):
     """A job queue."""
 
@@ -208,6 +246,11 @@ class Queue(Model):
         min_length=1, max_length=3, strict=False
     )
     """Compute environments in the order in which they are tried; exactly one for a multi-node queue."""
+    fair_share: FairShare | None = None
+    """Shares instead of first in, first out. Default: first in, first out. A queue that gets or loses its shares is
+    replaced, and its jobs end with it."""
+    job_state_time_limits: JobStateTimeLimits = JobStateTimeLimits()
+    """When a job that cannot start is cancelled, so that it does not block the others."""
     definition: Name | None = None
     """Job definition that `hpc submit` takes when none is named. Default: `task`, or `mpi` for multi-node."""
 
@@ -268,9 +311,23 @@ class Environment(Model):
     definitions: Annotated[Mapping[Name, Definition], AfterValidator(_frozen)] = Field(min_length=1, max_length=50)
     """Job definitions by name, likewise."""
 
+    def share_identifier(self, project: str) -> str:
+        """Return what the jobs of a project count as in queues with fair share."""
+        return self.projects[project].share_identifier or project.replace("-", "")
+
+    @property
+    def has_fair_share(self) -> bool:
+        return any(queue.fair_share for queue in self.queues.values())
+
     @property
     def default_project(self) -> str:
         return next(iter(self.projects))
+
+
+def inner_model(field: FieldInfo) -> type[BaseModel] | None:
+    """Return the model that a field holds, if it holds one."""
+    kinds = [field.annotation, *get_args(field.annotation)]
+    return next((kind for kind in kinds if isinstance(kind, type) and issubclass(kind, BaseModel)), None)
 
 
 SECTIONS_WITH_DEFAULTS = ("compute_environments", "queues", "definitions")

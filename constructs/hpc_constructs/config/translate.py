@@ -21,6 +21,7 @@ from hpc_constructs.config.models import (
     Network,
     Project,
     Queue,
+    inner_model,
 )
 from hpc_constructs.config.problems import Path, Problem, show
 
@@ -43,6 +44,8 @@ PATTERNS = MappingProxyType(
         r"^[a-z][a-z0-9-]{0,19}$": "a lower-case letter, then at most 19 lower-case letters, digits and hyphens",
         r"^[0-9]{12}$": "12 digits",
         r"^ami-([0-9a-f]{8}|[0-9a-f]{17})$": "an AMI id such as ami-0123456789abcdef0",
+        r"^[A-Za-z0-9]{1,255}$": "letters and digits",
+        r"^[A-Za-z0-9]{1,255}\*?$": "letters and digits, and an asterisk at the end for all that begin so",
         r"\S": "the lines of a script",
         r"^[a-z]{2}(-[a-z]+)+-[0-9]$": "a region such as us-east-1",
         r"^[a-z]{3,4}[0-9]{1,2}-az[0-9]{1,2}$": "zone ids such as use1-az6",
@@ -52,6 +55,7 @@ PATTERNS = MappingProxyType(
 _WORDS = MappingProxyType(
     {
         "int_type": "a whole number",
+        "float_type": "a number",
         "string_type": "text",
         "bool_type": "true or false",
         "model_type": "a mapping",
@@ -116,6 +120,8 @@ def model_at(path: Path) -> type[BaseModel] | None:
             return SECTIONS.get(section)
         case (str(section), _):
             return MAPS.get(section)
+        case (str(section), _, str(key)) if section in MAPS and key in MAPS[section].model_fields:
+            return inner_model(MAPS[section].model_fields[key])
         case _:
             return None
 
