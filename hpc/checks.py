@@ -154,7 +154,7 @@ def _check_input(item: Input) -> Iterator[str]:
 def check_against(spec: JobSpec, target: Target, meta: contract.Meta) -> Iterator[str]:
     """Yield what is wrong with the request in this environment."""
     queue, definition = target.queue, target.definition
-    if meta.image is None:
+    if meta.image is None and definition.image is None:
         yield (
             f"environment {meta.environment} has no image yet: the platform team pushes one to {meta.repository} and"
             f" deploys it: cdk deploy --all -c env={meta.environment} -c image_digest=sha256:..."

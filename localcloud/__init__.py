@@ -14,7 +14,8 @@ Not modelled, and so never a proof for a real account:
 - networks: a single-container job runs in the network of this machine; a node of a multi-node job gets a loopback
   address of its own. Security groups and routes are recorded, not enforced.
 - containers: jobs are processes of this machine and of this user. The image decides entrypoint, command and
-  environment; its layers are not unpacked. Memory, vCPUs, GPUs, ulimits, devices and user are not applied.
+  environment; its layers are not unpacked. Memory, vCPUs, GPUs, ulimits, devices, tmpfs, user and a read-only
+  root are not applied, and execute-command opens nothing.
   A volume of the host is a folder of the local cloud, and only variables whose value is its path lead to it.
 - Fargate, EKS, unmanaged compute environments, consumable resources, service jobs, quota shares, several containers
   in one task: refused, with a message that names what is missing.

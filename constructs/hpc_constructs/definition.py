@@ -13,6 +13,8 @@ from hpc_constructs.config.sizing import Size
 from hpc_constructs.launch_template import SCRATCH
 
 UNLIMITED = -1
+TMPFS_OPTIONS = ["rw", "exec", "nosuid", "nodev"]
+"""Docker's own but for `exec`: compilers and Python packages run what they have put there."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -106,6 +108,7 @@ class JobDefinition(Construct):
             timeout_s=self._settings.timeout_s,
             attempts=self._settings.attempts,
             efa_interfaces=self._size.efa_interfaces,
+            image=self._runtime.image if self._settings.image else None,
         )
 
     def _nodes(self) -> batch.CfnJobDefinition.NodePropertiesProperty:
@@ -138,6 +141,14 @@ class JobDefinition(Construct):
             resource_requirements=self._resources(),
             linux_parameters=self._linux_parameters(),
             ulimits=self._ulimits(),
+            user=self._settings.user,
+            readonly_root_filesystem=True if self._settings.read_only_root else None,
+            enable_execute_command=True if self._settings.enable_execute_command else None,
+            secrets=[
+                batch.CfnJobDefinition.SecretProperty(name=key, value_from=arn)
+                for key, arn in self._settings.secrets.items()
+            ]
+            or None,
             volumes=[_volume(SCRATCH)] if self._scratch else None,
             mount_points=[_mount(SCRATCH)] if self._scratch else None,
             log_configuration=batch.CfnJobDefinition.LogConfigurationProperty(
@@ -161,6 +172,11 @@ class JobDefinition(Construct):
             # Reaps the orphans of a command that does not.
             init_process_enabled=True,
             shared_memory_size=self._size.shared_memory_mib,
+            tmpfs=[
+                batch.CfnJobDefinition.TmpfsProperty(container_path=path, size=size, mount_options=TMPFS_OPTIONS)
+                for path, size in self._settings.tmpfs.items()
+            ]
+            or None,
             devices=[
                 batch.CfnJobDefinition.DeviceProperty(
                     host_path=path, container_path=path, permissions=["READ", "WRITE", "MKNOD"]
@@ -172,9 +188,12 @@ class JobDefinition(Construct):
 
     def _ulimits(self) -> list[batch.CfnJobDefinition.UlimitProperty] | None:
         """EFA registers memory, which needs it locked."""
-        if self._settings.kind == "single":
-            return None
-        return [batch.CfnJobDefinition.UlimitProperty(name="memlock", soft_limit=UNLIMITED, hard_limit=UNLIMITED)]
+        efa = {"memlock": UNLIMITED} if self._settings.kind == "multi-node" else {}
+        limits: dict[str, int] = {**efa, **self._settings.ulimits}
+        return [
+            batch.CfnJobDefinition.UlimitProperty(name=name, soft_limit=limit, hard_limit=limit)
+            for name, limit in limits.items()
+        ] or None
 
 
 def _volume(path: str) -> batch.CfnJobDefinition.VolumesProperty:

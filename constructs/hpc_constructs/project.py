@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 
 import aws_cdk as cdk
 from aws_cdk import aws_iam as iam
@@ -14,8 +15,12 @@ from hpc_constructs.config.sizing import mounts_scratch, size_of
 from hpc_constructs.data import DataBucket, grant_read_buckets
 from hpc_constructs.definition import JobDefinition, Runtime, definition_name
 from hpc_constructs.logs import JobLogs
-from hpc_constructs.permissions import WorkloadRole, allow, ecs_tasks_principal
+from hpc_constructs.permissions import WorkloadRole, allow, ecs_tasks_principal, grant_execute_command
 from hpc_constructs.queue import JobQueue
+
+
+def _image(given: str | None, repository: str) -> str | None:
+    return f"{repository}@{given}" if given and given.startswith("sha256:") else given
 
 
 class Project(Construct):
@@ -28,10 +33,16 @@ class Project(Construct):
         *,
         environment: config.Environment,
         image: str,
+        repository: str,
         bucket: DataBucket,
         logs: JobLogs,
         execution_role: WorkloadRole,
     ) -> None:
+        """
+        Args:
+            image: what definitions run that name none.
+            repository: where definitions find an image of which they name the digest alone.
+        """
         super().__init__(scope, id)
         stack = cdk.Stack.of(self)
         self._name, self._environment = id, environment
@@ -45,6 +56,8 @@ class Project(Construct):
         )
         bucket.grant_project(self.job_role.policy, id)
         grant_read_buckets(self.job_role.policy, self.settings.read_buckets)
+        if any(item.enable_execute_command for item in environment.definitions.values()):
+            grant_execute_command(self.job_role.policy)
         runtime = Runtime(
             environment=environment.name,
             project=id,
@@ -62,7 +75,7 @@ class Project(Construct):
                 name=name,
                 settings=settings,
                 size=size_of(environment, name),
-                runtime=runtime,
+                runtime=replace(runtime, image=_image(settings.image, repository) or image),
                 scratch=mounts_scratch(environment, name),
             )
             for name, settings in environment.definitions.items()

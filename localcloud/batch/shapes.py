@@ -26,8 +26,8 @@ NOT_MODELLED = {
     "RegisterJobDefinitionRequest": {"eksProperties", "ecsProperties", "consumableResourceProperties"},
     "NodeRangeProperty": {"ecsProperties", "eksProperties", "consumableResourceProperties"},
     "ContainerProperties": {
-        "secrets", "networkConfiguration", "fargatePlatformConfiguration", "enableExecuteCommand",
-        "ephemeralStorage", "runtimePlatform", "repositoryCredentials",
+        "networkConfiguration", "fargatePlatformConfiguration", "ephemeralStorage", "runtimePlatform",
+        "repositoryCredentials",
     },
     "LogConfiguration": {"secretOptions"},
     "SubmitJobRequest": {

@@ -51,7 +51,18 @@ queues:
   plain: {{kind: multi-node, compute_environments: [plain], definition: mpi-plain}}
 definitions:
   gpu: {{vcpus: 4, memory_mib: 12000, gpus: 1}}
-  mpi-hpc7a: {{kind: multi-node}}
+  mpi-hpc7a: {{kind: multi-node, ulimits: {{nofile: 65536}}}}
+  locked:
+    memory_mib: 4096
+    image: 210987654321.dkr.ecr.us-east-2.amazonaws.com/team/tool@{DIGEST}
+    user: "1000:1000"
+    read_only_root: true
+    tmpfs: {{/tmp: 512}}
+    ulimits: {{nofile: 65536, core: 0}}
+    secrets:
+      LICENSE: 'arn:aws:secretsmanager:us-east-2:123456789012:secret:license-AbCdEf:key::'
+      TOKEN: arn:aws:ssm:us-east-2:123456789012:parameter/team/token
+  shell: {{enable_execute_command: true, image: '{DIGEST}'}}
   mpi-p5: {{kind: multi-node, gpus: 8, timeout_s: 600000}}
   mpi-plain: {{kind: multi-node}}
 """

@@ -29,6 +29,22 @@ AmiId = Annotated[str, StringConstraints(pattern=r"^ami-([0-9a-f]{8}|[0-9a-f]{17
 ShareIdentifier = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9]{1,255}$")]
 SharePattern = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9]{1,255}\*?$")]
 Weight = Annotated[float, Field(ge=0.0001, le=999.9999)]
+IMAGE_PATTERN = r"^([a-z0-9][a-z0-9.:-]*\.[a-z0-9.:-]+/[a-z0-9][a-z0-9._/-]*@)?sha256:[0-9a-f]{64}$"
+ImageReference = Annotated[str, StringConstraints(pattern=IMAGE_PATTERN)]
+ContainerPath = Annotated[str, StringConstraints(pattern=r"^(/[A-Za-z0-9_.-]+)+$")]
+VariableName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]
+UserName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_.-]+(:[A-Za-z0-9_.-]+)?$")]
+SECURE_ARN_PATTERN = (
+    r"^arn:[a-z-]+:(secretsmanager:[a-z0-9-]+:[0-9]{12}:secret:\S+|ssm:[a-z0-9-]+:[0-9]{12}:parameter/\S+)$"
+)
+SecretArn = Annotated[str, StringConstraints(pattern=SECURE_ARN_PATTERN)]
+UlimitName = Literal[
+    "core", "cpu", "data", "fsize", "locks", "memlock", "msgqueue", "nice", "nofile", "nproc", "rss", "rtprio",
+    "rttime", "sigpending", "stack",
+]  # fmt: skip
+"""https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_Ulimit.html"""
+MiB = Annotated[int, Field(ge=1, le=100_000_000)]
+Ulimit = Annotated[int, Field(ge=-1)]
 Script = Annotated[str, StringConstraints(pattern=r"\S")]
 Digest = Annotated[str, StringConstraints(pattern=r"^sha256:[0-9a-f]{64}$")]
 
@@ -272,6 +288,32 @@ class Definition(Model):
     """GPUs of the container."""
     shared_memory_mib: int | None = Field(default=None, ge=1, le=100_000_000)
     """Size of /dev/shm, which is part of the memory. Default: a quarter of it."""
+    tmpfs: Annotated[Mapping[ContainerPath, MiB], AfterValidator(_frozen)] = Field(
+        default_factory=lambda: MappingProxyType({})
+    )
+    """File systems in memory by path, in MiB: `/tmp: 1024`. They are part of the memory."""
+    ulimits: Annotated[Mapping[UlimitName, Ulimit], AfterValidator(_frozen)] = Field(
+        default_factory=lambda: MappingProxyType({})
+    )
+    """Limits of the container, soft and hard, -1 for none: `nofile: 65536`. A multi-node container has
+    `memlock: -1` besides, which EFA needs."""
+    image: ImageReference | None = None
+    """Image by digest: `sha256:...` in the environment's repository, or `registry/name@sha256:...` anywhere, for the
+    architecture of the queues' instances. `hpc submit` needs `hpc-node` as its entrypoint. Default: the
+    environment's image."""
+    user: UserName | None = None
+    """User, or user:group, that the container runs as. Default: the image's own, which is no root in the image that
+    `container/Dockerfile` builds."""
+    read_only_root: bool = False
+    """Whether the container can write to mounted folders only; /tmp must be one of `tmpfs` then."""
+    secrets: Annotated[Mapping[VariableName, SecretArn], AfterValidator(_frozen)] = Field(
+        default_factory=lambda: MappingProxyType({})
+    )
+    """Environment variables whose values come from Secrets Manager or Parameter Store, by full ARN, when the container
+    starts. Values encrypted with a key of your own need that key's policy to admit the execution role."""
+    enable_execute_command: bool = False
+    """Whether `aws ecs execute-command` can open a shell in running containers; their job role may then talk to
+    Session Manager."""
     timeout_s: int = Field(default=86_400, ge=60, le=31_536_000)
     """Seconds after which an attempt is ended. Batch's least is 60."""
     attempts: int = Field(default=3, ge=1, le=10)

@@ -11,7 +11,9 @@ from pydantic import BaseModel
 from pydantic_core import ErrorDetails
 
 from hpc_constructs.config.models import (
+    IMAGE_PATTERN,
     NAME_PATTERN,
+    SECURE_ARN_PATTERN,
     ComputeEnvironment,
     Data,
     Definition,
@@ -46,6 +48,11 @@ PATTERNS = MappingProxyType(
         r"^ami-([0-9a-f]{8}|[0-9a-f]{17})$": "an AMI id such as ami-0123456789abcdef0",
         r"^[A-Za-z0-9]{1,255}$": "letters and digits",
         r"^[A-Za-z0-9]{1,255}\*?$": "letters and digits, and an asterisk at the end for all that begin so",
+        IMAGE_PATTERN: "sha256: and 64 hexadecimal digits, or registry/name@ before them",
+        r"^(/[A-Za-z0-9_.-]+)+$": "an absolute path",
+        r"^[A-Za-z_][A-Za-z0-9_]*$": "a variable's name: letters, digits and _",
+        r"^[A-Za-z0-9_.-]+(:[A-Za-z0-9_.-]+)?$": "user or user:group",
+        SECURE_ARN_PATTERN: "the full ARN of a secret of Secrets Manager or of a parameter of Parameter Store",
         r"\S": "the lines of a script",
         r"^[a-z]{2}(-[a-z]+)+-[0-9]$": "a region such as us-east-1",
         r"^[a-z]{3,4}[0-9]{1,2}-az[0-9]{1,2}$": "zone ids such as use1-az6",
