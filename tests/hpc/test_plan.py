@@ -212,6 +212,14 @@ def test_an_environment_without_an_image_says_what_to_do(environment: Environmen
     assert "image_digest=" in text
 
 
+def test_a_definition_with_an_image_of_its_own_needs_none_of_the_environment(environment: Environment) -> None:
+    own = replace(environment.definitions["default", "task"], image="registry.example/tool@sha256:0")
+    definitions = {**environment.definitions, ("default", "task"): own}
+    empty = replace(environment, meta=replace(environment.meta, image=None), definitions=definitions)
+    (job,) = plan(spec(), empty, RUN_ID).jobs
+    assert job["jobDefinition"] == own.arn
+
+
 WORD = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), min_size=1, max_size=50)
 
 
