@@ -56,6 +56,10 @@ destroy: install ## take the environment ENV= down, its data included; only wher
 	@test -n "$(ENV)" || { echo "name the environment: make destroy ENV=dev"; exit 2; }
 	python -m tools.destroy $(ENV)
 
+.PHONY: docs
+docs: install ## write docs/configuration.md and environments/schema.json from the configuration models
+	python -m tools.config_docs
+
 .PHONY: requirements
 requirements: install ## pin everything again: requirements.txt from pyproject.toml
 	uv pip compile pyproject.toml --all-extras --no-header --quiet --output-file requirements.txt

@@ -154,7 +154,7 @@ def _check_input(item: Input) -> Iterator[str]:
 def check_against(spec: JobSpec, target: Target, meta: contract.Meta) -> Iterator[str]:
     """Yield what is wrong with the request in this environment."""
     queue, definition = target.queue, target.definition
-    if meta.image is None:
+    if meta.image is None and definition.image is None:
         yield (
             f"environment {meta.environment} has no image yet: the platform team pushes one to {meta.repository} and"
             f" deploys it: cdk deploy --all -c env={meta.environment} -c image_digest=sha256:..."
@@ -171,7 +171,7 @@ def check_against(spec: JobSpec, target: Target, meta: contract.Meta) -> Iterato
         )
     yield from _check_nodes(spec, queue)
     yield from _check_size(spec, target)
-    yield from _check_share(spec, queue)
+    yield from _check_share(spec, target)
     yield from _check_buckets(spec, target, meta)
 
 
@@ -222,8 +222,9 @@ def _check_size(spec: JobSpec, target: Target) -> Iterator[str]:
     yield from complaints
 
 
-def _check_share(spec: JobSpec, queue: contract.Queue) -> Iterator[str]:
-    if queue.fair_share and spec.share is None:
+def _check_share(spec: JobSpec, target: Target) -> Iterator[str]:
+    queue = target.queue
+    if queue.fair_share and spec.share is None and target.project.share_identifier is None:
         yield f"queue {queue.name} schedules by fair share: add --share ID"
     if not queue.fair_share:
         given = [flag for flag, v in (("--share", spec.share), ("--priority", spec.priority)) if v is not None]

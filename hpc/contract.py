@@ -108,6 +108,8 @@ class Definition:
     attempts: int
     efa_interfaces: int = 0
     """EFA devices that its container needs on the instance."""
+    image: str | None = None
+    """URI of its own image, pinned by digest; None where it runs the environment's."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -117,6 +119,7 @@ class Project:
     name: str
     read_buckets: tuple[str, ...] = ()
     share_identifier: str | None = None
+    """What its jobs count as in queues with fair share; None where no queue has one."""
 
 
 T = TypeVar("T", Meta, Queue, Definition, Project)

@@ -205,8 +205,8 @@ def _submit_job(spec: JobSpec, target: Target, environment: Environment, request
         job["retryStrategy"] = {"attempts": spec.retries + 1, "evaluateOnExit": _RETRY_COMMAND}
     if spec.timeout_s is not None:
         job["timeout"] = {"attemptDurationSeconds": spec.timeout_s}
-    if spec.share is not None:
-        job["shareIdentifier"] = spec.share
+    if target.queue.fair_share:
+        job["shareIdentifier"] = spec.share or target.project.share_identifier
     if spec.priority is not None:
         job["schedulingPriorityOverride"] = spec.priority
     return job

@@ -60,6 +60,6 @@ class JobSpec:
     timeout_s: int | None = None
     """Seconds for one attempt, at least 60."""
     share: str | None = None
-    """Share identifier, required where the queue's scheduling is fair share."""
+    """Share identifier in a queue with fair share; None: the project's."""
     priority: int | None = None
     """Scheduling priority within the share, 0 to 9999."""

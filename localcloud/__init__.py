@@ -14,9 +14,13 @@ Not modelled, and so never a proof for a real account:
 - networks: a single-container job runs in the network of this machine; a node of a multi-node job gets a loopback
   address of its own. Security groups and routes are recorded, not enforced.
 - containers: jobs are processes of this machine and of this user. The image decides entrypoint, command and
-  environment; its layers are not unpacked. Memory, vCPUs, GPUs, ulimits, devices, mounts and user are not applied.
-- Fargate, EKS, unmanaged compute environments, consumable resources, service jobs, quota shares, time limits for
-  waiting jobs, several containers in one task: refused, with a message that names what is missing.
-- fair share knows the share of the jobs that run now, not the past: shareDecaySeconds and computeReservation are
-  refused.
+  environment; its layers are not unpacked. Memory, vCPUs, GPUs, ulimits, devices, tmpfs, user and a read-only
+  root are not applied, and execute-command opens nothing.
+  A volume of the host is a folder of the local cloud, and only variables whose value is its path lead to it.
+- Fargate, EKS, unmanaged compute environments, consumable resources, service jobs, quota shares, several containers
+  in one task: refused, with a message that names what is missing.
+- fair share knows the share of the jobs that run now, by weight, not the past: shareDecaySeconds and
+  computeReservation are recorded and change nothing.
+- capacity is never short: of the reasons for which a job that blocks its queue is cancelled after a time, only the
+  two MISCONFIGURATION ones that follow from max vCPUs and from Spot occur.
 """

@@ -9,11 +9,13 @@ from hpc import contract
 from hpc_constructs.compute_environment import ComputeEnvironment, Placement
 from hpc_constructs.config import Environment
 from hpc_constructs.config.sizing import is_multi_node, update_timeout_minutes
+from hpc_constructs.images import grant_pull_others
 from hpc_constructs.instance_role import InstanceRole
 from hpc_constructs.permissions import WorkloadRole, ecs_tasks_principal
 from hpc_constructs.project import Project
 from hpc_constructs.publication import Publication
 from hpc_constructs.queue import JobQueue
+from hpc_constructs.secrets import grant_read_secrets
 from stacks.foundation import FoundationStack
 from stacks.tagging import tag
 
@@ -41,6 +43,7 @@ class ComputeStack(cdk.Stack):
     def _compute_environments(self) -> dict[str, ComputeEnvironment]:
         environment, network = self._environment, self._foundation.network
         role = InstanceRole(self, "InstanceRole", repository=self._foundation.images, logs=self._foundation.logs)
+        grant_pull_others(role.policy, [item.image for item in environment.definitions.values()])
         placement = Placement(
             subnet_ids=tuple(network.subnet_ids),
             egress_group_id=network.egress_group.security_group_id,
@@ -56,6 +59,7 @@ class ComputeStack(cdk.Stack):
                 placement=placement,
                 instance_role=role,
                 update_timeout_minutes=update_timeout_minutes(environment),
+                ami_refresh=environment.ami_refresh,
                 tags={"Name": f"hpc-{environment.name}-{name}", contract.TAG_ENVIRONMENT: environment.name},
             )
             for name, settings in environment.compute_environments.items()
@@ -81,6 +85,9 @@ class ComputeStack(cdk.Stack):
         )
         foundation.images.grant_pull(execution_role.policy)
         foundation.logs.grant_write(execution_role.policy)
+        definitions = self._environment.definitions.values()
+        grant_pull_others(execution_role.policy, [item.image for item in definitions])
+        grant_read_secrets(execution_role.policy, [arn for item in definitions for arn in item.secrets.values()])
         scope = Construct(self, "Projects")
         for name in self._environment.projects:
             project = Project(
@@ -88,6 +95,7 @@ class ComputeStack(cdk.Stack):
                 name,
                 environment=self._environment,
                 image=self._image or f"{foundation.images.uri}:{NO_IMAGE}",
+                repository=foundation.images.uri,
                 bucket=foundation.data,
                 logs=foundation.logs,
                 execution_role=execution_role,

@@ -42,12 +42,14 @@ class ComputeEnvironment(Construct):
         placement: Placement,
         instance_role: InstanceRole,
         update_timeout_minutes: int,
+        ami_refresh: str | None,
         tags: Mapping[str, str],
     ) -> None:
         """
         Args:
             multi_node: whether a multi-node queue uses it, so that its instances must reach each other.
             update_timeout_minutes: how long an update waits for running jobs before it ends them.
+            ami_refresh: day on which new machine images were last wanted.
             tags: of the instances and their volumes.
         """
         super().__init__(scope, id)
@@ -59,7 +61,7 @@ class ComputeEnvironment(Construct):
         launch_template = LaunchTemplate(
             self,
             "LaunchTemplate",
-            root_volume_gib=settings.root_volume_gib,
+            settings=settings,
             tags=tags,
             efa_instance=self._types[0] if settings.efa else None,
             efa_group_ids=groups if settings.efa else (),
@@ -84,14 +86,19 @@ class ComputeEnvironment(Construct):
                 instance_types=list(settings.instance_types),
                 instance_role=instance_role.profile.instance_profile_arn,
                 ec2_configuration=[
-                    batch.CfnComputeEnvironment.Ec2ConfigurationObjectProperty(image_type=self._image_type)
+                    batch.CfnComputeEnvironment.Ec2ConfigurationObjectProperty(
+                        image_type=self._image_type, image_id_override=settings.image_id
+                    )
                 ],
                 launch_template=launch_template.specification,
+                # Of an update that replaces instances, which a change of the tag below is.
+                update_to_latest_image_version=True,
+                scaling_policy=self._scaling_policy,
                 placement_group=group.ref if group else None,
                 # A cluster placement group is in one zone, and EFA does not leave its subnet.
                 subnets=list(placement.subnet_ids[:1] if self._one_zone else placement.subnet_ids),
                 security_group_ids=None if settings.efa else groups,
-                tags={**tags, "hpc:launch-template": launch_template.content_hash},
+                tags={**tags, "hpc:launch-template": launch_template.content_hash(ami_refresh)},
             ),
         )
         # Batch needs the role and its rights for as long as the environment exists, or it hangs in DELETING.
@@ -100,6 +107,13 @@ class ComputeEnvironment(Construct):
     @property
     def _one_zone(self) -> bool:
         return self._settings.efa or self._settings.clustered
+
+    @property
+    def _scaling_policy(self) -> batch.CfnComputeEnvironment.ComputeScalingPolicyProperty | None:
+        delay = self._settings.scale_down_delay_minutes
+        if delay is None:
+            return None
+        return batch.CfnComputeEnvironment.ComputeScalingPolicyProperty(min_scale_down_delay_minutes=delay)
 
     @property
     def _image_type(self) -> str:

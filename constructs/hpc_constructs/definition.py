@@ -10,8 +10,11 @@ from constructs import Construct
 from hpc import contract
 from hpc_constructs import config
 from hpc_constructs.config.sizing import Size
+from hpc_constructs.launch_template import SCRATCH
 
 UNLIMITED = -1
+TMPFS_OPTIONS = ["rw", "exec", "nosuid", "nodev"]
+"""Docker's own but for `exec`: compilers and Python packages run what they have put there."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,10 +54,23 @@ class JobDefinition(Construct):
     """A definition with an explicit name: a change makes a new revision of it, which keeps the old ones usable."""
 
     def __init__(
-        self, scope: Construct, id: str, *, name: str, settings: config.Definition, size: Size, runtime: Runtime
+        self,
+        scope: Construct,
+        id: str,
+        *,
+        name: str,
+        settings: config.Definition,
+        size: Size,
+        runtime: Runtime,
+        scratch: bool,
     ) -> None:
+        """
+        Args:
+            scratch: whether containers see the instance's scratch folder.
+        """
         super().__init__(scope, id)
         self._name, self._settings, self._size, self._runtime = name, settings, size, runtime
+        self._scratch = scratch
         single = settings.kind == "single"
         self.resource = batch.CfnJobDefinition(
             self,
@@ -92,6 +108,7 @@ class JobDefinition(Construct):
             timeout_s=self._settings.timeout_s,
             attempts=self._settings.attempts,
             efa_interfaces=self._size.efa_interfaces,
+            image=self._runtime.image if self._settings.image else None,
         )
 
     def _nodes(self) -> batch.CfnJobDefinition.NodePropertiesProperty:
@@ -112,6 +129,7 @@ class JobDefinition(Construct):
             "AWS_REGION": runtime.region,
             contract.ENV_BUCKET: runtime.bucket,
             contract.ENV_PROJECT: runtime.project,
+            **({contract.ENV_SCRATCH: SCRATCH} if self._scratch else {}),
         }
         return batch.CfnJobDefinition.ContainerPropertiesProperty(
             image=runtime.image,
@@ -123,6 +141,16 @@ class JobDefinition(Construct):
             resource_requirements=self._resources(),
             linux_parameters=self._linux_parameters(),
             ulimits=self._ulimits(),
+            user=self._settings.user,
+            readonly_root_filesystem=True if self._settings.read_only_root else None,
+            enable_execute_command=True if self._settings.enable_execute_command else None,
+            secrets=[
+                batch.CfnJobDefinition.SecretProperty(name=key, value_from=arn)
+                for key, arn in self._settings.secrets.items()
+            ]
+            or None,
+            volumes=[_volume(SCRATCH)] if self._scratch else None,
+            mount_points=[_mount(SCRATCH)] if self._scratch else None,
             log_configuration=batch.CfnJobDefinition.LogConfigurationProperty(
                 log_driver="awslogs", options={"awslogs-group": runtime.log_group}
             ),
@@ -144,6 +172,11 @@ class JobDefinition(Construct):
             # Reaps the orphans of a command that does not.
             init_process_enabled=True,
             shared_memory_size=self._size.shared_memory_mib,
+            tmpfs=[
+                batch.CfnJobDefinition.TmpfsProperty(container_path=path, size=size, mount_options=TMPFS_OPTIONS)
+                for path, size in self._settings.tmpfs.items()
+            ]
+            or None,
             devices=[
                 batch.CfnJobDefinition.DeviceProperty(
                     host_path=path, container_path=path, permissions=["READ", "WRITE", "MKNOD"]
@@ -155,9 +188,25 @@ class JobDefinition(Construct):
 
     def _ulimits(self) -> list[batch.CfnJobDefinition.UlimitProperty] | None:
         """EFA registers memory, which needs it locked."""
-        if self._settings.kind == "single":
-            return None
-        return [batch.CfnJobDefinition.UlimitProperty(name="memlock", soft_limit=UNLIMITED, hard_limit=UNLIMITED)]
+        efa = {"memlock": UNLIMITED} if self._settings.kind == "multi-node" else {}
+        limits: dict[str, int] = {**efa, **self._settings.ulimits}
+        return [
+            batch.CfnJobDefinition.UlimitProperty(name=name, soft_limit=limit, hard_limit=limit)
+            for name, limit in limits.items()
+        ] or None
+
+
+def _volume(path: str) -> batch.CfnJobDefinition.VolumesProperty:
+    """Return the volume that is a folder of the instance."""
+    return batch.CfnJobDefinition.VolumesProperty(
+        name=path.strip("/"), host=batch.CfnJobDefinition.VolumesHostProperty(source_path=path)
+    )
+
+
+def _mount(path: str) -> batch.CfnJobDefinition.MountPointsProperty:
+    return batch.CfnJobDefinition.MountPointsProperty(
+        source_volume=path.strip("/"), container_path=path, read_only=False
+    )
 
 
 def definition_name(environment: str, project: str, definition: str) -> str:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterable
+
 import aws_cdk as cdk
 from aws_cdk import aws_ecr as ecr
 from aws_cdk import aws_iam as iam
@@ -9,8 +12,22 @@ from constructs import Construct
 
 from hpc_constructs.permissions import allow
 
+PULL = ["ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer"]
 IMAGES_KEPT = 100
 """Job definitions name images by digest: old revisions stay runnable as long as their image is kept."""
+
+
+_ECR = re.compile(r"([0-9]{12})\.dkr\.ecr\.([a-z0-9-]+)\.amazonaws\.com(?:\.cn)?/([^@]+)@")
+
+
+def grant_pull_others(policy: iam.ManagedPolicy, images: Iterable[str | None]) -> None:
+    """Let pull the images of other ECR repositories; those must admit this account where they are in another one."""
+    found = {_ECR.match(image) for image in images if image}
+    arns = sorted(
+        f"arn:{cdk.Aws.PARTITION}:ecr:{match[2]}:{match[1]}:repository/{match[3]}" for match in found if match
+    )
+    if arns:
+        allow(policy, "PullOtherImages", PULL, arns)
 
 
 class ImageRepository(Construct):
@@ -48,6 +65,6 @@ class ImageRepository(Construct):
         allow(
             policy,
             "PullImages",
-            ["ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer"],
+            PULL,
             [self.repository.repository_arn],
         )

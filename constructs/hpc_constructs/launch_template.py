@@ -13,6 +13,7 @@ from aws_cdk import aws_batch as batch
 from aws_cdk import aws_ec2 as ec2
 from constructs import Construct
 
+from hpc_constructs import config
 from hpc_constructs.instances import InstanceType
 
 ROOT_DEVICE = "/dev/xvda"
@@ -26,6 +27,34 @@ END
 """
 """Multi-node tasks do not reach the instance's credentials, and a container has two minutes to bring its files to
 safety (https://docs.aws.amazon.com/AmazonECS/latest/developerguide/ecs-agent-config.html)."""
+
+SCRATCH = "/scratch"
+"""Where instances have room for jobs' files, and where containers see it."""
+
+SCRATCH_FOLDER = f"mkdir -p {SCRATCH} && chmod 1777 {SCRATCH}\n"
+"""On every instance: a job definition that mounts it can be submitted to any queue. Docker would make the folder too,
+but for root alone."""
+
+INSTANCE_STORE = f"""\
+disks=$(lsblk --nodeps --noheadings --paths --output NAME,MODEL)
+set -- $(echo "$disks" | awk '/Amazon EC2 NVMe Instance Storage/ {{print $1}}')
+device=${{1:-}}
+if [ $# -gt 1 ]; then
+  command -v mdadm >/dev/null || dnf install --assumeyes --quiet mdadm
+  if mdadm --create /dev/md/scratch --level=0 --raid-devices=$# --run "$@"; then
+    device=/dev/md/scratch
+  else
+    logger -t hpc "scratch is one of $# instance store volumes: mdadm could not join them"
+  fi
+fi
+if [ -n "$device" ] && mkfs.xfs -q -f "$device" && mount -o noatime "$device" {SCRATCH}; then
+  chmod 1777 {SCRATCH}
+else
+  logger -t hpc "scratch is on the root volume: no instance store volume could be mounted"
+fi
+"""
+"""One file system over all NVMe instance store volumes
+(https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/InstanceStorage.html): nothing on it is worth more than the job."""
 
 EFA_MODULES = """\
 modprobe ib_uverbs || true
@@ -67,21 +96,23 @@ def user_data(*scripts: str) -> str:
     (https://docs.aws.amazon.com/batch/latest/userguide/launch-templates.html)."""
     multipart = ec2.MultipartUserData()
     for script in scripts:
-        part = ec2.UserData.for_linux()
-        part.add_commands(*script.splitlines())
+        first, _, rest = script.partition("\n")
+        own = first.startswith("#!")
+        part = ec2.UserData.for_linux(shebang=first if own else None)
+        part.add_commands(*(rest if own else script).splitlines())
         multipart.add_part(ec2.MultipartBody.from_user_data(part))
     return cdk.Fn.base64(multipart.render())
 
 
 class LaunchTemplate(Construct):
-    """IMDSv2 only, encrypted root volume, and for EFA the network interfaces of the type."""
+    """IMDSv2 only, encrypted root volume, scratch, and for EFA the network interfaces of the type."""
 
     def __init__(
         self,
         scope: Construct,
         id: str,
         *,
-        root_volume_gib: int,
+        settings: config.ComputeEnvironment,
         tags: Mapping[str, str],
         efa_instance: InstanceType | None = None,
         efa_group_ids: Sequence[str] = (),
@@ -94,11 +125,11 @@ class LaunchTemplate(Construct):
         super().__init__(scope, id)
         interfaces = efa_layout(efa_instance) if efa_instance else ()
         self._data = ec2.CfnLaunchTemplate.LaunchTemplateDataProperty(
-            user_data=user_data(ECS_AGENT, *([EFA_MODULES] if efa_instance else [])),
+            user_data=user_data(*_scripts(settings)),
             metadata_options=ec2.CfnLaunchTemplate.MetadataOptionsProperty(
                 http_tokens="required", http_put_response_hop_limit=1
             ),
-            block_device_mappings=[_root_volume(root_volume_gib)],
+            block_device_mappings=[_root_volume(settings)],
             network_interfaces=[_interface(item, efa_group_ids) for item in interfaces] or None,
             tag_specifications=[
                 ec2.CfnLaunchTemplate.TagSpecificationProperty(
@@ -116,18 +147,34 @@ class LaunchTemplate(Construct):
             launch_template_id=self.template.ref, version=self.template.attr_latest_version_number
         )
 
-    @property
-    def content_hash(self) -> str:
-        """Changes with the template's content, so that a diff of the compute environment shows an edit."""
+    def content_hash(self, ami_refresh: str | None) -> str:
+        """Changes with the template's content, so that a diff of the compute environment shows an edit, and with the
+        day on which new machine images were last wanted."""
         content = cdk.Stack.of(self).resolve(self._data)
-        return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:12]
+        text = json.dumps(content, sort_keys=True) + (ami_refresh or "")
+        return hashlib.sha256(text.encode()).hexdigest()[:12]
 
 
-def _root_volume(size_gib: int) -> ec2.CfnLaunchTemplate.BlockDeviceMappingProperty:
+def _scripts(settings: config.ComputeEnvironment) -> list[str]:
+    """Ours first: the team's own find the scratch folder."""
+    scripts = [ECS_AGENT + SCRATCH_FOLDER]
+    if settings.efa:
+        scripts.append(EFA_MODULES)
+    if settings.scratch == "instance-store":
+        scripts.append(INSTANCE_STORE)
+    return [*scripts, *settings.user_data]
+
+
+def _root_volume(settings: config.ComputeEnvironment) -> ec2.CfnLaunchTemplate.BlockDeviceMappingProperty:
     return ec2.CfnLaunchTemplate.BlockDeviceMappingProperty(
         device_name=ROOT_DEVICE,
         ebs=ec2.CfnLaunchTemplate.EbsProperty(
-            volume_type="gp3", volume_size=size_gib, encrypted=True, delete_on_termination=True
+            volume_type="gp3",
+            volume_size=settings.root_volume_gib,
+            iops=settings.root_volume_iops,
+            throughput=settings.root_volume_throughput_mib_s,
+            encrypted=True,
+            delete_on_termination=True,
         ),
     )
 

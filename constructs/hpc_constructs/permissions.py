@@ -27,6 +27,14 @@ def allow(
     )
 
 
+def grant_execute_command(policy: iam.ManagedPolicy) -> None:
+    """Let the agent inside a container talk to Session Manager; these actions know no resources
+    (https://docs.aws.amazon.com/AmazonECS/latest/developerguide/task-iam-roles.html#ecs-exec-required-iam-permissions).
+    """
+    channels = ("CreateControlChannel", "CreateDataChannel", "OpenControlChannel", "OpenDataChannel")
+    allow(policy, "ExecuteCommand", [f"ssmmessages:{name}" for name in channels], ["*"])
+
+
 class WorkloadRole(Construct):
     """A role for a service, and the one policy that holds everything the role may do."""
 

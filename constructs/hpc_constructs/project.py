@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 
 import aws_cdk as cdk
 from aws_cdk import aws_iam as iam
@@ -10,12 +11,16 @@ from constructs import Construct
 
 from hpc import contract
 from hpc_constructs import config
-from hpc_constructs.config.sizing import size_of
+from hpc_constructs.config.sizing import mounts_scratch, size_of
 from hpc_constructs.data import DataBucket, grant_read_buckets
 from hpc_constructs.definition import JobDefinition, Runtime, definition_name
 from hpc_constructs.logs import JobLogs
-from hpc_constructs.permissions import WorkloadRole, allow, ecs_tasks_principal
+from hpc_constructs.permissions import WorkloadRole, allow, ecs_tasks_principal, grant_execute_command
 from hpc_constructs.queue import JobQueue
+
+
+def _image(given: str | None, repository: str) -> str | None:
+    return f"{repository}@{given}" if given and given.startswith("sha256:") else given
 
 
 class Project(Construct):
@@ -28,10 +33,16 @@ class Project(Construct):
         *,
         environment: config.Environment,
         image: str,
+        repository: str,
         bucket: DataBucket,
         logs: JobLogs,
         execution_role: WorkloadRole,
     ) -> None:
+        """
+        Args:
+            image: what definitions run that name none.
+            repository: where definitions find an image of which they name the digest alone.
+        """
         super().__init__(scope, id)
         stack = cdk.Stack.of(self)
         self._name, self._environment = id, environment
@@ -45,6 +56,8 @@ class Project(Construct):
         )
         bucket.grant_project(self.job_role.policy, id)
         grant_read_buckets(self.job_role.policy, self.settings.read_buckets)
+        if any(item.enable_execute_command for item in environment.definitions.values()):
+            grant_execute_command(self.job_role.policy)
         runtime = Runtime(
             environment=environment.name,
             project=id,
@@ -62,14 +75,17 @@ class Project(Construct):
                 name=name,
                 settings=settings,
                 size=size_of(environment, name),
-                runtime=runtime,
+                runtime=replace(runtime, image=_image(settings.image, repository) or image),
+                scratch=mounts_scratch(environment, name),
             )
             for name, settings in environment.definitions.items()
         }
 
     def published(self) -> contract.Project:
         """Return what submitters must know of the project."""
-        return contract.Project(name=self._name, read_buckets=self.settings.read_buckets)
+        return contract.Project(
+            name=self._name, read_buckets=self.settings.read_buckets, share_identifier=self._share_identifier
+        )
 
     def submitter_policy(self, queues: Iterable[JobQueue]) -> iam.ManagedPolicy:
         """Make the policy for people who submit: to attach to their role or permission set."""
@@ -94,7 +110,9 @@ class Project(Construct):
             for revision in ("", ":*")
         ]
         own = {f"aws:RequestTag/{contract.TAG_PROJECT}": self._name}
-        allow(policy, "Submit", ["batch:SubmitJob"], [*definitions, *queues])
+        share = self._share_identifier
+        own_share = {"StringEqualsIfExists": {"batch:ShareIdentifier": share}} if share else None
+        allow(policy, "Submit", ["batch:SubmitJob"], [*definitions, *queues], own_share)
         allow(policy, "TagAtSubmit", ["batch:TagResource"], [*definitions, *queues], {"StringEquals": own})
         allow(
             policy,
@@ -141,6 +159,11 @@ class Project(Construct):
             ["ssm:GetParameter", "ssm:GetParameters", "ssm:GetParametersByPath"],
             parameters,
         )
+
+    @property
+    def _share_identifier(self) -> str | None:
+        environment = self._environment
+        return environment.share_identifier(self._name) if environment.has_fair_share else None
 
     @property
     def _jobs(self) -> str:

@@ -12,6 +12,26 @@ from hpc_constructs import config
 from hpc_constructs.compute_environment import ComputeEnvironment
 from hpc_constructs.config.sizing import efa_interfaces, queue_max_vcpus, queue_shapes
 
+REASONS = {
+    "job_resource_requirement_s": "MISCONFIGURATION:JOB_RESOURCE_REQUIREMENT",
+    "compute_environment_max_resource_s": "MISCONFIGURATION:COMPUTE_ENVIRONMENT_MAX_RESOURCE",
+    "insufficient_instance_capacity_s": "CAPACITY:INSUFFICIENT_INSTANCE_CAPACITY",
+    "ec2_instance_configuration_unsupported_s": "MISCONFIGURATION:EC2_INSTANCE_CONFIGURATION_UNSUPPORTED",
+}
+"""What Batch calls them
+(https://docs.aws.amazon.com/batch/latest/userguide/job_stuck_in_runnable_time_limit_actions.html)."""
+
+
+def _time_limits(settings: config.JobStateTimeLimits) -> list[batch.CfnJobQueue.JobStateTimeLimitActionProperty]:
+    limits: dict[str, int | None] = settings.model_dump()
+    return [
+        batch.CfnJobQueue.JobStateTimeLimitActionProperty(
+            action="CANCEL", state="RUNNABLE", reason=REASONS[name], max_time_seconds=limit
+        )
+        for name, limit in limits.items()
+        if limit is not None
+    ]
+
 
 class JobQueue(Construct):
     """A queue without name and tags of its own, which would make it be replaced, and its jobs end."""
@@ -28,9 +48,12 @@ class JobQueue(Construct):
         self._settings = settings
         self.resource = batch.CfnJobQueue(
             self,
-            "Resource",
+            # Batch neither gives nor takes a queue its policy later: a new id makes it a new queue.
+            "FairShareResource" if settings.fair_share else "Resource",
             priority=settings.priority,
             state="ENABLED",
+            scheduling_policy_arn=self._scheduling_policy(settings.fair_share) if settings.fair_share else None,
+            job_state_time_limit_actions=_time_limits(settings.job_state_time_limits),
             compute_environment_order=[
                 batch.CfnJobQueue.ComputeEnvironmentOrderProperty(
                     order=order, compute_environment=compute_environments[name].arn
@@ -38,6 +61,21 @@ class JobQueue(Construct):
                 for order, name in enumerate(settings.compute_environments, start=1)
             ],
         )
+
+    def _scheduling_policy(self, settings: config.FairShare) -> str:
+        policy = batch.CfnSchedulingPolicy(
+            self,
+            "SchedulingPolicy",
+            fairshare_policy=batch.CfnSchedulingPolicy.FairsharePolicyProperty(
+                share_decay_seconds=settings.share_decay_s,
+                compute_reservation=settings.compute_reservation,
+                share_distribution=[
+                    batch.CfnSchedulingPolicy.ShareAttributesProperty(share_identifier=share, weight_factor=weight)
+                    for share, weight in settings.shares.items()
+                ],
+            ),
+        )
+        return policy.attr_arn
 
     @property
     def arn(self) -> str:
@@ -57,5 +95,5 @@ class JobQueue(Construct):
                 environment.compute_environments[item].purchasing == "spot" for item in queue.compute_environments
             ),
             efa_interfaces=efa_interfaces(environment, queue),
-            fair_share=False,
+            fair_share=queue.fair_share is not None,
         )

@@ -44,4 +44,4 @@ def _row(queue: contract.Queue) -> list[str]:
 
 
 def _options(queue: contract.Queue) -> str:
-    return ("--nodes N " if queue.kind == "multi-node" else "") + ("--share ID " if queue.fair_share else "")
+    return "--nodes N " if queue.kind == "multi-node" else ""

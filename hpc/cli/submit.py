@@ -82,7 +82,7 @@ DURATION = Quantity("TIME", parse_duration_s)
     help="Run a failed command again, up to N times; lost hosts are retried without it.",
 )
 @click.option("--timeout", type=DURATION, help="End an attempt after this time, such as 2h; at least 1m.")
-@click.option("--share", metavar="ID", help="Share identifier, for fair-share queues.")
+@click.option("--share", metavar="ID", help="Share identifier in a fair-share queue. Default: the project's.")
 @click.option("--priority", type=int, metavar="N", help="Priority within the share, 0 to 9999.")
 @click.option("--run", "run_id", metavar="RUN_ID", help="Go on with this run, if it is the same request.")
 @click.option("--once", metavar="KEY", help="Submit only once for this key: a repeated call goes on with the run.")

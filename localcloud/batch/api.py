@@ -177,6 +177,7 @@ OPERATIONS: dict[str, Operation] = {
     "DeleteJobQueue": _delete_queue,
     "DescribeJobQueues": _on_state(_describe_queues),
     "CreateSchedulingPolicy": _on_state(environments.create_policy),
+    "UpdateSchedulingPolicy": _on_state(environments.update_policy),
     "DeleteSchedulingPolicy": _on_state(environments.delete_policy),
     "DescribeSchedulingPolicies": _on_state(_describe_policies),
     "RegisterJobDefinition": _on_state(definitions.register),

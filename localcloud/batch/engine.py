@@ -22,6 +22,7 @@ from localcloud.batch.model import (
 )
 from localcloud.batch.placement import judge
 from localcloud.batch.retry import wants_retry
+from localcloud.batch.scheduling import time_limit_s, weight
 from localcloud.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -37,6 +38,8 @@ class Engine:
         self._executor = executor
         self._states: list[State] = []
         self._running: dict[Job, asyncio.Task[None]] = {}
+        self._limits: dict[Job, asyncio.TimerHandle] = {}
+        """Of jobs that block their queue."""
         self._used_slots = 0
         self._awake = False
         self._stopped = False
@@ -99,7 +102,7 @@ class Engine:
 
     def _start_next(self, state: State, queue: Queue) -> bool:
         """Start the queue's first job if there is room. Nothing overtakes it: the queue is first in, first out."""
-        share = min(queue.runnable, key=lambda name: self._usage(queue, name), default=None)
+        share = min(queue.runnable, key=lambda name: self._usage(state, queue, name), default=None)
         job = queue.head(share) if share is not None else None
         if job is None:
             return queue.runnable.pop(share, None) is not None if share is not None else False
@@ -107,20 +110,46 @@ class Engine:
             return False
         verdict = judge(state, queue, job)
         if verdict.environment is None:
-            job.status_reason = verdict.reason
+            self._explain(queue, job, verdict.reason)
             return False
         queue.pop(job.request.share)
         self._start(job, verdict.environment)
         return True
 
-    def _usage(self, queue: Queue, share: str) -> int:
-        return sum(job.vcpus for job in self._running if job.queue is queue and job.request.share == share)
+    def _usage(self, state: State, queue: Queue, share: str) -> float:
+        """What the share uses now, so weighted that the share with the least is next."""
+        used = sum(job.vcpus for job in self._running if job.queue is queue and job.request.share == share)
+        return used * weight(state, queue, share)
+
+    def _explain(self, queue: Queue, job: Job, reason: str | None) -> None:
+        """Say why the first job of the queue cannot start, and from then on count its time."""
+        if job.status_reason == reason:
+            return
+        job.status_reason = reason
+        self._forget_limit(job)
+        limit_s = time_limit_s(queue, reason)
+        if limit_s is not None:
+            seconds = limit_s * self.settings.time_scale
+            self._limits[job] = asyncio.get_running_loop().call_later(seconds, self._expire, job)
+
+    def _expire(self, job: Job) -> None:
+        del self._limits[job]
+        if job.status == "RUNNABLE" and job.queue.head(job.request.share) is job:
+            job.is_cancelled = True
+            self._end(job, False, f"Canceled by JobStateTimeLimit action due to reason: {job.status_reason}")
+            self.wake()
+
+    def _forget_limit(self, job: Job) -> None:
+        timer = self._limits.pop(job, None)
+        if timer is not None:
+            timer.cancel()
 
     def _start(self, job: Job, environment: ComputeEnvironment) -> None:
         job.compute_environment = environment
         environment.used_vcpus += job.vcpus
         self._used_slots += job.kind == "single"
         job.status_reason = None
+        self._forget_limit(job)
         job.set_status("STARTING")
         self._running[job] = asyncio.get_running_loop().create_task(self._run(job, environment))
 
@@ -229,6 +258,8 @@ class Engine:
     async def shutdown(self) -> None:
         """Kill all jobs, and return when none of their processes lives."""
         self._stopped = True
+        for job in list(self._limits):
+            self._forget_limit(job)
         tasks = list(self._running.values())
         for job in list(self._running):
             job.stop_reason = "The local cloud is shutting down"

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import re
 import uuid
 
 from localcloud.batch import rules_environments as rules
+from localcloud.batch import scheduling
 from localcloud.batch.errors import BatchError, NotModelledError
 from localcloud.batch.model import ComputeEnvironment, Json, Queue, State
 
@@ -116,7 +116,7 @@ def create_queue(state: State, params: Json) -> Json:
         "statusReason": "JobQueue Healthy",
         "priority": rules.check_priority(params["priority"]),
         "computeEnvironmentOrder": _order(state, params.get("computeEnvironmentOrder", [])),
-        "jobStateTimeLimitActions": [],
+        "jobStateTimeLimitActions": scheduling.check_time_limits(params.get("jobStateTimeLimitActions", [])),
         "tags": params.get("tags", {}),
     }
     if "schedulingPolicyArn" in params:
@@ -144,6 +144,8 @@ def update_queue(state: State, params: Json) -> Json:
         detail["schedulingPolicyArn"] = _find_policy(state, params["schedulingPolicyArn"])["arn"]
     if "computeEnvironmentOrder" in params:
         detail["computeEnvironmentOrder"] = _order(state, params["computeEnvironmentOrder"])
+    if "jobStateTimeLimitActions" in params:
+        detail["jobStateTimeLimitActions"] = scheduling.check_time_limits(params["jobStateTimeLimitActions"])
     detail["priority"] = rules.check_priority(params.get("priority", detail["priority"]))
     detail["state"] = params.get("state", detail["state"])
     return {key: detail[key] for key in ("jobQueueName", "jobQueueArn")}
@@ -161,13 +163,7 @@ def create_policy(state: State, params: Json) -> Json:
     name = params["name"]
     rules.check_name("name", name)
     fair_share = params.get("fairsharePolicy", {})
-    if fair_share.get("shareDecaySeconds"):
-        raise NotModelledError("fairsharePolicy.shareDecaySeconds")
-    for entry in fair_share.get("shareDistribution", []):
-        if not re.fullmatch(r"[A-Za-z0-9]{1,255}\*?", entry["shareIdentifier"]):
-            raise BatchError(f"shareIdentifier {entry['shareIdentifier']!r}: up to 255 letters and digits, then *")
-        if not 0.0001 <= entry.get("weightFactor", 1) <= 999.9999:
-            raise BatchError("weightFactor must be between 0.0001 and 999.9999")
+    scheduling.check_fair_share(fair_share)
     arn = state.scope.arn(f"scheduling-policy/{name}")
     if arn in state.policies:
         raise BatchError(f"Object already exists: {name}")
@@ -175,6 +171,14 @@ def create_policy(state: State, params: Json) -> Json:
         "name": name, "arn": arn, "fairsharePolicy": fair_share, "tags": params.get("tags", {}),
     }  # fmt: skip
     return {"name": name, "arn": arn}
+
+
+def update_policy(state: State, params: Json) -> Json:
+    policy = _find_policy(state, params["arn"])
+    fair_share = params.get("fairsharePolicy", {})
+    scheduling.check_fair_share(fair_share)
+    policy["fairsharePolicy"] = fair_share
+    return {}
 
 
 def _find_policy(state: State, arn: str) -> Json:

@@ -17,6 +17,7 @@ from ministack.services import ecs_metadata
 from localcloud.batch import environment as env
 from localcloud.batch.logs import LogStream, stream_name
 from localcloud.batch.model import Attempt, Job, now_ms
+from localcloud.batch.secrets import secret_values
 from localcloud.process import RunningProcess
 from localcloud.registry import ImageError, image_config
 from localcloud.settings import Settings
@@ -152,7 +153,12 @@ class ProcessExecutor:
         except LookupError as error:
             attempt.reason = f"CannotStartContainerError: failed to initialize logging driver: {error}"[:255]
             return None
-        variables = env.variables(self._settings, member, parent, attempt, folder, config)
+        try:
+            secrets = secret_values(member.scope, member.container.get("secrets", []))
+        except LookupError as error:
+            attempt.reason = f"ResourceInitializationError: unable to pull secrets or registry auth: {error}"[:255]
+            return stream
+        variables = secrets | env.variables(self._settings, member, parent, attempt, folder, config)
         argv = env.command_line(member.container, config)
         env.register_metadata(member, parent or member, attempt)
         try:

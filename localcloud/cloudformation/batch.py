@@ -137,6 +137,13 @@ class Handlers:
         arn = self._call("CreateSchedulingPolicy", wanted)["arn"]
         return arn, {"Arn": arn}
 
+    def update_policy(self, arn: str, old: Json, new: Json, stack: str, logical_id: str) -> Created:
+        if old.get("Name") != new.get("Name"):
+            return self.create_policy(logical_id, new, stack)
+        self._call("UpdateSchedulingPolicy", _without(new, "Name", "Tags"), arn=arn)
+        self._retag(arn, old, new)
+        return arn, {"Arn": arn}
+
     def delete_policy(self, arn: str, _properties: Json) -> None:
         if self._call("DescribeSchedulingPolicies", {}, arns=[arn])["schedulingPolicies"]:
             self._call("DeleteSchedulingPolicy", {}, arn=arn)
@@ -169,10 +176,14 @@ def handlers(service: BatchService) -> dict[str, dict[str, Callable[..., Any] | 
         "ComputeEnvironment": (own.create_environment, own.update_environment, own.delete_environment),
         "JobQueue": (own.create_queue, own.update_queue, own.delete_queue),
         "JobDefinition": (own.create_definition, own.update_definition, own.delete_definition),
-        "SchedulingPolicy": (own.create_policy, None, own.delete_policy),
+        "SchedulingPolicy": (own.create_policy, own.update_policy, own.delete_policy),
     }
     return {
-        f"AWS::Batch::{kind}": {"create": create, "delete": delete}
-        | ({"update": update, "update_with_logical_id": True} if update else {})
+        f"AWS::Batch::{kind}": {
+            "create": create,
+            "delete": delete,
+            "update": update,
+            "update_with_logical_id": True,
+        }
         for kind, (create, update, delete) in kinds.items()
     }

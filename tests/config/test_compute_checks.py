@@ -97,6 +97,34 @@ def efa(types: str, more: str = "") -> str:
             "'hpc7a.96xlarge' and network.zone_ids use2-az1, use2-az2 given",
             id="a rare type, and its zone not first",
         ),
+        pytest.param(
+            "compute_environments: {spot: {root_volume_iops: 60000}}",
+            "60000 with 100 GiB given; allowed: at most 500 for each GiB, 50000",
+            id="more IOPS than the volume's size allows",
+        ),
+        pytest.param(
+            "compute_environments: {spot: {root_volume_throughput_mib_s: 1000}}",
+            "1000 with 3000 IOPS given; allowed: at most a quarter of the IOPS, 750; fix: lower it, or set "
+            "root_volume_iops: 4000",
+            id="more throughput than the IOPS allow",
+        ),
+        pytest.param(
+            "compute_environments: {spot: {instance_types: [c6id, c6i.large], scratch: instance-store}}",
+            "instance-store for c6i.large given; allowed: instance-store only for types with NVMe volumes",
+            id="instance store without one",
+        ),
+        pytest.param(
+            f"compute_environments: {{spot: {{user_data: ['{'x' * 5000}', '{'y' * 5000}']}}}}",
+            "10,000 bytes given; allowed: at most 8,192 bytes together",
+            id="user data too long",
+        ),
+        pytest.param("compute_environments: {spot: {user_data: [' ']}}", "allowed: the lines of a script", id="blank"),
+        pytest.param("compute_environments: {spot: {image_id: al2023}}", "allowed: an AMI id such as", id="no AMI"),
+        pytest.param(
+            "compute_environments: {spot: {scale_down_delay_minutes: 5}}", "5 given; allowed: at least 20", id="delay"
+        ),
+        pytest.param("ami_refresh: yesterday", "allowed: a day such as 2026-11-22", id="no day"),
+        pytest.param("ami_refresh: 2026-02-30", "allowed: a day such as 2026-11-22", id="no such day"),
     ],
 )
 def test_is_refused(text: str, expected: str) -> None:
@@ -111,6 +139,11 @@ def test_is_refused(text: str, expected: str) -> None:
         pytest.param(efa("p5.48xlarge"), id="32 network cards"),
         pytest.param("compute_environments: {spot: {instance_types: [c6i, m6i.large, optimal]}}", id="families"),
         pytest.param("compute_environments: {efa: {efa: false}}", id="multi-node without EFA"),
+        pytest.param("compute_environments: {efa: {placement_group: false}}", id="EFA, not close together"),
+        pytest.param("compute_environments: {spot: {instance_types: [c6id], scratch: instance-store}}", id="NVMe"),
+        pytest.param(
+            "compute_environments: {spot: {root_volume_iops: 16000, root_volume_throughput_mib_s: 1000}}", id="fast"
+        ),
     ],
 )
 def test_is_accepted(text: str) -> None:

@@ -161,7 +161,7 @@ def test_a_reference_to_a_wrong_entry_is_no_second_error() -> None:
 def test_an_environment_that_does_not_exist_lists_those_that_do(name: object) -> None:
     with pytest.raises(ConfigError) as caught:
         load(ENVIRONMENTS, name)
-    assert "allowed: dev, isolated, minimal" in str(caught.value)
+    assert f"allowed: {', '.join(available(ENVIRONMENTS))}; fix: " in str(caught.value)
     assert "fix: write -c env=" in str(caught.value)
 
 

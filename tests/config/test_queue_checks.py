@@ -105,6 +105,37 @@ def complaints(text: str) -> list[str]:
             "one definition for queues tightly-coupled, other of different instances",
             id="one definition, two instance types",
         ),
+        pytest.param(
+            "queues: {on-demand: {fair_share: {shares: {'team*': 1, teamA: 2}}}}",
+            "queues.on-demand.fair_share.shares.teamA: 'teamA' beside 'team*' given; allowed: share identifiers that",
+            id="overlapping shares",
+        ),
+        pytest.param(
+            "queues: {on-demand: {fair_share: {shares: {team-a: 1}}}}", "allowed: letters and digits, and", id="share"
+        ),
+        pytest.param(
+            "queues: {on-demand: {fair_share: {shares: {a: 0}}}}",
+            "queues.on-demand.fair_share.shares.a: 0 given; allowed: at least 0.0001",
+            id="weight",
+        ),
+        pytest.param(
+            "queues: {on-demand: {fair_share: {share_decay: 1}}}", "fix: write 'share_decay_s'", id="key of fair share"
+        ),
+        pytest.param(
+            "queues: {on-demand: {fair_share: {share_decay_s: 700000}}}",
+            "allowed: at most 604800; fix: change it, or remove it for the default, 0",
+            id="decay",
+        ),
+        pytest.param(
+            "queues: {on-demand: {job_state_time_limits: {job_resource_requirement_s: 60}}}",
+            "60 given; allowed: at least 600; fix: change it, or remove it for the default, 3600",
+            id="time limit",
+        ),
+        pytest.param(
+            "projects: {a-b: {}, ab: {}}",
+            "projects.ab: share identifier 'ab', as of project a-b given; allowed: a share identifier for each project",
+            id="two projects, one share",
+        ),
     ],
 )
 def test_is_refused(text: str, expected: str) -> None:
@@ -132,6 +163,11 @@ def test_is_refused(text: str, expected: str) -> None:
 )
 def test_is_accepted(text: str) -> None:
     assert parse(text, file="environments/x.yaml", name="x").name == "x"
+
+
+def test_a_project_counts_as_its_name_without_hyphens_or_as_it_says() -> None:
+    environment = parse("projects: {a-b: {}, c: {share_identifier: physics}}", file="x.yaml", name="x")
+    assert [environment.share_identifier(name) for name in environment.projects] == ["ab", "physics"]
 
 
 def test_a_broken_reference_does_not_hide_other_errors() -> None:

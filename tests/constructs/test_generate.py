@@ -62,6 +62,7 @@ def test_a_type_becomes_a_line(tmp_path: Path) -> None:
             "enis_per_card": "8 8",
             "efa_cards": "0 1",
             "zone_ids": "",
+            "instance_store_gb": "0",
         }
     ]
 
@@ -124,3 +125,16 @@ def test_the_ec2_api_gives_the_same_as_the_snapshot(tmp_path: Path, monkeypatch:
     snapshot = generated(tmp_path, [record("hpc7a.96xlarge"), record("c7i.large")], {"hpc7a.96xlarge": ["use2-az2"]})
     with output.open() as stream:
         assert list(csv.DictReader(stream)) == snapshot
+
+
+@pytest.mark.parametrize(
+    ("store", "expected"),
+    [
+        (None, 0),
+        ({"TotalSizeInGB": 7600, "NvmeSupport": "required"}, 7600),
+        ({"TotalSizeInGB": 32, "NvmeSupport": "unsupported"}, 0),
+    ],
+)
+def test_only_nvme_volumes_count_as_instance_store(store: dict[str, Any] | None, expected: int) -> None:
+    changes = {"InstanceStorageInfo": store} if store else {}
+    assert generate.row(record(**changes), ())["instance_store_gb"] == expected

@@ -2,12 +2,17 @@
 
 import base64
 import email
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
 
 import aws_cdk as cdk
 import pytest
 
+from hpc_constructs.config import ComputeEnvironment
 from hpc_constructs.instances import catalogue
-from hpc_constructs.launch_template import LaunchTemplate, efa_layout, user_data
+from hpc_constructs.launch_template import INSTANCE_STORE, LaunchTemplate, efa_layout, user_data
 
 
 @pytest.mark.parametrize(
@@ -68,11 +73,11 @@ def test_user_data_is_a_mime_archive_of_shell_scripts() -> None:
     ]
 
 
-def template(size_gib: int = 100, efa: str | None = None) -> LaunchTemplate:
+def template(efa: str | None = None, **settings: Any) -> LaunchTemplate:
     return LaunchTemplate(
         cdk.Stack(cdk.App(), "S"),
         "T",
-        root_volume_gib=size_gib,
+        settings=ComputeEnvironment(efa=efa is not None, **settings),
         tags={"Name": "x"},
         efa_instance=catalogue()[efa] if efa else None,
         efa_group_ids=["sg-1"] if efa else (),
@@ -80,6 +85,73 @@ def template(size_gib: int = 100, efa: str | None = None) -> LaunchTemplate:
 
 
 def test_the_content_hash_is_that_of_the_content() -> None:
-    assert template().content_hash == template().content_hash
-    hashes = {item.content_hash for item in (template(), template(200), template(efa="c5n.18xlarge"))}
+    assert template().content_hash(None) == template().content_hash(None)
+    templates = [
+        template(),
+        template(root_volume_gib=200),
+        template(efa="c5n.18xlarge"),
+        template(scratch="instance-store"),
+        template(user_data=("echo hello",)),
+    ]
+    assert len({item.content_hash(None) for item in templates}) == len(templates)
+
+
+def test_the_wish_for_new_images_is_in_the_hash() -> None:
+    hashes = {template().content_hash(day) for day in (None, "2026-11-22", "2026-12-22")}
     assert len(hashes) == 3
+
+
+def test_a_script_keeps_the_interpreter_that_it_names() -> None:
+    text = flat(rendered("#!/usr/bin/python3\nprint(1)\n"))
+    (part,) = email.message_from_string(text).get_payload()
+    assert part.get_payload(decode=True) == b"#!/usr/bin/python3\nprint(1)"  # type: ignore[union-attr]
+
+
+@pytest.fixture
+def host(tmp_path: Path) -> Callable[..., str]:
+    """Runs the instance store script with tools that only tell how they were called."""
+
+    def run(disks: int, fails: str = "none") -> str:
+        calls = tmp_path / "calls"
+        lines = [f"/dev/nvme{number}n1 Amazon EC2 NVMe Instance Storage\n" for number in range(1, disks + 1)]
+        (tmp_path / "disks").write_text("/dev/nvme0n1 Amazon Elastic Block Store\n" + "".join(lines))
+        tools = {"lsblk": f"cat {tmp_path / 'disks'}"}
+        for name in ("mdadm", "mkfs.xfs", "mount", "chmod", "logger"):
+            tools[name] = f'echo "{name} $*" >> {calls}; test {name} != {fails}'
+        for name, body in tools.items():
+            (tmp_path / name).write_text(f"#!/bin/sh\n{body}\n")
+            (tmp_path / name).chmod(0o755)
+        path = f"{tmp_path}:/usr/bin:/bin"
+        subprocess.run(["bash", "-c", INSTANCE_STORE], env={"PATH": path}, check=True)
+        return calls.read_text()
+
+    return run
+
+
+def test_one_disk_is_mounted_as_it_is(host: Callable[..., str]) -> None:
+    assert host(1).splitlines() == [
+        "mkfs.xfs -q -f /dev/nvme1n1",
+        "mount -o noatime /dev/nvme1n1 /scratch",
+        "chmod 1777 /scratch",
+    ]
+
+
+def test_several_disks_become_one(host: Callable[..., str]) -> None:
+    assert host(4).splitlines() == [
+        "mdadm --create /dev/md/scratch --level=0 --raid-devices=4 --run /dev/nvme1n1 /dev/nvme2n1 /dev/nvme3n1"
+        " /dev/nvme4n1",
+        "mkfs.xfs -q -f /dev/md/scratch",
+        "mount -o noatime /dev/md/scratch /scratch",
+        "chmod 1777 /scratch",
+    ]
+
+
+def test_disks_that_cannot_be_joined_leave_one_and_a_line_in_the_log(host: Callable[..., str]) -> None:
+    calls = host(2, fails="mdadm")
+    assert "logger -t hpc scratch is one of 2 instance store volumes" in calls
+    assert "mount -o noatime /dev/nvme1n1 /scratch" in calls
+
+
+@pytest.mark.parametrize(("disks", "fails"), [(0, "none"), (1, "mkfs.xfs"), (1, "mount")])
+def test_without_a_usable_disk_the_log_says_so(host: Callable[..., str], disks: int, fails: str) -> None:
+    assert "logger -t hpc scratch is on the root volume" in host(disks, fails)

@@ -63,6 +63,7 @@ def environment() -> Environment:
     ]
     definitions = [
         definition("task"),
+        definition("task", project="climate"),
         definition("mpi", kind="multi-node", vcpus=72, memory_mib=180_879, efa_interfaces=1),
     ]
     return Environment(
@@ -76,7 +77,10 @@ def environment() -> Environment:
             default_project="default",
         ),
         queues={item.name: item for item in queues},
-        projects={"default": contract.Project(name="default", read_buckets=("public-data",))},
+        projects={
+            "default": contract.Project(name="default", read_buckets=("public-data",)),
+            "climate": contract.Project(name="climate", share_identifier="climate"),
+        },
         definitions={(item.project, item.name): item for item in definitions},
     )
 

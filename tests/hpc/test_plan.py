@@ -69,6 +69,19 @@ def test_every_option_has_its_place_in_the_request(environment: Environment) -> 
     assert (made.request["environment"], made.request["outputs"]) == ({"A": "1"}, ["OUT"])
 
 
+@pytest.mark.parametrize(("share", "expected"), [(None, "climate"), ("urgent", "urgent")])
+def test_in_a_fair_share_queue_a_job_counts_as_its_projects_unless_it_says_otherwise(
+    environment: Environment, share: str | None, expected: str
+) -> None:
+    (job,) = plan(spec(queue="shared", project="climate", share=share), environment, RUN_ID).jobs
+    assert job["shareIdentifier"] == expected
+
+
+def test_elsewhere_a_job_has_no_share(environment: Environment) -> None:
+    (job,) = plan(spec(project="climate"), environment, RUN_ID).jobs
+    assert "shareIdentifier" not in job
+
+
 def test_retries_never_repeat_a_duplicate_start(environment: Environment) -> None:
     (job,) = plan(spec(retries=1), environment, RUN_ID).jobs
     assert job["retryStrategy"]["evaluateOnExit"][0] == {"onExitCode": "75", "action": "EXIT"}
@@ -135,7 +148,7 @@ def test_the_hash_tells_requests_apart_by_options_and_by_content(environment: En
     ("options", "words"),
     [
         ({"queue": "loosley-coupled"}, ["loosely-coupled, on-demand, shared", "did you mean loosely-coupled?"]),
-        ({"project": "nobody"}, ["--project nobody", "there is default"]),
+        ({"project": "nobody"}, ["--project nobody", "there is climate, default"]),
         ({"definition": "mpj"}, ["--definition mpj", "did you mean mpi?"]),
         ({"definition": "mpi"}, ["multi-node jobs", "single jobs"]),
         ({"definition": "mpi"}, ["needs 1 EFA devices", "queue loosely-coupled has 0"]),
@@ -197,6 +210,14 @@ def test_an_environment_without_an_image_says_what_to_do(environment: Environmen
     (text,) = complaints(spec(), empty)
     assert "no image yet" in text
     assert "image_digest=" in text
+
+
+def test_a_definition_with_an_image_of_its_own_needs_none_of_the_environment(environment: Environment) -> None:
+    own = replace(environment.definitions["default", "task"], image="registry.example/tool@sha256:0")
+    definitions = {**environment.definitions, ("default", "task"): own}
+    empty = replace(environment, meta=replace(environment.meta, image=None), definitions=definitions)
+    (job,) = plan(spec(), empty, RUN_ID).jobs
+    assert job["jobDefinition"] == own.arn
 
 
 WORD = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), min_size=1, max_size=50)

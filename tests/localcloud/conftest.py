@@ -175,6 +175,15 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
         yield world
 
 
+@pytest.fixture(scope="module")
+def hasty(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+    """A local cloud in which ten minutes are a second."""
+    with LocalCloud(tmp_path_factory.mktemp("hasty"), "--time-scale", "0.0017", "--host-slots", "4") as cloud:
+        world = World(cloud)
+        world.set_up()
+        yield world
+
+
 @pytest.fixture
 def wait() -> Callable[..., Any]:
     return wait_for

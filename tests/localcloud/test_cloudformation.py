@@ -197,6 +197,21 @@ def test_a_stack_is_created_updated_in_place_and_deleted(world: Any, stack: Stac
     assert "10.1.0.0/16" not in [vpc["CidrBlock"] for vpc in world.ec2.describe_vpcs()["Vpcs"]]
 
 
+def test_a_scheduling_policy_is_changed_in_place(world: Any, stack: Stack) -> None:
+    def resources(weight: float) -> dict[str, Any]:
+        shares = [{"ShareIdentifier": "a", "WeightFactor": weight}]
+        properties = {"FairsharePolicy": {"ShareDistribution": shares}, "Tags": {"weight": str(weight)}}
+        return {"Policy": {"Type": "AWS::Batch::SchedulingPolicy", "Properties": properties}}
+
+    stack.apply("create", resources(1), {"Arn": att("Policy", "Arn")})
+    before = stack.outputs()["Arn"]
+    assert stack.apply("update", resources(0.5), {"Arn": att("Policy", "Arn")}) == "UPDATE_COMPLETE"
+    assert stack.outputs()["Arn"] == before
+    (policy,) = world.batch.describe_scheduling_policies(arns=[before])["schedulingPolicies"]
+    assert policy["fairsharePolicy"]["shareDistribution"] == [{"shareIdentifier": "a", "weightFactor": 0.5}]
+    assert policy["tags"] == {"weight": "0.5"}
+
+
 def test_an_update_without_retention_deregisters_the_old_revision(world: Any, stack: Stack) -> None:
     definition = batch(world)["Definition"]
     del definition["Properties"]["ResourceRetentionPolicy"]

@@ -236,6 +236,6 @@ def test_unknown_members_and_operations_are_refused(world: Any) -> None:
 
 
 def test_what_is_not_modelled_is_named(world: Any) -> None:
-    container = world.container(secrets=[{"name": "A", "valueFrom": "arn:x"}])
-    with pytest.raises(ClientError, match=r"does not model .*containerProperties\.secrets"):
+    container = world.container(repositoryCredentials={"credentialsParameter": "arn:x"})
+    with pytest.raises(ClientError, match=r"does not model .*containerProperties\.repositoryCredentials"):
         world.batch.register_job_definition(jobDefinitionName="bad", type="container", containerProperties=container)

@@ -48,6 +48,43 @@ def test_long_logs_are_paged_in_order(world: Any) -> None:
     assert found == [str(number) for number in range(1, 2501)]
 
 
+def test_a_variable_that_names_a_mounted_folder_of_the_host_leads_to_one_that_jobs_share(world: Any) -> None:
+    container = {
+        "volumes": [{"name": "scratch", "host": {"sourcePath": "/scratch"}}],
+        "mountPoints": [{"sourceVolume": "scratch", "containerPath": "/mnt"}],
+        "environment": [
+            {"name": "A", "value": "/mnt"},
+            {"name": "B", "value": "/mnt/note"},
+            {"name": "C", "value": "/mn"},
+        ],
+    }
+    definition = world.define(container=container)
+    world.run("sh", "-c", "echo hello > $A/note", definition=definition)
+    job = world.run("sh", "-c", "cat $B; echo $C", definition=definition)
+    assert world.lines(job) == ["hello", "/mn"]
+
+
+def test_secrets_become_variables_when_the_container_starts(world: Any) -> None:
+    secret = world.client("secretsmanager").create_secret(
+        Name=world.unique("secret"), SecretString=json.dumps({"key": "from the secret"})
+    )["ARN"]
+    name = "/" + world.unique("parameter")
+    world.client("ssm").put_parameter(Name=name, Value="from the parameter", Type="SecureString")
+    sources = {"A": f"{secret}:key::", "B": f"arn:aws:ssm:us-east-1:000000000000:parameter{name}", "C": secret}
+    definition = world.define(container={"secrets": [{"name": k, "valueFrom": v} for k, v in sources.items()]})
+    job = world.run("sh", "-c", "echo $A; echo $B; echo $C", definition=definition)
+    assert world.lines(job) == ["from the secret", "from the parameter", '{"key": "from the secret"}']
+    assert "from the" not in json.dumps(job["container"])
+
+
+def test_a_secret_that_does_not_exist_stops_the_job_before_its_container_starts(world: Any) -> None:
+    arn = "arn:aws:secretsmanager:us-east-1:000000000000:secret:nothing-AbCdEf"
+    definition = world.define(container={"secrets": [{"name": "A", "valueFrom": arn}]})
+    job = world.run("true", definition=definition)
+    assert (job["status"], job["statusReason"]) == ("FAILED", "Task failed to start")
+    assert job["container"]["reason"].startswith("ResourceInitializationError: unable to pull secrets")
+
+
 def test_the_environment_is_the_containers_alone(world: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     definition = world.define(container={"environment": [{"name": "A", "value": "1"}, {"name": "B", "value": "2"}]})
     overrides = {"environment": [{"name": "B", "value": "3"}], "command": ["sh", "-c", "env; pwd"]}

@@ -1,7 +1,7 @@
 """Templates, synthesized once a session."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -20,6 +20,7 @@ DIGEST = "sha256:" + "0123456789abcdef" * 4
 
 WIDE = f"""
 region: us-east-2
+ami_refresh: 2026-11-22
 account: "123456789012"
 image: {{digest: '{DIGEST}'}}
 network: {{zone_ids: [use2-az2, use2-az1, use2-az3]}}
@@ -27,20 +28,41 @@ projects:
   alpha: {{read_buckets: [reference-genomes]}}
   beta: {{}}
 compute_environments:
-  gpu: {{instance_types: [g5]}}
-  arm: {{instance_types: [default_arm64]}}
+  gpu: {{instance_types: [g5], scratch: instance-store, scale_down_delay_minutes: 30}}
+  arm:
+    instance_types: [default_arm64]
+    image_id: ami-0123456789abcdef0
+    root_volume_gib: 300
+    root_volume_iops: 6000
+    root_volume_throughput_mib_s: 500
+    user_data: [echo our own >> /etc/motd]
   hpc7a: {{instance_types: [hpc7a.96xlarge], max_vcpus: 1920, efa: true}}
   p5: {{instance_types: [p5.48xlarge], max_vcpus: 384, efa: true}}
   plain: {{instance_types: [c6i.32xlarge], max_vcpus: 512}}
 queues:
   gpu: {{compute_environments: [gpu], definition: gpu}}
+  shared:
+    compute_environments: [on-demand]
+    fair_share: {{share_decay_s: 86400, compute_reservation: 10, shares: {{alpha: 0.5, "test*": 2}}}}
+    job_state_time_limits: {{insufficient_instance_capacity_s: null, ec2_instance_configuration_unsupported_s: 600}}
   arm: {{compute_environments: [arm]}}
   hpc7a: {{kind: multi-node, compute_environments: [hpc7a], definition: mpi-hpc7a}}
   p5: {{kind: multi-node, compute_environments: [p5], definition: mpi-p5}}
   plain: {{kind: multi-node, compute_environments: [plain], definition: mpi-plain}}
 definitions:
   gpu: {{vcpus: 4, memory_mib: 12000, gpus: 1}}
-  mpi-hpc7a: {{kind: multi-node}}
+  mpi-hpc7a: {{kind: multi-node, ulimits: {{nofile: 65536}}}}
+  locked:
+    memory_mib: 4096
+    image: 210987654321.dkr.ecr.us-east-2.amazonaws.com/team/tool@{DIGEST}
+    user: "1000:1000"
+    read_only_root: true
+    tmpfs: {{/tmp: 512}}
+    ulimits: {{nofile: 65536, core: 0}}
+    secrets:
+      LICENSE: 'arn:aws:secretsmanager:us-east-2:123456789012:secret:license-AbCdEf:key::'
+      TOKEN: arn:aws:ssm:us-east-2:123456789012:parameter/team/token
+  shell: {{enable_execute_command: true, image: '{DIGEST}'}}
   mpi-p5: {{kind: multi-node, gpus: 8, timeout_s: 600000}}
   mpi-plain: {{kind: multi-node}}
 """
@@ -174,6 +196,16 @@ def wide(tmp_path_factory: pytest.TempPathFactory) -> Stacks:
 @pytest.fixture(scope="session")
 def isolated(tmp_path_factory: pytest.TempPathFactory) -> Stacks:
     return synthesize(load(ENVIRONMENTS, "isolated"), tmp_path_factory.mktemp("isolated"))
+
+
+@pytest.fixture
+def synthesized(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Stacks]:
+    """Synthesizes the environment that a text describes."""
+
+    def synthesized(text: str) -> Stacks:
+        return synthesize(parse(text, file="environments/x.yaml", name="x"), tmp_path_factory.mktemp("x"))
+
+    return synthesized
 
 
 @pytest.fixture(scope="session", params=["dev", "minimal", "isolated", "wide"])

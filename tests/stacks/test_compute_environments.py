@@ -118,7 +118,33 @@ def test_amazon_linux_2023_with_the_nvidia_driver_where_there_are_gpus(stacks: A
     for name, _, resources in environments(stacks):
         gpus = instance_types(stacks.environment.compute_environments[name])[0].gpus
         expected = "ECS_AL2023_NVIDIA" if gpus else "ECS_AL2023"
-        assert resources["Ec2Configuration"] == [{"ImageType": expected}], name
+        (image,) = resources["Ec2Configuration"]
+        assert image["ImageType"] == expected, name
+
+
+def test_an_image_of_ones_own_takes_the_place_of_awss(wide: Any) -> None:
+    for name, settings in wide.environment.compute_environments.items():
+        (image,) = wide.compute_environment(name)["ComputeResources"]["Ec2Configuration"]
+        assert image.get("ImageIdOverride") == settings.image_id, name
+    assert wide.environment.compute_environments["arm"].image_id
+
+
+def test_an_update_of_the_instances_brings_the_newest_image(stacks: Any) -> None:
+    assert all(resources["UpdateToLatestImageVersion"] is True for _, _, resources in environments(stacks))
+
+
+def test_a_new_day_for_images_shows_on_every_compute_environment(synthesized: Any) -> None:
+    first, second = synthesized("ami_refresh: 2026-11-22"), synthesized("ami_refresh: 2026-12-22")
+    for (name, _, before), (_, _, after) in zip(environments(first), environments(second), strict=True):
+        assert before["Tags"].pop("hpc:launch-template") != after["Tags"].pop("hpc:launch-template"), name
+        assert before == after, name
+
+
+def test_idle_instances_are_kept_only_where_the_configuration_says_so(wide: Any) -> None:
+    for name, _, resources in environments(wide):
+        delay = wide.environment.compute_environments[name].scale_down_delay_minutes
+        assert resources.get("ScalingPolicy") == ({"MinScaleDownDelayMinutes": delay} if delay else None), name
+    assert wide.compute_environment("gpu")["ComputeResources"]["ScalingPolicy"]
 
 
 def test_instance_types_are_those_of_the_configuration_and_no_others(stacks: Any) -> None:
@@ -159,6 +185,8 @@ def test_every_instance_has_imds_v2_only_and_a_large_encrypted_root_volume(stack
         assert device["Ebs"] == {
             "VolumeType": "gp3",
             "VolumeSize": settings.root_volume_gib,
+            "Iops": settings.root_volume_iops,
+            "Throughput": settings.root_volume_throughput_mib_s,
             "Encrypted": True,
             "DeleteOnTermination": True,
         }
@@ -207,6 +235,17 @@ def test_user_data_loads_the_efa_driver_where_there_is_efa(stacks: Any) -> None:
     for name, settings in stacks.environment.compute_environments.items():
         assert ("modprobe efa" in scripts(stacks, name)) == settings.efa
         assert "http" not in scripts(stacks, name), "nothing is downloaded at boot"
+
+
+def test_every_instance_has_a_scratch_folder_and_its_own_disks_where_asked_for(stacks: Any) -> None:
+    for name, settings in stacks.environment.compute_environments.items():
+        text = scripts(stacks, name)
+        assert "mkdir -p /scratch && chmod 1777 /scratch" in text
+        assert ("NVMe Instance Storage" in text) == (settings.scratch == "instance-store"), name
+
+
+def test_the_teams_own_scripts_come_last(wide: Any) -> None:
+    assert scripts(wide, "arm").endswith("#!/bin/bash\necho our own >> /etc/motd")
 
 
 def test_queues_try_their_environments_in_the_order_of_the_configuration(stacks: Any) -> None:

@@ -74,7 +74,7 @@ def test_single_definitions_have_no_devices(stacks: Any) -> None:
 def test_nodes_may_lock_all_memory(stacks: Any) -> None:
     for item in multi_node(stacks):
         container = item["NodeProperties"]["NodeRangeProperties"][0]["Container"]
-        assert container["Ulimits"] == [{"Name": "memlock", "SoftLimit": -1, "HardLimit": -1}]
+        assert {"Name": "memlock", "SoftLimit": -1, "HardLimit": -1} in container["Ulimits"]
 
 
 def test_shared_memory_is_more_than_dockers_64_mib(stacks: Any) -> None:
@@ -123,14 +123,30 @@ def test_logs_go_to_our_group(stacks: Any) -> None:
 def test_containers_know_their_bucket_project_and_region_and_no_more(stacks: Any) -> None:
     for name, container in containers(stacks).items():
         variables = {item["Name"]: item["Value"] for item in container["Environment"]}
-        assert set(variables) == {contract.ENV_BUCKET, contract.ENV_PROJECT, "AWS_REGION", "AWS_DEFAULT_REGION"}
+        expected = {contract.ENV_BUCKET, contract.ENV_PROJECT, "AWS_REGION", "AWS_DEFAULT_REGION"}
+        assert set(variables) - {contract.ENV_SCRATCH} == expected
         assert f"-{variables[contract.ENV_PROJECT]}-" in name
 
 
 def test_nothing_is_privileged(stacks: Any) -> None:
     for container in containers(stacks).values():
         assert not container.get("Privileged")
-        assert not container.get("Volumes")
+        assert {volume["Host"]["SourcePath"] for volume in container.get("Volumes", [])} <= {"/scratch"}
+
+
+def test_definitions_of_queues_with_instance_store_see_it_as_their_scratch(wide: Any) -> None:
+    for project in wide.environment.projects:
+        container = wide.definition("gpu", project)["ContainerProperties"]
+        assert container["Volumes"] == [{"Name": "scratch", "Host": {"SourcePath": "/scratch"}}]
+        assert container["MountPoints"] == [{"SourceVolume": "scratch", "ContainerPath": "/scratch", "ReadOnly": False}]
+        assert {"Name": contract.ENV_SCRATCH, "Value": "/scratch"} in container["Environment"]
+
+
+def test_other_definitions_keep_their_scratch_inside_the_container(wide: Any) -> None:
+    for name, container in containers(wide).items():
+        if not name.endswith("-gpu"):
+            assert "Volumes" not in container
+            assert contract.ENV_SCRATCH not in {item["Name"] for item in container["Environment"]}
 
 
 def test_gpus_are_asked_for_where_the_configuration_says_so(wide: Any) -> None:
@@ -148,7 +164,48 @@ def test_until_an_image_is_pushed_definitions_name_none_that_exists(dev: Any) ->
 
 def test_images_are_pinned_by_digest(wide: Any) -> None:
     digest = wide.environment.image.digest
-    assert {image(container) for container in containers(wide).values()} == {f"@{digest}"}
+    found = {name.rpartition("-")[2]: container["Image"] for name, container in containers(wide).items()}
+    locked = found.pop("locked")
+    assert locked == f"210987654321.dkr.ecr.us-east-2.amazonaws.com/team/tool@{digest}"
+    assert {value["Fn::Join"][1][-1] for value in found.values()} == {f"@{digest}"}
+
+
+def test_a_definition_with_an_image_of_its_own_says_so_to_submitters(wide: Any) -> None:
+    published = {
+        name: contract.from_json(contract.Definition, wide.published("definitions", "alpha", name))
+        for name in ("task", "locked", "shell")
+    }
+    assert published["task"].image is None
+    assert str(published["locked"].image).startswith("210987654321.dkr.ecr")
+    assert str(published["shell"].image).endswith(f"@{wide.environment.image.digest}")
+
+
+def test_a_locked_container_is_as_its_configuration_says(wide: Any) -> None:
+    container = wide.definition("locked", "beta")["ContainerProperties"]
+    assert (container["User"], container["ReadonlyRootFilesystem"]) == ("1000:1000", True)
+    assert container["LinuxParameters"]["Tmpfs"] == [
+        {"ContainerPath": "/tmp", "Size": 512, "MountOptions": ["rw", "exec", "nosuid", "nodev"]}  # noqa: S108
+    ]
+    assert container["Ulimits"] == [
+        {"Name": "nofile", "SoftLimit": 65536, "HardLimit": 65536},
+        {"Name": "core", "SoftLimit": 0, "HardLimit": 0},
+    ]
+    assert {item["Name"]: item["ValueFrom"].split(":")[2] for item in container["Secrets"]} == {
+        "LICENSE": "secretsmanager",
+        "TOKEN": "ssm",
+    }
+
+
+def test_containers_are_open_only_where_the_configuration_says_so(stacks: Any) -> None:
+    for name, container in containers(stacks).items():
+        settings = stacks.environment.definitions[name.split("-", 3)[3]]
+        assert bool(container.get("EnableExecuteCommand")) == settings.enable_execute_command
+        assert container.get("User") == settings.user
+
+
+def test_limits_of_ones_own_stand_beside_those_that_efa_needs(wide: Any) -> None:
+    node_range = wide.definition("mpi-hpc7a", "alpha")["NodeProperties"]["NodeRangeProperties"][0]
+    assert [item["Name"] for item in node_range["Container"]["Ulimits"]] == ["memlock", "nofile"]
 
 
 def test_tasks_inherit_the_tags_of_their_job(stacks: Any) -> None:

@@ -68,6 +68,12 @@ def test_no_policy_has_a_wildcard_action(stacks: Any) -> None:
         assert not [action for action in actions(statements) if "*" in action], name
 
 
+EXECUTE_COMMAND = {
+    "ssmmessages:CreateControlChannel",
+    "ssmmessages:CreateDataChannel",
+    "ssmmessages:OpenControlChannel",
+    "ssmmessages:OpenDataChannel",
+}
 NO_RESOURCE_LEVEL = {
     # https://docs.aws.amazon.com/service-authorization/latest/reference/
     "batch:DescribeComputeEnvironments",
@@ -78,6 +84,7 @@ NO_RESOURCE_LEVEL = {
     "ec2:DescribeTags",
     "ecr:GetAuthorizationToken",
     "ecs:DiscoverPollEndpoint",
+    *EXECUTE_COMMAND,
 }
 
 
@@ -119,7 +126,9 @@ def test_a_job_reads_and_writes_below_its_projects_prefix_only(stacks: Any) -> N
 def test_a_job_deletes_nothing_and_calls_no_other_service(stacks: Any) -> None:
     for project in projects(stacks.environment):
         allowed = actions(stacks.policy(f"Projects{project}Job"))
-        assert allowed == {"s3:AbortMultipartUpload", "s3:GetObject", "s3:ListBucket", "s3:PutObject"}
+        shell = any(item.enable_execute_command for item in stacks.environment.definitions.values())
+        expected = {"s3:AbortMultipartUpload", "s3:GetObject", "s3:ListBucket", "s3:PutObject"}
+        assert allowed == expected | (EXECUTE_COMMAND if shell else set())
 
 
 def test_read_buckets_are_read_only_and_for_their_project_only(wide: Any) -> None:
@@ -161,7 +170,10 @@ def test_instances_can_do_what_the_ecs_agent_does(stacks: Any) -> None:
 def test_logs_go_to_our_group_and_images_come_from_our_repository(stacks: Any, role: str) -> None:
     statements = stacks.policy(role)
     assert all("LogsGroup" in item and item.endswith(":*") for item in resources(statements, "logs:PutLogEvents"))
-    assert all("ImagesRepository" in item for item in resources(statements, "ecr:BatchGetImage"))
+    others = [item.image.partition("/")[2] for item in stacks.environment.definitions.values() if item.image]
+    named = [f":repository/{name.partition('@')[0]}" for name in others if name]
+    for item in resources(statements, "ecr:BatchGetImage"):
+        assert "ImagesRepository" in item or item.endswith(tuple(named))
     assert not resources(statements, "ecr:PutImage")
     assert not resources(statements, "logs:CreateLogGroup")
 
@@ -213,3 +225,25 @@ def test_the_submitter_policy_is_attached_to_nobody_and_printed(stacks: Any) -> 
 def test_arns_work_in_every_partition(dev: Any) -> None:
     for template in dev.templates:
         assert "arn:aws:" not in template.path.read_text()
+
+
+def test_the_execution_role_reads_the_secrets_of_the_definitions_and_no_others(wide: Any, dev: Any) -> None:
+    statements = wide.policy("ExecutionRole")
+    assert resources(statements, "secretsmanager:GetSecretValue") == [
+        "arn:aws:secretsmanager:us-east-2:123456789012:secret:license-AbCdEf"
+    ]
+    assert resources(statements, "ssm:GetParameters") == ["arn:aws:ssm:us-east-2:123456789012:parameter/team/token"]
+    assert not [action for action in actions(dev.policy("ExecutionRole")) if action.startswith(("secrets", "ssm"))]
+
+
+@pytest.mark.parametrize("role", ["ExecutionRole", "InstanceRole"])
+def test_images_of_other_repositories_can_be_pulled_from_those_that_are_named(wide: Any, role: str) -> None:
+    repositories = resources(wide.policy(role), "ecr:BatchGetImage")
+    assert len(repositories) == 2
+    assert repositories[1].endswith(":ecr:us-east-2:210987654321:repository/team/tool")
+
+
+def test_jobs_talk_to_session_manager_only_where_a_definition_lets_a_shell_in(wide: Any, dev: Any) -> None:
+    channels = {action for action in actions(wide.policy("ProjectsalphaJob")) if action.startswith("ssm")}
+    assert channels == EXECUTE_COMMAND
+    assert not {action for action in actions(dev.policy("ProjectsdefaultJob")) if action.startswith("ssm")}

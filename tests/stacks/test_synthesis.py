@@ -11,8 +11,11 @@ import aws_cdk as cdk
 import pytest
 
 import app
+from hpc_constructs.config import available
 
 ROOT = Path(__file__).parents[2]
+KNOWN = ", ".join(available(app.ENVIRONMENTS))
+NO_SUCH_ENVIRONMENT = f"-c env: 'nope' given; allowed: {KNOWN}; fix: write -c env="
 BIN = Path(sys.executable).parent
 PATH = f"{BIN}:{ROOT / 'node_modules' / '.bin'}:{os.environ['PATH']}"
 
@@ -89,8 +92,11 @@ def test_account_and_region_of_the_configuration_are_those_of_the_stacks(wide: A
 @pytest.mark.parametrize(
     ("context", "expected"),
     [
-        ({"env": "nope"}, "-c env: 'nope' given; allowed: dev, isolated, minimal; fix: write -c env="),
-        ({}, "-c env: nothing given; allowed: dev, isolated, minimal"),
+        (
+            {"env": "nope"},
+            NO_SUCH_ENVIRONMENT,
+        ),
+        ({}, "-c env: nothing given; allowed: dev, "),
         ({"env": "dev", "image_digest": "latest"}, "-c image_digest: 'latest' given; allowed: sha256:"),
     ],
 )
@@ -129,6 +135,6 @@ def test_a_mistake_reaches_the_user_of_the_cdk_cli_without_a_traceback(tmp_path:
         check=False,
     )
     assert done.returncode != 0
-    assert "-c env: 'nope' given; allowed: dev, isolated, minimal; fix: write -c env=" in done.stderr
+    assert NO_SUCH_ENVIRONMENT in done.stderr
     assert "exited with error 2" in done.stderr
     assert "Traceback" not in done.stderr + done.stdout

@@ -11,7 +11,7 @@ from typing import Any, cast
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
-from hpc_constructs.config import compute_checks, network_checks, queue_checks, source
+from hpc_constructs.config import compute_checks, definition_checks, network_checks, queue_checks, source
 from hpc_constructs.config.models import SECTIONS_WITH_DEFAULTS, Environment
 from hpc_constructs.config.problems import ConfigError, Located, Path, Problem, show
 from hpc_constructs.config.translate import problem
@@ -176,5 +176,6 @@ def _checks(environment: Environment) -> Iterable[Problem]:
     yield from unresolved or queue_checks.unused(environment)
     broken = {item.path[1] for item in unresolved}
     sound = {name: queue for name, queue in environment.queues.items() if name not in broken}
-    for check in queue_checks.RELATIONS if sound else ():
-        yield from check(environment.model_copy(update={"queues": sound}))
+    resolved = environment.model_copy(update={"queues": sound})
+    for check in (*queue_checks.RELATIONS, *definition_checks.CHECKS) if sound else ():
+        yield from check(resolved)

@@ -7,11 +7,13 @@ queues and job definitions that exist without a word are in `defaults.yaml`.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import date
 from ipaddress import IPv4Network
 from types import MappingProxyType
 from typing import Annotated, Literal, TypeVar, get_args
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
+from pydantic.fields import FieldInfo
 from pydantic_core import PydanticCustomError
 
 from hpc.contract import Kind
@@ -31,6 +33,27 @@ ExtraEndpoint = Literal[
 ]  # fmt: skip
 """Services by the last part of their endpoint's name
 (https://docs.aws.amazon.com/vpc/latest/privatelink/aws-services-privatelink-support.html)."""
+AmiId = Annotated[str, StringConstraints(pattern=r"^ami-([0-9a-f]{8}|[0-9a-f]{17})$")]
+ShareIdentifier = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9]{1,255}$")]
+SharePattern = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9]{1,255}\*?$")]
+Weight = Annotated[float, Field(ge=0.0001, le=999.9999)]
+IMAGE_PATTERN = r"^([a-z0-9][a-z0-9.:-]*\.[a-z0-9.:-]+/[a-z0-9][a-z0-9._/-]*@)?sha256:[0-9a-f]{64}$"
+ImageReference = Annotated[str, StringConstraints(pattern=IMAGE_PATTERN)]
+ContainerPath = Annotated[str, StringConstraints(pattern=r"^(/[A-Za-z0-9_.-]+)+$")]
+VariableName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]
+UserName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_.-]+(:[A-Za-z0-9_.-]+)?$")]
+SECURE_ARN_PATTERN = (
+    r"^arn:[a-z-]+:(secretsmanager:[a-z0-9-]+:[0-9]{12}:secret:\S+|ssm:[a-z0-9-]+:[0-9]{12}:parameter/\S+)$"
+)
+SecretArn = Annotated[str, StringConstraints(pattern=SECURE_ARN_PATTERN)]
+UlimitName = Literal[
+    "core", "cpu", "data", "fsize", "locks", "memlock", "msgqueue", "nice", "nofile", "nproc", "rss", "rtprio",
+    "rttime", "sigpending", "stack",
+]  # fmt: skip
+"""https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_Ulimit.html"""
+MiB = Annotated[int, Field(ge=1, le=100_000_000)]
+Ulimit = Annotated[int, Field(ge=-1)]
+Script = Annotated[str, StringConstraints(pattern=r"\S")]
 Digest = Annotated[str, StringConstraints(pattern=r"^sha256:[0-9a-f]{64}$")]
 
 RetentionDays = Literal[
@@ -72,6 +95,14 @@ def _vpc_cidr(text: str) -> str:
         network = None
     if network is None or not 16 <= network.prefixlen <= 20 or not network.is_private:
         raise PydanticCustomError("vpc_cidr", "not a private IPv4 block of /16 to /20")
+    return text
+
+
+def _date(text: str) -> str:
+    try:
+        date.fromisoformat(text)
+    except ValueError:
+        raise PydanticCustomError("date", "not a date") from None
     return text
 
 
@@ -173,6 +204,8 @@ class Project(Model):
 
     read_buckets: Annotated[tuple[BucketName, ...], AfterValidator(_distinct)] = Field(default=(), strict=False)
     """Other buckets that the project's jobs may read."""
+    share_identifier: ShareIdentifier | None = None
+    """What its jobs count as in queues with fair share. Default: the project's name without hyphens."""
 
 
 class ComputeEnvironment(Model):
@@ -189,8 +222,25 @@ class ComputeEnvironment(Model):
     """vCPUs that are kept running, and paid for, without any job."""
     max_vcpus: int = Field(default=256, ge=1, le=1_000_000)
     """Most vCPUs that run at once."""
-    root_volume_gib: int = Field(default=100, ge=100, le=16_384)
+    image_id: AmiId | None = None
+    """Machine image of your own, which must hold the ECS agent. Default: the newest ECS-optimized Amazon Linux 2023
+    image of the instance types' architecture, with the NVIDIA driver where they have GPUs."""
+    scale_down_delay_minutes: int | None = Field(default=None, ge=20, le=10_080)
+    """Minutes for which an instance without jobs is kept, and paid for, in case the next job comes. Default: Batch
+    ends it at once."""
+    root_volume_gib: int = Field(default=100, ge=100, le=65_536)
     """Size of each instance's root volume (gp3, encrypted), which holds images and the jobs' scratch files."""
+    root_volume_iops: int = Field(default=3000, ge=3000, le=80_000)
+    """I/O operations per second of the root volume, at most 500 for each GiB."""
+    root_volume_throughput_mib_s: int = Field(default=125, ge=125, le=2000)
+    """Throughput of the root volume in MiB/s, at most a quarter of its IOPS."""
+    scratch: Literal["root-volume", "instance-store"] = "root-volume"
+    """Where the jobs' scratch files lie. `instance-store`: on the NVMe volumes that the instance types bring along,
+    joined and mounted at /scratch, which jobs see as /scratch and find named in HPC_SCRATCH. All jobs of an instance
+    share it."""
+    user_data: tuple[Script, ...] = Field(default=(), strict=False)
+    """Shell scripts that run as root at the first boot of every instance, before it takes jobs; together at most
+    8,192 bytes. Bash, unless the first line says otherwise."""
     allocation_strategy: AllocationStrategy | None = None
     """Default: SPOT_PRICE_CAPACITY_OPTIMIZED for Spot, BEST_FIT_PROGRESSIVE for On-Demand."""
     efa: bool = False
@@ -209,6 +259,38 @@ class ComputeEnvironment(Model):
         return self.efa if self.placement_group is None else self.placement_group
 
 
+class FairShare(Model):
+    """Scheduling by shares instead of first in, first out
+    (https://docs.aws.amazon.com/batch/latest/userguide/fair-share-scheduling.html)."""
+
+    share_decay_s: int = Field(default=0, ge=0, le=604_800)
+    """Seconds over which past use counts, the recent more than the older. 0 is Batch's least window, 600 seconds."""
+    compute_reservation: int = Field(default=0, ge=0, le=99)
+    """Percentage of the vCPUs that is kept free for shares that have no job yet: of two active shares the square of
+    it, of three its cube."""
+    shares: Annotated[Mapping[SharePattern, Weight], AfterValidator(_frozen)] = Field(
+        default_factory=lambda: MappingProxyType({}), max_length=500
+    )
+    """Weight factors of share identifiers, or of all that begin so: `climate: 0.5`, `test*: 2`. The lower, the more:
+    0.5 gets twice what 1 gets. An identifier that is not listed has 1."""
+
+
+class JobStateTimeLimits(Model):
+    """For how long the first job of a queue may block it, in seconds, by the reason that Batch gives; then it is
+    cancelled and the next one has its turn. `null`: for ever
+    (https://docs.aws.amazon.com/batch/latest/userguide/job_stuck_in_runnable.html)."""
+
+    job_resource_requirement_s: int | None = Field(default=3600, ge=600, le=86_400)
+    """No instance of the queue is as large as the job asks for."""
+    compute_environment_max_resource_s: int | None = Field(default=3600, ge=600, le=86_400)
+    """The job is larger than max_vcpus."""
+    insufficient_instance_capacity_s: int | None = Field(default=86_400, ge=600, le=86_400)
+    """EC2 has no instances of the types left."""
+    ec2_instance_configuration_unsupported_s: int | None = Field(default=None, ge=600, le=86_400)
+    """EC2 cannot launch the instances as they are configured, such as a type that the zone does not offer. Default:
+    for ever, as not every region knows this reason."""
+
+
 class Queue(Model):
     """A job queue."""
 
@@ -220,6 +302,11 @@ class Queue(Model):
         min_length=1, max_length=3, strict=False
     )
     """Compute environments in the order in which they are tried; exactly one for a multi-node queue."""
+    fair_share: FairShare | None = None
+    """Shares instead of first in, first out. Default: first in, first out. A queue that gets or loses its shares is
+    replaced, and its jobs end with it."""
+    job_state_time_limits: JobStateTimeLimits = JobStateTimeLimits()
+    """When a job that cannot start is cancelled, so that it does not block the others."""
     definition: Name | None = None
     """Job definition that `hpc submit` takes when none is named. Default: `task`, or `mpi` for multi-node."""
 
@@ -241,6 +328,32 @@ class Definition(Model):
     """GPUs of the container."""
     shared_memory_mib: int | None = Field(default=None, ge=1, le=100_000_000)
     """Size of /dev/shm, which is part of the memory. Default: a quarter of it."""
+    tmpfs: Annotated[Mapping[ContainerPath, MiB], AfterValidator(_frozen)] = Field(
+        default_factory=lambda: MappingProxyType({})
+    )
+    """File systems in memory by path, in MiB: `/tmp: 1024`. They are part of the memory."""
+    ulimits: Annotated[Mapping[UlimitName, Ulimit], AfterValidator(_frozen)] = Field(
+        default_factory=lambda: MappingProxyType({})
+    )
+    """Limits of the container, soft and hard, -1 for none: `nofile: 65536`. A multi-node container has
+    `memlock: -1` besides, which EFA needs."""
+    image: ImageReference | None = None
+    """Image by digest: `sha256:...` in the environment's repository, or `registry/name@sha256:...` anywhere, for the
+    architecture of the queues' instances. `hpc submit` needs `hpc-node` as its entrypoint. Default: the
+    environment's image."""
+    user: UserName | None = None
+    """User, or user:group, that the container runs as. Default: the image's own, which is no root in the image that
+    `container/Dockerfile` builds."""
+    read_only_root: bool = False
+    """Whether the container can write to mounted folders only; /tmp must be one of `tmpfs` then."""
+    secrets: Annotated[Mapping[VariableName, SecretArn], AfterValidator(_frozen)] = Field(
+        default_factory=lambda: MappingProxyType({})
+    )
+    """Environment variables whose values come from Secrets Manager or Parameter Store, by full ARN, when the container
+    starts. Values encrypted with a key of your own need that key's policy to admit the execution role."""
+    enable_execute_command: bool = False
+    """Whether `aws ecs execute-command` can open a shell in running containers; their job role may then talk to
+    Session Manager."""
     timeout_s: int = Field(default=86_400, ge=60, le=31_536_000)
     """Seconds after which an attempt is ended. Batch's least is 60."""
     attempts: int = Field(default=3, ge=1, le=10)
@@ -257,6 +370,10 @@ class Environment(Model):
     """Region to deploy to. Default: the one of the credentials."""
     account: Annotated[str, BeforeValidator(_digits), StringConstraints(pattern=r"^[0-9]{12}$")] | None = None
     """Account to deploy to, 12 digits. Default: the one of the credentials."""
+    ami_refresh: Annotated[str, AfterValidator(_date)] | None = None
+    """Day of the last wish for new machine images, such as 2026-11-22. A new day replaces the instances of every
+    compute environment by ones with the newest image. Default: images change only with another change of the compute
+    environment's instances."""
     removal: Literal["retain", "destroy"] = "retain"
     """What happens to the data bucket, the image repository and the log group when the stack is deleted."""
     network: Network = Network()
@@ -276,9 +393,23 @@ class Environment(Model):
     definitions: Annotated[Mapping[Name, Definition], AfterValidator(_frozen)] = Field(min_length=1, max_length=50)
     """Job definitions by name, likewise."""
 
+    def share_identifier(self, project: str) -> str:
+        """Return what the jobs of a project count as in queues with fair share."""
+        return self.projects[project].share_identifier or project.replace("-", "")
+
+    @property
+    def has_fair_share(self) -> bool:
+        return any(queue.fair_share for queue in self.queues.values())
+
     @property
     def default_project(self) -> str:
         return next(iter(self.projects))
+
+
+def inner_model(field: FieldInfo) -> type[BaseModel] | None:
+    """Return the model that a field holds, if it holds one."""
+    kinds = [field.annotation, *get_args(field.annotation)]
+    return next((kind for kind in kinds if isinstance(kind, type) and issubclass(kind, BaseModel)), None)
 
 
 SECTIONS_WITH_DEFAULTS = ("compute_environments", "queues", "definitions")

@@ -187,5 +187,37 @@ def sizes(environment: Environment) -> Iterator[Problem]:
             )
 
 
-RELATIONS = (architectures, multi_node, same_instances, sizes)
+def shares(environment: Environment) -> Iterator[Problem]:
+    """No share is listed twice, and no two projects are one share without wanting it
+    (https://docs.aws.amazon.com/batch/latest/APIReference/API_ShareAttributes.html)."""
+    for name, queue in environment.queues.items():
+        given = list(queue.fair_share.shares) if queue.fair_share else []
+        for share in given:
+            wider = [
+                other
+                for other in given
+                if other != share and other.endswith("*") and share.rstrip("*").startswith(other[:-1])
+            ]
+            if wider:
+                yield Problem(
+                    path=("queues", name, "fair_share", "shares", share),
+                    given=f"'{share}' beside '{wider[0]}'",
+                    allowed="share identifiers that do not overlap",
+                    fix="remove one of the two",
+                )
+    first: dict[str, str] = {}
+    for name, project in environment.projects.items():
+        share = environment.share_identifier(name)
+        other = first.setdefault(share, name)
+        if other != name and not project.share_identifier:
+            yield Problem(
+                path=("projects", name),
+                given=f"share identifier '{share}', as of project {other}",
+                allowed="a share identifier for each project",
+                fix="set share_identifier",
+                involves=(("projects", other),),
+            )
+
+
+RELATIONS = (architectures, multi_node, same_instances, sizes, shares)
 """Checks that follow the references of queues, which must therefore be right."""

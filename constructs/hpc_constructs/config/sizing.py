@@ -92,6 +92,15 @@ def size_of(environment: Environment, name: str) -> Size:
     )
 
 
+def mounts_scratch(environment: Environment, definition: str) -> bool:
+    """Return whether a queue that takes the definition has instances with scratch on the instance store."""
+    return any(
+        environment.compute_environments[name].scratch == "instance-store"
+        for queue in queues_of(environment, definition).values()
+        for name in queue.compute_environments
+    )
+
+
 def update_timeout_minutes(environment: Environment) -> int:
     """Return how long an update of a compute environment waits for running jobs: the longest job timeout."""
     longest = max(definition.timeout_s for definition in environment.definitions.values())

@@ -11,7 +11,9 @@ from pydantic import BaseModel
 from pydantic_core import ErrorDetails
 
 from hpc_constructs.config.models import (
+    IMAGE_PATTERN,
     NAME_PATTERN,
+    SECURE_ARN_PATTERN,
     ComputeEnvironment,
     Data,
     Definition,
@@ -21,6 +23,7 @@ from hpc_constructs.config.models import (
     Network,
     Project,
     Queue,
+    inner_model,
 )
 from hpc_constructs.config.problems import Path, Problem, show
 
@@ -36,12 +39,21 @@ MAPS: Mapping[str, type[BaseModel]] = MappingProxyType(
     }
 )
 NAMES = "a lower-case letter, then at most 30 lower-case letters, digits and hyphens"
-_PATTERNS = MappingProxyType(
+PATTERNS = MappingProxyType(
     {
         NAME_PATTERN: NAMES,
         r"^sha256:[0-9a-f]{64}$": "sha256: and 64 hexadecimal digits",
         r"^[a-z][a-z0-9-]{0,19}$": "a lower-case letter, then at most 19 lower-case letters, digits and hyphens",
         r"^[0-9]{12}$": "12 digits",
+        r"^ami-([0-9a-f]{8}|[0-9a-f]{17})$": "an AMI id such as ami-0123456789abcdef0",
+        r"^[A-Za-z0-9]{1,255}$": "letters and digits",
+        r"^[A-Za-z0-9]{1,255}\*?$": "letters and digits, and an asterisk at the end for all that begin so",
+        IMAGE_PATTERN: "sha256: and 64 hexadecimal digits, or registry/name@ before them",
+        r"^(/[A-Za-z0-9_.-]+)+$": "an absolute path",
+        r"^[A-Za-z_][A-Za-z0-9_]*$": "a variable's name: letters, digits and _",
+        r"^[A-Za-z0-9_.-]+(:[A-Za-z0-9_.-]+)?$": "user or user:group",
+        SECURE_ARN_PATTERN: "the full ARN of a secret of Secrets Manager or of a parameter of Parameter Store",
+        r"\S": "the lines of a script",
         r"^[a-z]{2}(-[a-z]+)+-[0-9]$": "a region such as us-east-1",
         r"^[a-z]{3,4}[0-9]{1,2}-az[0-9]{1,2}$": "zone ids such as use1-az6",
         r"^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$": "a bucket name",
@@ -52,6 +64,7 @@ _PATTERNS = MappingProxyType(
 _WORDS = MappingProxyType(
     {
         "int_type": "a whole number",
+        "float_type": "a number",
         "string_type": "text",
         "bool_type": "true or false",
         "model_type": "a mapping",
@@ -59,6 +72,7 @@ _WORDS = MappingProxyType(
         "mapping_type": "a mapping of names to settings",
         "dict_type": "a mapping of names to settings",
         "tuple_type": "a list",
+        "date": "a day such as 2026-11-22",
         "distinct": "each entry once",
         "vpc_cidr": "a private IPv4 block of /16 to /20, such as 10.0.0.0/16",
         "greater_than_equal": "at least {ge}",
@@ -88,7 +102,7 @@ def problem(error: ErrorDetails) -> Problem:
                 fix="choose one of these",
             )
         case "string_pattern_mismatch":
-            allowed = _PATTERNS[context["pattern"]]
+            allowed = PATTERNS[context["pattern"]]
         case kind:
             allowed = _WORDS[kind].format(**context) if kind in _WORDS else error["msg"]
     return Problem(path=path, given=show(error["input"]), allowed=allowed, fix=_fix(path))
@@ -115,6 +129,8 @@ def model_at(path: Path) -> type[BaseModel] | None:
             return SECTIONS.get(section)
         case (str(section), _):
             return MAPS.get(section)
+        case (str(section), _, str(key)) if section in MAPS and key in MAPS[section].model_fields:
+            return inner_model(MAPS[section].model_fields[key])
         case _:
             return None
 

@@ -25,6 +25,7 @@ COLUMNS = (
     "enis_per_card",
     "efa_cards",
     "zone_ids",
+    "instance_store_gb",
 )
 
 Architecture = Literal["x86_64", "arm64"]
@@ -65,6 +66,9 @@ class InstanceType:
     """Indices of the cards that carry EFA."""
     zone_ids: tuple[str, ...]
     """The only zones that offer the type, for types that few zones offer; else empty."""
+
+    instance_store_gb: int
+    """NVMe volumes of the instance itself, together; 0 without."""
 
     @property
     def family(self) -> str:
@@ -118,6 +122,7 @@ def _read(line: Mapping[str, str]) -> InstanceType:
         enis_per_card=tuple(map(int, line["enis_per_card"].split())),
         efa_cards=tuple(map(int, line["efa_cards"].split())),
         zone_ids=tuple(line["zone_ids"].split()),
+        instance_store_gb=int(line["instance_store_gb"]),
     )
 
 

@@ -45,6 +45,8 @@ def row(record: Record, zone_ids: Iterable[str]) -> dict[str, str | int]:
     efa = network.get("EfaInfo", {}).get("MaximumEfaInterfaces", 0)
     # Older records do not list interface types; there every card of an EFA type carries EFA.
     efa_cards = [card["NetworkCardIndex"] for card in cards if efa and "efa" in card.get("InterfaceTypes", ["efa"])]
+    # The few old types with other volumes do not count: they appear under other names, which nothing here looks for.
+    store = record.get("InstanceStorageInfo", {})
     architectures = record["ProcessorInfo"]["SupportedArchitectures"]
     return {
         "instance_type": record["InstanceType"],
@@ -58,6 +60,7 @@ def row(record: Record, zone_ids: Iterable[str]) -> dict[str, str | int]:
         "enis_per_card": " ".join(str(card["MaximumNetworkInterfaces"]) for card in cards),
         "efa_cards": " ".join(map(str, efa_cards)),
         "zone_ids": " ".join(sorted(zone_ids)),
+        "instance_store_gb": 0 if store.get("NvmeSupport", "unsupported") == "unsupported" else store["TotalSizeInGB"],
     }
 
 

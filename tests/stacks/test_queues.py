@@ -1,0 +1,77 @@
+"""Fair share and time limits of queues."""
+
+from typing import Any
+
+from hpc import contract
+
+KIND = "AWS::Batch::JobQueue"
+DEFAULT_LIMITS = {
+    "MISCONFIGURATION:JOB_RESOURCE_REQUIREMENT": 3600,
+    "MISCONFIGURATION:COMPUTE_ENVIRONMENT_MAX_RESOURCE": 3600,
+    "CAPACITY:INSUFFICIENT_INSTANCE_CAPACITY": 86400,
+}
+
+
+def queues(stacks: Any) -> dict[str, dict[str, Any]]:
+    """Properties of every queue, by its name in the configuration."""
+    return dict(zip(stacks.environment.queues, stacks.compute.of(KIND).values(), strict=True))
+
+
+def limits(queue: dict[str, Any]) -> dict[str, int]:
+    return {item["Reason"]: item["MaxTimeSeconds"] for item in queue["JobStateTimeLimitActions"]}
+
+
+def test_a_job_that_cannot_start_never_blocks_a_queue_for_ever(stacks: Any) -> None:
+    for name, queue in queues(stacks).items():
+        if name != "shared":
+            assert limits(queue) == DEFAULT_LIMITS
+        assert {(item["State"], item["Action"]) for item in queue["JobStateTimeLimitActions"]} == {
+            ("RUNNABLE", "CANCEL")
+        }
+
+
+def test_limits_are_set_and_taken_away_one_by_one(wide: Any) -> None:
+    found = limits(queues(wide)["shared"])
+    assert "CAPACITY:INSUFFICIENT_INSTANCE_CAPACITY" not in found
+    assert found["MISCONFIGURATION:EC2_INSTANCE_CONFIGURATION_UNSUPPORTED"] == 600
+    assert found["MISCONFIGURATION:JOB_RESOURCE_REQUIREMENT"] == 3600
+
+
+def test_a_queue_with_shares_has_a_policy_and_no_other_has(wide: Any) -> None:
+    reference = {
+        name: queue["SchedulingPolicyArn"] for name, queue in queues(wide).items() if "SchedulingPolicyArn" in queue
+    }
+    (policy,) = wide.compute.of("AWS::Batch::SchedulingPolicy")
+    assert reference == {"shared": {"Fn::GetAtt": [policy, "Arn"]}}
+    properties = wide.compute.only("AWS::Batch::SchedulingPolicy")
+    assert not {"Name"} & set(properties)
+    assert properties["FairsharePolicy"] == {
+        "ShareDecaySeconds": 86400,
+        "ComputeReservation": 10,
+        "ShareDistribution": [
+            {"ShareIdentifier": "alpha", "WeightFactor": 0.5},
+            {"ShareIdentifier": "test*", "WeightFactor": 2},
+        ],
+    }
+
+
+def test_a_queue_that_gets_shares_is_a_new_queue(synthesized: Any) -> None:
+    text = "queues: {{on-demand: {{{}}}}}"
+    before, after = synthesized(text.format("")), synthesized(text.format("fair_share: {}"))
+    old, new = set(before.compute.of(KIND)), set(after.compute.of(KIND))
+    assert len(old - new) == len(new - old) == 1
+
+
+def test_submitters_know_which_queues_have_shares_and_what_their_project_counts_as(wide: Any, dev: Any) -> None:
+    shared = contract.from_json(contract.Queue, wide.published("queues", "shared"))
+    loose = contract.from_json(contract.Queue, wide.published("queues", "loosely-coupled"))
+    assert (shared.fair_share, loose.fair_share) == (True, False)
+    assert contract.from_json(contract.Project, wide.published("projects", "alpha")).share_identifier == "alpha"
+    assert contract.from_json(contract.Project, dev.published("projects", "default")).share_identifier is None
+
+
+def test_a_submitter_may_only_name_the_share_of_the_project(wide: Any, dev: Any) -> None:
+    (submit,) = [item for item in wide.policy("ProjectsalphaSubmitter") if item["Sid"] == "Submit"]
+    assert submit["Condition"] == {"StringEqualsIfExists": {"batch:ShareIdentifier": "alpha"}}
+    (free,) = [item for item in dev.policy("ProjectsdefaultSubmitter") if item["Sid"] == "Submit"]
+    assert "Condition" not in free
