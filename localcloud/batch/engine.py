@@ -107,7 +107,7 @@ class Engine:
             return False
         verdict = judge(state, queue, job)
         if verdict.environment is None:
-            job.status_reason = verdict.reason
+            job.blocks(verdict.reason)
             return False
         queue.pop(job.request.share)
         self._start(job, verdict.environment)

@@ -19,13 +19,14 @@ from hpc_constructs.config.models import (
     Image,
     Logs,
     Network,
+    Operations,
     Project,
     Queue,
 )
 from hpc_constructs.config.problems import Path, Problem, show
 
 SECTIONS: Mapping[str, type[BaseModel]] = MappingProxyType(
-    {"network": Network, "image": Image, "logs": Logs, "data": Data}
+    {"network": Network, "image": Image, "logs": Logs, "data": Data, "operations": Operations}
 )
 MAPS: Mapping[str, type[BaseModel]] = MappingProxyType(
     {
@@ -45,6 +46,7 @@ _PATTERNS = MappingProxyType(
         r"^[a-z]{2}(-[a-z]+)+-[0-9]$": "a region such as us-east-1",
         r"^[a-z]{3,4}[0-9]{1,2}-az[0-9]{1,2}$": "zone ids such as use1-az6",
         r"^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$": "a bucket name",
+        r"^[^@\s,;<>\"]+@[^@\s,;<>\"]+\.[^@\s,;<>\"]+$": "an address such as hpc-team@example.com",
     }
 )
 _WORDS = MappingProxyType(
