@@ -52,4 +52,4 @@ class Budget(Construct):
             ],
         )
         # AWS Budgets asks the topic's policy when it takes the subscription.
-        budget.node.add_dependency(notices)
+        budget.node.add_dependency(notices.permission)

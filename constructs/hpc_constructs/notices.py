@@ -9,7 +9,7 @@ import aws_cdk as cdk
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kms as kms
 from aws_cdk import aws_sns as sns
-from constructs import Construct
+from constructs import Construct, IConstruct
 
 from hpc_constructs.job_events import FIELDS, Target
 
@@ -54,6 +54,11 @@ class NoticeTopic(Construct):
     @property
     def arn(self) -> str:
         return self.topic.topic_arn
+
+    @property
+    def permission(self) -> IConstruct:
+        """The policy that says who may publish."""
+        return self.topic.node.find_child("Policy")
 
     def admit_budgets(self) -> None:
         """Let AWS Budgets publish (https://docs.aws.amazon.com/cost-management/latest/userguide/budgets-sns-policy.html)."""

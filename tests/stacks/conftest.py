@@ -23,7 +23,10 @@ region: us-east-2
 account: "123456789012"
 image: {{digest: '{DIGEST}'}}
 network: {{zone_ids: [use2-az2, use2-az1, use2-az3]}}
-operations: {emails: [team@example.com, lead@example.com], budget_monthly_usd: 5000, budget_alert_percents: [50, 90]}
+operations:
+  emails: [team@example.com, lead@example.com]
+  budget_monthly_usd: 5000
+  budget_alert_percents: [50, 90]
 projects:
   alpha: {{read_buckets: [reference-genomes]}}
   beta: {{}}
