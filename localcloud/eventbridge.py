@@ -7,6 +7,7 @@ import json
 from collections.abc import Callable, Iterator
 from datetime import datetime
 from fnmatch import fnmatchcase
+from functools import lru_cache
 from typing import Any
 
 from ministack.core.arn import parse_arn
@@ -82,7 +83,8 @@ def _log(arn: str, text: str, rule_name: str) -> None:
     stream_arn = f"{arn.removesuffix(':*')}:log-stream:{rule_name}"
     if not any(_allowed(policy, "logs:PutLogEvents", stream_arn) for policy in policies):
         raise UndeliveredError("no resource policy of CloudWatch Logs lets events.amazonaws.com write")
-    cloudwatch_logs._create_log_stream({"logGroupName": group, "logStreamName": rule_name})
+    if rule_name not in cloudwatch_logs._log_groups.get(group, {"streams": ()})["streams"]:
+        cloudwatch_logs._create_log_stream({"logGroupName": group, "logStreamName": rule_name})
     status, _, body = cloudwatch_logs._put_log_events(
         {
             "logGroupName": group,
@@ -99,16 +101,20 @@ def _milliseconds(value: str | int) -> int:
 
 
 def _allowed(policy: str | Json | None, action: str, resource: str) -> bool:
+    return _text_allows(policy if isinstance(policy, str) else json.dumps(policy or {}), action, resource)
+
+
+@lru_cache(maxsize=100)
+def _text_allows(policy: str, action: str, resource: str) -> bool:
     """Whether a statement lets EventBridge do it. One with a condition never does: the service sends none of the keys
     that conditions ask for."""
-    document: Json = json.loads(policy) if isinstance(policy, str) else policy or {}
     return any(
         item.get("Effect") == "Allow"
         and not item.get("Condition")
         and "events.amazonaws.com" in _list(item.get("Principal", {}), "Service")
         and action.lower() in {name.lower() for name in _list(item, "Action")}
         and any(fnmatchcase(resource, pattern) for pattern in _list(item, "Resource"))
-        for item in document.get("Statement", [])
+        for item in json.loads(policy).get("Statement", [])
     )
 
 
