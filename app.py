@@ -15,6 +15,7 @@ import aws_cdk as cdk
 from hpc_constructs.config import ConfigError, Environment, load
 from stacks.compute import ComputeStack
 from stacks.foundation import FoundationStack
+from stacks.operations import OperationsStack
 
 ENVIRONMENTS = Path(__file__).parent / "environments"
 
@@ -23,7 +24,8 @@ def build(app: cdk.App, environment: Environment) -> None:
     """Add the environment's stacks to the app."""
     prefix = "Hpc" + "".join(part.capitalize() for part in environment.name.split("-"))
     foundation = FoundationStack(app, f"{prefix}Foundation", environment=environment)
-    ComputeStack(app, f"{prefix}Compute", environment=environment, foundation=foundation)
+    compute = ComputeStack(app, f"{prefix}Compute", environment=environment, foundation=foundation)
+    OperationsStack(app, f"{prefix}Operations", environment=environment, compute=compute)
 
 
 def new_app() -> cdk.App:

@@ -148,10 +148,13 @@ async def _serve(listener: socket.socket, settings: Settings, ready_file: Path |
     from ministack import app as ministack_app
     from ministack.services.cloudformation import provisioners
 
+    from localcloud import eventbridge
+    from localcloud.batch import events, model
     from localcloud.batch.api import BatchService
     from localcloud.batch.engine import Engine
     from localcloud.batch.execution import NullExecutor, ProcessExecutor
     from localcloud.cloudformation import batch as batch_types
+    from localcloud.cloudformation import budgets as budget_types
     from localcloud.cloudformation import ec2 as ec2_types
     from localcloud.cloudformation import vpc as vpc_types
 
@@ -159,7 +162,11 @@ async def _serve(listener: socket.socket, settings: Settings, ready_file: Path |
     engine = Engine(settings, executor)
     service = BatchService(engine)
     ministack_app.SERVICE_HANDLERS["batch"] = service.handle_request
-    provisioners._RESOURCE_HANDLERS.update(ec2_types.handlers() | vpc_types.handlers() | batch_types.handlers(service))
+    model.watchers.append(events.send)
+    eventbridge.install()
+    handlers = (ec2_types.handlers(), vpc_types.handlers(), batch_types.handlers(service), budget_types.handlers())
+    for types in handlers:
+        provisioners._RESOURCE_HANDLERS.update(types)
 
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):

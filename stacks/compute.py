@@ -6,6 +6,7 @@ import aws_cdk as cdk
 from constructs import Construct
 
 from hpc import contract
+from hpc_constructs import queue_reference
 from hpc_constructs.compute_environment import ComputeEnvironment, Placement
 from hpc_constructs.config import Environment
 from hpc_constructs.config.sizing import is_multi_node, update_timeout_minutes
@@ -73,6 +74,7 @@ class ComputeStack(cdk.Stack):
         }
         for name, queue in queues.items():
             self._publication.queue(queue.published(name, self._environment))
+            queue_reference.publish(scope, self._environment.name, name, queue)
         return list(queues.values())
 
     def _projects(self, queues: list[JobQueue]) -> None:

@@ -125,7 +125,7 @@ class Engine:
         """Say why the first job of the queue cannot start, and from then on count its time."""
         if job.status_reason == reason:
             return
-        job.status_reason = reason
+        job.blocks(reason)
         self._forget_limit(job)
         limit_s = time_limit_s(queue, reason)
         if limit_s is not None:

@@ -6,6 +6,7 @@ import heapq
 import itertools
 import time
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -16,6 +17,9 @@ Status = Literal["SUBMITTED", "PENDING", "RUNNABLE", "STARTING", "RUNNING", "SUC
 Kind = Literal["single", "array", "multi-node", "node"]
 CANCELLABLE = ("SUBMITTED", "PENDING", "RUNNABLE")
 ENDED = ("SUCCEEDED", "FAILED")
+
+watchers: list[Callable[[str, Job], None]] = []
+"""Told of each event of a job, with the event's detail type."""
 
 _sequence = itertools.count(1)
 
@@ -170,7 +174,19 @@ class Job:
         if self.is_array_child and self.parent is not None:
             self.parent.counts[self.status] -= 1
             self.parent.counts[status] += 1
-        self.status = status
+        changed, self.status = status != self.status, status
+        if changed:
+            self._tell("Batch Job State Change")
+
+    def blocks(self, reason: str | None) -> None:
+        """At the head of its queue, it waits: `reason` says why it will for ever, None that it is its turn only."""
+        changed, self.status_reason = reason != self.status_reason, reason
+        if changed and reason is not None:
+            self._tell("Batch Job Queue Blocked")
+
+    def _tell(self, detail_type: str) -> None:
+        for watcher in watchers:
+            watcher(detail_type, self)
 
 
 @dataclass(eq=False)

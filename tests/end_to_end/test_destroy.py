@@ -28,6 +28,18 @@ def test_an_environment_with_data_goes_and_leaves_nothing(tmp_path: Path) -> Non
         assert batch.describe_job_queues()["jobQueues"] == []
         buckets = boto3.client("s3", **client, **credentials).list_buckets()["Buckets"]
         assert all(bucket["Name"].startswith("cdk-") for bucket in buckets)
+        of = {
+            name: boto3.client(name, **client, **credentials) for name in ("events", "sns", "sqs", "logs", "cloudwatch")
+        }
+        assert of["events"].list_rules()["Rules"] == []
+        assert of["sns"].list_topics()["Topics"] == []
+        assert of["sqs"].list_queues().get("QueueUrls", []) == []
+        assert of["logs"].describe_log_groups()["logGroups"] == []
+        assert of["logs"].describe_resource_policies()["resourcePolicies"] == []
+        assert of["cloudwatch"].describe_alarms()["MetricAlarms"] == []
+        assert of["cloudwatch"].list_dashboards()["DashboardEntries"] == []
+        parameters = boto3.client("ssm", **client, **credentials).describe_parameters()["Parameters"]
+        assert all(item["Name"].startswith("/cdk-bootstrap/") for item in parameters)
 
 
 def test_an_environment_whose_data_is_kept_is_not_emptied(tmp_path: Path) -> None:

@@ -24,6 +24,10 @@ ami_refresh: 2026-11-22
 account: "123456789012"
 image: {{digest: '{DIGEST}'}}
 network: {{zone_ids: [use2-az2, use2-az1, use2-az3]}}
+operations:
+  emails: [team@example.com, lead@example.com]
+  budget_monthly_usd: 5000
+  budget_alert_percents: [50, 90]
 projects:
   alpha: {{read_buckets: [reference-genomes]}}
   beta: {{}}
@@ -108,9 +112,13 @@ class Stacks:
     def compute(self) -> Template:
         return Template(next(self.folder.glob("*Compute.template.json")))
 
+    @cached_property
+    def operations(self) -> Template:
+        return Template(next(self.folder.glob("*Operations.template.json")))
+
     @property
     def templates(self) -> list[Template]:
-        return [self.foundation, self.compute]
+        return [self.foundation, self.compute, self.operations]
 
     def compute_environment(self, name: str) -> dict[str, Any]:
         """Properties of a compute environment, by its name in the configuration."""

@@ -55,6 +55,7 @@ MiB = Annotated[int, Field(ge=1, le=100_000_000)]
 Ulimit = Annotated[int, Field(ge=-1)]
 Script = Annotated[str, StringConstraints(pattern=r"\S")]
 Digest = Annotated[str, StringConstraints(pattern=r"^sha256:[0-9a-f]{64}$")]
+Email = Annotated[str, StringConstraints(pattern=r"^[^@\s,;<>\"]+@[^@\s,;<>\"]+\.[^@\s,;<>\"]+$")]
 
 RetentionDays = Literal[
     1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288, 3653
@@ -116,6 +117,7 @@ def _frozen(items: Mapping[str, T]) -> Mapping[str, T]:
     return MappingProxyType(dict(items))
 
 
+Percent = Annotated[int, Field(ge=1, le=1000)]
 InstanceTypeName = Annotated[str, AfterValidator(_instance_type)]
 
 
@@ -361,6 +363,29 @@ class Definition(Model):
     not be pulled), never a command that failed."""
 
 
+class Operations(Model):
+    """What watches an environment: notices, alarms, the dashboard, the history of jobs, the budget."""
+
+    emails: Annotated[tuple[Email, ...], AfterValidator(_distinct)] = Field(default=(), max_length=50, strict=False)
+    """Addresses that get notices of failed jobs, blocked queues, alarms and the budget; each must confirm the message
+    that SNS sends it. Default: none; notices still reach the topic, to which anything else may subscribe."""
+    history_retention_days: RetentionDays = 365
+    """Days after which the history of jobs is deleted."""
+    alarm_failed_jobs: int = Field(default=50, ge=1, le=1_000_000)
+    """Alarm when so many jobs of a queue failed within an hour; each child of an array counts."""
+    alarm_wait_minutes: int = Field(default=240, ge=1, le=1440)
+    """Alarm when a job of a queue waited longer than this for its instance."""
+    dashboard: bool = True
+    """Whether there is a CloudWatch dashboard."""
+    budget_monthly_usd: int | None = Field(default=None, ge=1, le=100_000_000)
+    """Monthly budget of everything with the tag hpc:environment of this environment, which must be activated as a
+    cost allocation tag in the billing console. Default: no budget."""
+    budget_alert_percents: Annotated[tuple[Percent, ...], AfterValidator(_distinct)] = Field(
+        default=(80, 100), min_length=1, max_length=4, strict=False
+    )
+    """Parts of the budget at which a notice is sent; one more is sent when the forecast exceeds it."""
+
+
 class Environment(Model):
     """One environment: what `cdk deploy -c env=<name>` builds."""
 
@@ -380,6 +405,7 @@ class Environment(Model):
     image: Image = Image()
     logs: Logs = Logs()
     data: Data = Data()
+    operations: Operations = Operations()
     projects: Annotated[Mapping[Name, Project], AfterValidator(_frozen)] = Field(
         default_factory=lambda: MappingProxyType({"default": Project()}), min_length=1, max_length=20
     )

@@ -21,6 +21,7 @@ from hpc_constructs.config.models import (
     Image,
     Logs,
     Network,
+    Operations,
     Project,
     Queue,
     inner_model,
@@ -28,7 +29,7 @@ from hpc_constructs.config.models import (
 from hpc_constructs.config.problems import Path, Problem, show
 
 SECTIONS: Mapping[str, type[BaseModel]] = MappingProxyType(
-    {"network": Network, "image": Image, "logs": Logs, "data": Data}
+    {"network": Network, "image": Image, "logs": Logs, "data": Data, "operations": Operations}
 )
 MAPS: Mapping[str, type[BaseModel]] = MappingProxyType(
     {
@@ -59,6 +60,7 @@ PATTERNS = MappingProxyType(
         r"^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$": "a bucket name",
         r"^vpc-([0-9a-f]{8}|[0-9a-f]{17})$": "the id of a VPC, such as vpc-0123456789abcdef0",
         r"^subnet-([0-9a-f]{8}|[0-9a-f]{17})$": "ids of subnets, such as subnet-0123456789abcdef0",
+        r"^[^@\s,;<>\"]+@[^@\s,;<>\"]+\.[^@\s,;<>\"]+$": "an address such as hpc-team@example.com",
     }
 )
 _WORDS = MappingProxyType(

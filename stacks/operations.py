@@ -1,0 +1,105 @@
+"""What watches: notices, history of jobs, alarms, dashboard, budget."""
+
+from __future__ import annotations
+
+import aws_cdk as cdk
+from constructs import Construct
+
+from hpc_constructs.alarms import Alarms
+from hpc_constructs.budget import Budget
+from hpc_constructs.config import Environment
+from hpc_constructs.dashboard import Dashboard
+from hpc_constructs.dead_letters import DeadLetters
+from hpc_constructs.history import JobHistory
+from hpc_constructs.job_events import QUEUE_BLOCKED, STATE_CHANGE, JobEventRules
+from hpc_constructs.notices import PARENTS, NoticeTopic
+from hpc_constructs.queue_reference import read_arn
+from stacks.compute import ComputeStack
+from stacks.tagging import tag
+
+
+class OperationsStack(cdk.Stack):
+    """Nothing here is needed to run jobs: it can be deployed later, changed and deleted at any time."""
+
+    def __init__(self, scope: Construct, id: str, *, environment: Environment, compute: ComputeStack) -> None:
+        super().__init__(
+            scope,
+            id,
+            env=cdk.Environment(account=environment.account, region=environment.region),
+            description=f"hpc-batch {environment.name}: notices, job history, alarms, dashboard, budget",
+        )
+        self.add_stack_dependency(compute, "it writes the parameters with the ARNs of the queues")
+        self._environment, settings = environment, environment.operations
+        self._queues = {name: read_arn(self, environment.name, name) for name in environment.queues}
+        self._dead_letters = DeadLetters(self, "DeadLetters")
+        self._notices = NoticeTopic(self, "Notices", environment=environment.name, emails=settings.emails)
+        history = self._history()
+        self._dead_letters.admit([*history.rule_arns, *self._notice_rules()])
+        Alarms(
+            self,
+            "Alarms",
+            queues=self._queues,
+            settings=settings,
+            notices=self._notices,
+            dead_letters=self._dead_letters,
+        )
+        if settings.dashboard:
+            Dashboard(self, "Dashboard", queues=self._queues, history=history, dead_letters=self._dead_letters)
+        if settings.budget_monthly_usd is not None:
+            Budget(
+                self,
+                "Budget",
+                environment=environment.name,
+                monthly_usd=settings.budget_monthly_usd,
+                alert_percents=settings.budget_alert_percents,
+                notices=self._notices,
+            )
+        tag(self, environment)
+        cdk.CfnOutput(
+            self, "NoticeTopicArn", value=self._notices.arn, description="Subscribe whatever else wants notices"
+        )
+        cdk.CfnOutput(self, "JobHistoryLogGroup", value=history.name, description="Query it with Logs Insights")
+
+    def _history(self) -> JobHistory:
+        environment = self._environment
+        removal = (
+            cdk.RemovalPolicy.DESTROY
+            if environment.removal == "destroy"
+            else cdk.RemovalPolicy.RETAIN_ON_UPDATE_OR_DELETE
+        )
+        return JobHistory(
+            self,
+            "History",
+            environment=environment.name,
+            queue_arns=list(self._queues.values()),
+            retention_days=environment.operations.history_retention_days,
+            removal=removal,
+            dead_letters=self._dead_letters,
+        )
+
+    def _notice_rules(self) -> list[str]:
+        name, arns = self._environment.name, list(self._queues.values())
+        failed = JobEventRules(
+            self,
+            "FailedJob",
+            description=f"hpc-batch {name}: notices of failed jobs",
+            detail_type=STATE_CHANGE,
+            queue_arns=arns,
+            detail={"status": ["FAILED"], **PARENTS},
+            target=self._notices.job_notice("Job failed", f"HPC_ENV={name} hpc logs <jobId>"),
+            dead_letters=self._dead_letters,
+        )
+        blocked = JobEventRules(
+            self,
+            "BlockedQueue",
+            description=f"hpc-batch {name}: notices of blocked queues",
+            detail_type=QUEUE_BLOCKED,
+            queue_arns=arns,
+            detail={},
+            target=self._notices.job_notice(
+                "Queue blocked by the job at its head",
+                "https://docs.aws.amazon.com/batch/latest/userguide/job_stuck_in_runnable.html",
+            ),
+            dead_letters=self._dead_letters,
+        )
+        return [*failed.rule_arns, *blocked.rule_arns]
