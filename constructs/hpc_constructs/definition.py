@@ -9,8 +9,7 @@ from constructs import Construct
 
 from hpc import contract
 from hpc_constructs import config
-from hpc_constructs.config.sizing import Size
-from hpc_constructs.launch_template import SCRATCH
+from hpc_constructs.config.sizing import SCRATCH, Size
 
 UNLIMITED = -1
 TMPFS_OPTIONS = ["rw", "exec", "nosuid", "nodev"]

@@ -14,6 +14,7 @@ from aws_cdk import aws_ec2 as ec2
 from constructs import Construct
 
 from hpc_constructs import config
+from hpc_constructs.config.sizing import SCRATCH
 from hpc_constructs.instances import InstanceType
 
 ROOT_DEVICE = "/dev/xvda"
@@ -27,9 +28,6 @@ END
 """
 """Multi-node tasks do not reach the instance's credentials, and a container has two minutes to bring its files to
 safety (https://docs.aws.amazon.com/AmazonECS/latest/developerguide/ecs-agent-config.html)."""
-
-SCRATCH = "/scratch"
-"""Where instances have room for jobs' files, and where containers see it."""
 
 SCRATCH_FOLDER = f"mkdir -p {SCRATCH} && chmod 1777 {SCRATCH}\n"
 """On every instance: a job definition that mounts it can be submitted to any queue. Docker would make the folder too,

@@ -9,9 +9,8 @@ from collections.abc import Iterator
 
 from hpc_constructs.config.models import Environment
 from hpc_constructs.config.problems import Problem
-from hpc_constructs.config.sizing import mounts_scratch, size_of
+from hpc_constructs.config.sizing import SCRATCH, mounts_scratch, size_of
 
-SCRATCH = "/scratch"
 RESERVED = ("AWS_", "HPC_", "ECS_")
 
 

@@ -10,6 +10,8 @@ from hpc_constructs.instances import InstanceType, expand_all, largest_shapes
 
 MOST_ZONES = 4
 """Zones for which the VPC has address space."""
+SCRATCH = "/scratch"
+"""Where instances have room for jobs' files, and where containers see it."""
 SINGLE_VCPUS = 1
 SINGLE_MEMORY_MIB = 2048
 LONGEST_UPDATE_MINUTES = 7200
