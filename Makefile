@@ -43,6 +43,10 @@ format: install ## let ruff rewrite the source
 synth: install ## synthesize ENV=dev into cdk.out, offline
 	cdk synth --quiet -c env=$(or $(ENV),dev)
 
+.PHONY: rules
+rules: install ## list the rules that a synthesis checks, and write docs/rules.md
+	python -m tools.rules --write
+
 .PHONY: destroy
 destroy: install ## take the environment ENV= down, its data included; only where its YAML says removal: destroy
 	@test -n "$(ENV)" || { echo "name the environment: make destroy ENV=dev"; exit 2; }
