@@ -15,6 +15,7 @@ import pytest
 
 from app import ENVIRONMENTS, build
 from hpc_constructs.config import load
+from hpc_constructs.rules.catalogue import catalogue
 from hpc_constructs.rules.finding import findings
 from hpc_constructs.rules.platform import Platform
 from hpc_constructs.rules.plugin import guard_plugin
@@ -152,6 +153,10 @@ def found(guard: Callable[[list[str]], list[Any]], tmp_path: Path) -> Callable[[
             path = tmp_path / f"{index}.template.json"
             path.write_text(json.dumps(content))
             paths.append(str(path))
-        return in_python | {item.rule_name for item in guard(paths)}
+        in_guard = guard(paths)
+        for item in in_guard:
+            # Where a block's own path is missing, the engine says so in its words instead of ours.
+            assert f"{item.rule_name} {catalogue()[item.rule_name].title}" in item.description
+        return in_python | {item.rule_name for item in in_guard}
 
     return run

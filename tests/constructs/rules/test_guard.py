@@ -160,10 +160,16 @@ CASES = [
     case("HPC161", "everything", lambda edit: statement(edit, "*", "arn:aws:s3:::b/*")),
     case("HPC162", "one", lambda edit: statement(edit, "batch:SubmitJob", "*")),
     case("HPC162", "among others", lambda edit: statement(edit, ["batch:ListJobs", "batch:SubmitJob"], "*")),
+    case("HPC162", "in a list", lambda edit: statement(edit, "batch:SubmitJob", ["arn:aws:batch:::x", "*"])),
     case("HPC163", "no condition", lambda edit: statement(edit, "iam:PassRole", "arn:aws:iam::123456789012:role/job")),
     case("HPC164", "no condition", lambda edit: trust(edit).pop("Condition")),
     case("HPC164", "another condition", lambda edit: trust(edit)["Condition"].pop("StringEquals")),
     case("HPC165", "everyone", lambda edit: trust(edit).update(Principal="*")),
+    case(
+        "HPC165",
+        "every account in a list",
+        lambda edit: trust(edit).update(Principal={"AWS": [{"Ref": "AWS::AccountId"}, "*"]}),
+    ),
     case("HPC165", "every account", lambda edit: trust(edit).update(Principal={"AWS": "*"})),
     case(
         "HPC166",
@@ -213,6 +219,14 @@ def test_an_edit_trips_exactly_its_rule(
     [
         pytest.param(lambda edit: mount("/run/hpc")(edit.container("task")), id="mount of /run/hpc"),
         pytest.param(lambda edit: mount("/scratch/nvme")(edit.container("mpi")), id="mount below /scratch"),
+        pytest.param(
+            lambda edit: trust(edit).update(Principal={"AWS": {"Fn::Sub": "arn:${AWS::Partition}:iam::1:root"}}),
+            id="trust of an account by reference",
+        ),
+        pytest.param(
+            lambda edit: trust(edit).update(Principal={"AWS": [{"Ref": "AWS::AccountId"}]}),
+            id="trust of accounts by reference",
+        ),
         pytest.param(lambda edit: statement(edit, ["batch:ListJobs", "batch:DescribeJobs"], "*"), id="reading"),
         pytest.param(
             lambda edit: statement(
