@@ -47,6 +47,14 @@ synth: install ## synthesize ENV=dev into cdk.out, offline
 rules: install ## list the rules that a synthesis checks, and write docs/rules.md
 	python -m tools.rules --write
 
+.PHONY: golden
+golden: install ## accept the templates as the golden ones; GIVE_UP="STACK/ID" also the loss of a stateful resource
+	python -m tools.golden --give-up "$(GIVE_UP)"
+
+.PHONY: diff
+diff: install ## report what the working tree would change in each environment against BASE=main, offline
+	@python -m tools.diff $(or $(BASE),main) $(if $(ENV),--env $(ENV))
+
 .PHONY: destroy
 destroy: install ## take the environment ENV= down, its data included; only where its YAML says removal: destroy
 	@test -n "$(ENV)" || { echo "name the environment: make destroy ENV=dev"; exit 2; }

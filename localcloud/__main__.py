@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shlex
 import tempfile
+from contextlib import nullcontext
 from pathlib import Path
 
 import click
@@ -66,9 +67,9 @@ def serve(
         ) from None
     url = f"http://{HOST}:{listener.getsockname()[1]}"
     click.echo(f"local cloud at {url}", err=True)
-    with tempfile.TemporaryDirectory(prefix="localcloud-") as folder:
+    with nullcontext(state_dir) if state_dir else tempfile.TemporaryDirectory(prefix="localcloud-") as folder:
         settings = Settings(
-            url=url, state_dir=(state_dir or Path(folder)).absolute(), executor=executor,  # type: ignore[arg-type]
+            url=url, state_dir=Path(folder).absolute(), executor=executor,  # type: ignore[arg-type]
             host_slots=host_slots, list_lag_s=list_lag_s, time_scale=time_scale,
         )  # fmt: skip
         run(listener, settings, ready_file, log_file)

@@ -14,7 +14,9 @@ import subprocess
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
-KILL_ROUNDS = 100
+KILL_ROUNDS = 200
+QUIET_ROUNDS = 3
+"""How often in a row no process must be found."""
 CHUNK = 1 << 13
 """Bytes of output taken at a time: few, so that a job that floods its log does not hold up the API."""
 DRAIN_CHUNKS = 512
@@ -33,15 +35,20 @@ def marked_processes(marker: str) -> Iterator[int]:
 
 
 async def kill_marked(marker: str) -> None:
-    """Kill every process with the marker, however it daemonized, until none is left."""
+    """Kill every process with the marker, however it daemonized, until none is left.
+
+    A process in the middle of an exec shows no environment for a moment: one look that finds nothing proves nothing.
+    """
+    quiet = 0
     for _ in range(KILL_ROUNDS):
         pids = [pid for pid in marked_processes(marker) if pid != os.getpid()]
-        if not pids:
+        quiet = 0 if pids else quiet + 1
+        if quiet == QUIET_ROUNDS:
             return
         for pid in pids:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
-        await asyncio.sleep(0.01)
+        await asyncio.sleep(0.005)
 
 
 class RunningProcess:
