@@ -65,7 +65,7 @@ def _section(rule: Rule) -> Iterator[str]:
     notes = [
         "A warning." if rule.severity == "warning" else "",
         f"Checked in Python: {rule.python}." if rule.python else "",
-        f"Checked by `config.{rule.check}`." if rule.check else "",
+        f"Checked by `{rule.check}` in `hpc_constructs.config`." if rule.check else "",
     ]
     if any(notes):
         yield ""

@@ -34,7 +34,7 @@ class Rule:
     python: str = ""
     """Why a rule of hygiene is checked in Python, not in Guard."""
     check: str = ""
-    """Where a rule of configuration is checked, below `hpc_constructs.config`."""
+    """Function of `hpc_constructs.config` that checks a rule of configuration; `models` if the models themselves do."""
 
     @property
     def guard(self) -> bool:

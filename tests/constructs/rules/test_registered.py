@@ -14,7 +14,9 @@ import pytest
 from aws_cdk import aws_batch as batch
 from aws_cdk import aws_s3 as s3
 
+from app import ENVIRONMENTS
 from hpc_constructs import rules
+from hpc_constructs.config import available
 
 ROOT = Path(__file__).parents[3]
 
@@ -71,7 +73,7 @@ def test_a_bad_construct_in_the_app_ends_its_synthesis_with_id_path_cause_and_fi
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("environment", ["dev", "minimal"])
+@pytest.mark.parametrize("environment", available(ENVIRONMENTS))
 def test_the_environments_of_the_repository_have_nothing_to_report(environment: str, tmp_path: Path) -> None:
     done = run(["app.py"], tmp_path, CDK_CONTEXT_JSON=json.dumps({"env": environment}))
     assert done.returncode == 0, done.stderr

@@ -1,5 +1,6 @@
 """The catalogue is whole, true of the source, and documented."""
 
+import importlib
 import re
 import subprocess
 import sys
@@ -8,7 +9,9 @@ from typing import Any
 
 import pytest
 
-from hpc_constructs.config import ConfigError, compute_checks, models, parse, queue_checks
+from app import ENVIRONMENTS
+from hpc_constructs import config
+from hpc_constructs.config import ConfigError, parse, queue_checks
 from hpc_constructs.rules.catalogue import catalogue, pitfalls
 from hpc_constructs.rules.finding import CHECKS, findings
 from hpc_constructs.rules.platform import Platform
@@ -19,6 +22,10 @@ from stacks.compute import NO_IMAGE
 from tools.rules import DOCUMENT, counts, document
 
 RULES = list(catalogue().values())
+MODULES = [
+    importlib.import_module(f"{config.__name__}.{path.stem}")
+    for path in Path(config.__file__).parent.glob("*_checks.py")
+]
 
 WRONG = {
     "HPC201": "network: {zones: 3, zone_ids: [use1-az1, use1-az2]}",
@@ -40,7 +47,7 @@ WRONG = {
 """A YAML file for each rule of configuration that is wrong in that way only."""
 
 
-@pytest.mark.parametrize("environment", ["dev", "minimal"])
+@pytest.mark.parametrize("environment", config.available(ENVIRONMENTS))
 def test_the_good_templates_have_no_finding(environment: str, good: dict[str, dict[str, Any]], guard: Any) -> None:
     templates = good[environment]
     assert list(findings(Platform(Templates(templates)))) == []
@@ -51,7 +58,7 @@ def test_every_queue_of_the_good_templates_is_known_with_its_definition(good: di
     """Else every rule about queues would hold for want of queues."""
     for templates in good.values():
         queues = Platform(Templates(templates)).queues
-        assert len(queues) == 3
+        assert queues
         for queue in queues:
             assert queue.kind
             assert queue.definitions
@@ -66,32 +73,27 @@ def test_every_queue_of_the_good_templates_is_known_with_its_definition(good: di
 
 @pytest.mark.parametrize("rule", sorted(WRONG))
 def test_a_wrong_file_trips_exactly_its_check(rule: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The complaints are those of the function that the catalogue names: without it there are none."""
-    module, _, name = catalogue()[rule].check.partition(".")
+    """There is one complaint, and without the function that the catalogue names there is none."""
     with pytest.raises(ConfigError) as caught:
         parse(WRONG[rule], file="environments/x.yaml", name="x")
     assert len(caught.value.problems) == 1
-    if module == "models":
-        assert hasattr(models, name)
-        return
-    source: Any = {"compute_checks": compute_checks, "queue_checks": queue_checks}[module]
-    for constant in ("CHECKS", "RELATIONS"):
-        if hasattr(source, constant):
-            monkeypatch.setattr(
-                source, constant, tuple(one for one in getattr(source, constant) if one.__name__ != name)
-            )
-    if name in {"references", "unused"}:
-        monkeypatch.setattr(source, name, lambda _: iter(()))
-        if name == "references":
-            return  # without it what follows cannot be read
+    name = catalogue()[rule].check
+    if name in {"models", "references"}:
+        return  # without them what follows cannot be read
+    for module in MODULES:
+        for constant in {"CHECKS", "RELATIONS"} & set(vars(module)):
+            without = tuple(check for check in getattr(module, constant) if check.__name__ != name)
+            monkeypatch.setattr(module, constant, without)
+    if name == "unused":
+        monkeypatch.setattr(queue_checks, "unused", lambda _: iter(()))
     parse(WRONG[rule], file="environments/x.yaml", name="x")
 
 
-def test_every_rule_of_configuration_has_a_wrong_file() -> None:
-    assert set(WRONG) == {rule.id for rule in RULES if rule.kind == "configuration"}
-    checks = {*compute_checks.CHECKS, *queue_checks.RELATIONS, queue_checks.references, queue_checks.unused}
-    named = {rule.check for rule in RULES if rule.check and not rule.check.startswith("models.")}
-    assert {f"{check.__module__.rpartition('.')[2]}.{check.__name__}" for check in checks} == named
+def test_every_rule_of_configuration_has_a_wrong_file_and_a_check() -> None:
+    rules = [rule for rule in RULES if rule.kind == "configuration"]
+    assert set(WRONG) == {rule.id for rule in rules}
+    functions = {name for module in MODULES for name, item in vars(module).items() if callable(item)}
+    assert {rule.check for rule in rules} - {"models"} <= functions
 
 
 def test_every_rule_is_checked_in_one_place() -> None:
