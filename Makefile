@@ -43,6 +43,10 @@ format: install ## let ruff rewrite the source
 synth: install ## synthesize ENV=dev into cdk.out, offline
 	cdk synth --quiet -c env=$(or $(ENV),dev)
 
+.PHONY: rules
+rules: install ## list the rules that a synthesis checks, and write docs/rules.md
+	python -m tools.rules --write
+
 .PHONY: golden
 golden: install ## accept the templates as the golden ones; GIVE_UP="STACK/ID" also the loss of a stateful resource
 	python -m tools.golden --give-up "$(GIVE_UP)"

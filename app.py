@@ -7,11 +7,13 @@ The only reader of context and of the process's surroundings.
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 
 import aws_cdk as cdk
 
+from hpc_constructs import rules
 from hpc_constructs.config import ConfigError, Environment, load
 from stacks.compute import ComputeStack
 from stacks.foundation import FoundationStack
@@ -30,7 +32,7 @@ def build(app: cdk.App, environment: Environment) -> None:
 
 def new_app() -> cdk.App:
     """Return an app with the context that the CDK CLI hands over."""
-    return cdk.App(analytics_reporting=False)
+    return cdk.App(analytics_reporting=False, post_cli_context=dict(rules.CONTEXT))
 
 
 def main() -> None:
@@ -42,6 +44,10 @@ def main() -> None:
     except ConfigError as error:
         print(error, file=sys.stderr)
         sys.exit(2)
+    if os.environ.get("CDK_VALIDATION") == "false":
+        print("CDK_VALIDATION=false: the rules of docs/rules.md are not checked", file=sys.stderr)
+    else:
+        rules.register(app)
     build(app, environment)
     app.synth()
 

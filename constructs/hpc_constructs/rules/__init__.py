@@ -1,0 +1,49 @@
+"""Rules that `cdk synth` checks: what AWS would refuse or never run, and what reviewers would not let pass.
+
+`docs/rules.md` lists them. Nothing here changes a template.
+"""
+
+from __future__ import annotations
+
+from types import MappingProxyType
+from typing import cast
+
+import aws_cdk as cdk
+from constructs import IConstruct
+
+from hpc_constructs.rules.catalogue import catalogue
+from hpc_constructs.rules.plugin import GUARD_NAME, NAME, Relations, guard_plugin
+
+CONTEXT = MappingProxyType({"@aws-cdk/core:validateAgainstDefaultRules": True})
+"""Context of an app with rules: without it the CDK turns the findings of Guard into warnings."""
+
+SHORTEST_REASON = 20
+
+__all__ = ["CONTEXT", "acknowledge", "register"]
+
+
+def register(app: cdk.App) -> None:
+    """Check the rules whenever the app is synthesized, and end the synthesis if one does not hold.
+
+    The app must have been made with `CONTEXT`.
+    """
+    plugins = cdk.Validations.of(app)
+    # The cast: jsii checks at run time that the class has the plugin's members, which type checkers cannot see.
+    plugins.add_plugins(
+        cast("cdk.IPolicyValidationPlugin", Relations()), cast("cdk.IPolicyValidationPlugin", guard_plugin())
+    )
+
+
+def acknowledge(construct: IConstruct, rule: str, reason: str) -> None:
+    """Accept that a rule does not hold for a construct and all below it; the validation report keeps the reason.
+
+    Raises:
+        ValueError: there is no such rule, or the reason is too short to be one.
+    """
+    known = catalogue().get(rule)
+    if known is None or known.kind == "configuration":
+        raise ValueError(f"'{rule}' given; allowed: ids of docs/rules.md, except those of the configuration")
+    if len(reason.strip()) < SHORTEST_REASON:
+        raise ValueError(f"{rule}: {reason!r} given; allowed: a reason of at least {SHORTEST_REASON} characters")
+    name = f"{GUARD_NAME if known.guard else NAME}::{rule}"
+    cdk.Validations.of(construct).acknowledge(cdk.Acknowledgment(id=name, reason=reason))

@@ -1,0 +1,82 @@
+"""Job definitions: their logs, and the hygiene that Guard cannot say."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from hpc_constructs.rules.finding import Hit, check
+from hpc_constructs.rules.platform import Container, Platform
+from hpc_constructs.rules.templates import Resource
+
+LEAST_SHARED_MIB = 1024
+LEAST_SHARE = 0.05
+NOT_PUSHED_YET = ":not-pushed-yet"
+"""Ends the image of every definition until the first image has been pushed; `hpc submit` refuses until then."""
+WRITE_LOGS = {"logs:PutLogEvents", "logs:*", "*"}
+
+
+def _containers(platform: Platform) -> Iterator[Container]:
+    for definition in platform.definitions:
+        yield from platform.containers(definition)
+
+
+def _log_group(container: Container) -> object:
+    return container.settings.get("LogConfiguration", {}).get("Options", {}).get("awslogs-group")
+
+
+@check("HPC050")
+def own_log_group(platform: Platform) -> Iterator[Hit]:
+    for container in _containers(platform):
+        group = platform.templates.find(_log_group(container), container.definition.template)
+        # Without any group in place of Batch's own there is a finding of its own.
+        if _log_group(container) is not None and (group is None or group.type != "AWS::Logs::LogGroup"):
+            yield container.definition, "", f"{container.path}.LogConfiguration"
+
+
+def _writers(platform: Platform, container: Container) -> Iterator[Resource]:
+    """Yield the roles that write a container's log: its execution role, and those of the instances of its queues."""
+    role = platform.templates.find(container.settings.get("ExecutionRoleArn"), container.definition.template)
+    if role is not None:
+        yield role
+    for queue in platform.queues:
+        if container.definition in queue.definitions:
+            yield from (item.instance_role for item in queue.compute_environments if item.instance_role)
+
+
+@check("HPC051")
+def roles_may_write_logs(platform: Platform) -> Iterator[Hit]:
+    seen: set[int] = set()
+    for container in _containers(platform):
+        for role in _writers(platform, container):
+            may = {action for _, action in platform.allowed(role)}
+            if id(role) not in seen and not may & WRITE_LOGS:
+                yield role, f"for {container.definition.logical_id}", ""
+            seen.add(id(role))
+
+
+@check("HPC105")
+def image_by_digest(platform: Platform) -> Iterator[Hit]:
+    for container in _containers(platform):
+        image = platform.templates.text(container.settings.get("Image"), container.definition.template)
+        if not re.search(r"@sha256:[0-9a-f]{64}$", image) and not image.endswith(NOT_PUSHED_YET):
+            yield container.definition, f"'{image.rpartition('}')[2]}'", f"{container.path}.Image"
+
+
+@check("HPC120")
+def last_retry_rule(platform: Platform) -> Iterator[Hit]:
+    for definition in platform.definitions:
+        rules = definition.properties.get("RetryStrategy", {}).get("EvaluateOnExit", [])
+        if not rules or {**rules[-1], "Action": rules[-1]["Action"].upper()} != {"Action": "EXIT", "OnReason": "*"}:
+            yield definition, f"the last of {len(rules)} rules", "Properties.RetryStrategy.EvaluateOnExit"
+
+
+@check("HPC121")
+def shared_memory(platform: Platform) -> Iterator[Hit]:
+    for container in _containers(platform):
+        if container.definition.properties.get("Type") != "multinode":
+            continue
+        given = container.settings.get("LinuxParameters", {}).get("SharedMemorySize", 64)
+        least = min(LEAST_SHARED_MIB, int(container.amount("MEMORY") * LEAST_SHARE))
+        if given < least:
+            yield container.definition, f"{given} MiB", f"{container.path}.LinuxParameters.SharedMemorySize"

@@ -1,0 +1,139 @@
+"""The rules are part of a synthesis by app.py, and can be acknowledged with a reason only."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import aws_cdk as cdk
+import pytest
+from aws_cdk import aws_batch as batch
+from aws_cdk import aws_s3 as s3
+
+from app import ENVIRONMENTS
+from hpc_constructs import rules
+from hpc_constructs.config import available
+
+ROOT = Path(__file__).parents[3]
+
+CANARY = """
+import sys
+import app
+from aws_cdk import Stack, aws_batch as batch, aws_s3 as s3
+from constructs import Construct
+
+build = app.build
+
+def spoiled(root, environment):
+    build(root, environment)
+    stack = Stack(root, "Canary")
+    s3.CfnBucket(stack, "Bucket")
+    batch.CfnJobQueue(stack, "Queue", priority=1, state="ENABLED", compute_environment_order=[])
+
+app.build = spoiled
+app.main()
+"""
+"""app.py, whose environment has a bucket and a queue more that break rules of both engines."""
+
+
+def run(code: list[str], out: Path, **more: str) -> subprocess.CompletedProcess[str]:
+    path = f"{Path(sys.executable).parent}:{ROOT / 'node_modules' / '.bin'}:{os.environ['PATH']}"
+    surroundings = {
+        **{key: value for key, value in os.environ.items() if not key.startswith(("CDK_", "PYTEST_"))},
+        "PATH": path,
+        "CDK_OUTDIR": str(out),
+        "CDK_CONTEXT_JSON": json.dumps({"env": "dev"}),
+        **more,
+    }
+    return subprocess.run(
+        [sys.executable, *code], cwd=ROOT, env=surroundings, capture_output=True, text=True, check=False
+    )
+
+
+@pytest.mark.slow
+def test_a_bad_construct_in_the_app_ends_its_synthesis_with_id_path_cause_and_fix(tmp_path: Path) -> None:
+    done = run(["-c", CANARY], tmp_path)
+    assert done.returncode != 0
+    for text in (
+        "HPC040 One to three environments: a queue takes at least one and at most three compute environments",
+        "Canary/Queue",
+        "split the queue",
+        "HPC172 Versioned bucket: what is overwritten or deleted by mistake is gone",
+        "Canary/Bucket",
+        "Fix: set VersioningConfiguration.Status to Enabled",
+    ):
+        assert text in done.stderr
+    report = json.loads((tmp_path / "validation-report.json").read_text())
+    concluded = {item["pluginName"]: item["conclusion"] for item in report["pluginReports"]}
+    assert concluded == {"hpc": "failure", "CloudFormation Validate": "failure"}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("environment", available(ENVIRONMENTS))
+def test_the_environments_of_the_repository_have_nothing_to_report(environment: str, tmp_path: Path) -> None:
+    done = run(["app.py"], tmp_path, CDK_CONTEXT_JSON=json.dumps({"env": environment}))
+    assert done.returncode == 0, done.stderr
+    assert json.loads((tmp_path / "validation-report.json").read_text())["pluginReports"] == []
+
+
+@pytest.mark.slow
+def test_validation_can_be_switched_off_but_not_silently(tmp_path: Path) -> None:
+    done = run(["-c", CANARY], tmp_path, CDK_VALIDATION="false")
+    assert done.returncode == 0, done.stderr
+    assert "the rules of docs/rules.md are not checked" in done.stderr
+
+
+@pytest.fixture
+def app(tmp_path: Path) -> cdk.App:
+    return cdk.App(outdir=str(tmp_path), analytics_reporting=False, post_cli_context=dict(rules.CONTEXT))
+
+
+def reports(folder: Path) -> dict[str, Any]:
+    found = json.loads((folder / "validation-report.json").read_text())["pluginReports"]
+    return {item["pluginName"]: item for item in found}
+
+
+@pytest.mark.slow
+def test_an_acknowledged_finding_is_kept_with_its_reason_and_others_stay(app: cdk.App, tmp_path: Path) -> None:
+    rules.register(app)
+    stack = cdk.Stack(app, "S")
+    for name in ("One", "Two"):
+        batch.CfnJobQueue(stack, name, priority=1, state="ENABLED", compute_environment_order=[], job_queue_name=name)
+    reason = "the environments of this queue are attached by hand"
+    rules.acknowledge(stack.node.find_child("One"), "HPC040", reason)
+    rules.acknowledge(stack.node.find_child("One"), "HPC137", reason)
+    with pytest.raises(RuntimeError, match="ValidationFailed"):
+        app.synth()
+    for plugin, rule in (("hpc", "HPC040"), ("CloudFormation Validate", "HPC137")):
+        report = reports(tmp_path)[plugin]
+        assert [(item["ruleName"], item["reason"]) for item in report["suppressedViolations"]] == [(rule, reason)]
+        open_ones = [item for item in report["violations"] if item["ruleName"] == rule]
+        assert [one["constructPath"] for item in open_ones for one in item["violatingConstructs"]] == ["S/Two"]
+
+
+@pytest.mark.parametrize(
+    ("rule", "reason", "expected"),
+    [
+        ("HPC999", "a reason that would be long enough", "'HPC999' given"),
+        ("HPC202", "configuration is corrected, not accepted", "'HPC202' given"),
+        ("HPC040", "because", "HPC040: 'because' given; allowed: a reason of at least 20 characters"),
+        ("HPC040", " " * 30, "at least 20 characters"),
+    ],
+)
+def test_an_acknowledgement_without_rule_or_reason_is_refused(rule: str, reason: str, expected: str) -> None:
+    stack = cdk.Stack(cdk.App(), "S")
+    with pytest.raises(ValueError, match=expected):
+        rules.acknowledge(s3.CfnBucket(stack, "B"), rule, reason)
+
+
+def test_nobody_goes_round_the_reasons() -> None:
+    """Everything is acknowledged by our function, which asks for one."""
+    for folder in ("stacks", "constructs"):
+        for path in (ROOT / folder).rglob("*.py"):
+            if path.parent.name != "rules":
+                assert ".acknowledge(cdk.Acknowledgment" not in path.read_text(), path
+                assert "Validations.of" not in path.read_text(), path

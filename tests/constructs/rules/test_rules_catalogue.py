@@ -1,0 +1,142 @@
+"""The catalogue is whole, true of the source, and documented."""
+
+import importlib
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from app import ENVIRONMENTS
+from hpc_constructs import config
+from hpc_constructs.config import ConfigError, parse, queue_checks
+from hpc_constructs.rules.catalogue import catalogue, pitfalls
+from hpc_constructs.rules.finding import CHECKS, findings
+from hpc_constructs.rules.platform import Platform
+from hpc_constructs.rules.plugin import GUARD, guard_sources
+from hpc_constructs.rules.relations.definitions import NOT_PUSHED_YET
+from hpc_constructs.rules.templates import Templates
+from stacks.compute import NO_IMAGE
+from tools.rules import DOCUMENT, counts, document
+
+RULES = list(catalogue().values())
+MODULES = [
+    importlib.import_module(f"{config.__name__}.{path.stem}")
+    for path in Path(config.__file__).parent.glob("*_checks.py")
+]
+
+WRONG = {
+    "HPC201": "network: {zones: 3, zone_ids: [use1-az1, use1-az2]}",
+    "HPC202": "compute_environments: {spot: {instance_types: [c7i.48xlarge], max_vcpus: 100}}",
+    "HPC203": "compute_environments: {on-demand: {allocation_strategy: SPOT_CAPACITY_OPTIMIZED}}",
+    "HPC204": "compute_environments: {on-demand: {instance_types: [c6i, g5]}}",
+    "HPC205": "compute_environments: {efa: {instance_types: [hpc6id.32xlarge], max_vcpus: 640}}\n"
+    "network: {zone_ids: [use2-az2]}",
+    "HPC206": "compute_environments: {on-demand: {instance_types: [hpc7a.12xlarge]}}",
+    "HPC207": "queues: {on-demand: {compute_environments: [nowhere]}}",
+    "HPC208": "compute_environments: {idle: {}}",
+    "HPC209": "compute_environments: {spot: {instance_types: [default_arm64]}}",
+    "HPC210": "compute_environments: {efa: {max_vcpus: 72}}",
+    "HPC211": "compute_environments: {more: {instance_types: [c6in.32xlarge], efa: true, max_vcpus: 512}}\n"
+    "queues: {more: {kind: multi-node, compute_environments: [more]}}",
+    "HPC212": "definitions: {mpi: {vcpus: 100}}",
+    "HPC213": "compute_environments: {spot: {instance_types: [t3.large]}}",
+}
+"""A YAML file for each rule of configuration that is wrong in that way only."""
+
+
+@pytest.mark.parametrize("environment", config.available(ENVIRONMENTS))
+def test_the_good_templates_have_no_finding(environment: str, good: dict[str, dict[str, Any]], guard: Any) -> None:
+    templates = good[environment]
+    assert list(findings(Platform(Templates(templates)))) == []
+    assert guard(list(templates)) == []
+
+
+def test_every_queue_of_the_good_templates_is_known_with_its_definition(good: dict[str, dict[str, Any]]) -> None:
+    """Else every rule about queues would hold for want of queues."""
+    for templates in good.values():
+        queues = Platform(Templates(templates)).queues
+        assert queues
+        for queue in queues:
+            assert queue.kind
+            assert queue.definitions
+            assert queue.compute_environments
+            for item in queue.compute_environments:
+                assert item.types
+                assert item.launch_template
+                assert item.subnets
+                assert item.groups
+                assert item.instance_role
+
+
+@pytest.mark.parametrize("rule", sorted(WRONG))
+def test_a_wrong_file_trips_exactly_its_check(rule: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """There is one complaint, and without the function that the catalogue names there is none."""
+    with pytest.raises(ConfigError) as caught:
+        parse(WRONG[rule], file="environments/x.yaml", name="x")
+    assert len(caught.value.problems) == 1
+    name = catalogue()[rule].check
+    if name in {"models", "references"}:
+        return  # without them what follows cannot be read
+    for module in MODULES:
+        for constant in {"CHECKS", "RELATIONS"} & set(vars(module)):
+            without = tuple(check for check in getattr(module, constant) if check.__name__ != name)
+            monkeypatch.setattr(module, constant, without)
+    if name == "unused":
+        monkeypatch.setattr(queue_checks, "unused", lambda _: iter(()))
+    parse(WRONG[rule], file="environments/x.yaml", name="x")
+
+
+def test_every_rule_of_configuration_has_a_wrong_file_and_a_check() -> None:
+    rules = [rule for rule in RULES if rule.kind == "configuration"]
+    assert set(WRONG) == {rule.id for rule in rules}
+    functions = {name for module in MODULES for name, item in vars(module).items() if callable(item)}
+    assert {rule.check for rule in rules} - {"models"} <= functions
+
+
+def test_every_rule_is_checked_in_one_place() -> None:
+    in_guard = set(re.findall(r"^rule (HPC\d+)", "".join(path.read_text() for path in GUARD.glob("*.guard")), re.M))
+    assert in_guard == {rule.id for rule in RULES if rule.guard}
+    assert set(CHECKS) == {rule.id for rule in RULES if rule.kind != "configuration"} - in_guard
+
+
+def test_guard_says_the_words_of_the_catalogue() -> None:
+    """Every message, for Guard's findings have no other field that a person sees."""
+    text = "".join(source.content for source in guard_sources())
+    assert "<<HPC" in text
+    for message in re.findall(r"<<(.*?)>>", text):
+        rule = catalogue()[message.split()[0]]
+        assert message == f"{rule.id} {rule.title}: {rule.cause}. Fix: {rule.fix}; {rule.link}"
+
+
+@pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.id)
+def test_a_rule_is_said_in_a_line_with_aws_own_page(rule: Any) -> None:
+    for text in (rule.title, rule.cause, rule.fix):
+        assert text
+        assert "\n" not in text
+        assert not text.endswith(".")
+        assert ">>" not in text
+    assert rule.link.startswith("https://docs.aws.amazon.com/")
+
+
+def test_every_pitfall_is_covered_or_explained_by_rules_that_exist() -> None:
+    for item in pitfalls():
+        assert item.rules or item.otherwise, item.subject
+        assert set(item.rules) <= set(catalogue()), item.subject
+
+
+def test_the_tag_before_the_first_push_is_the_one_that_the_stacks_write() -> None:
+    assert f":{NO_IMAGE}" == NOT_PUSHED_YET
+
+
+def test_the_document_is_up_to_date() -> None:
+    assert DOCUMENT.read_text() == document(), "run: make rules"
+
+
+def test_the_list_names_every_rule_once_and_counts_them() -> None:
+    root = Path(__file__).parents[3]
+    done = subprocess.run([sys.executable, "-m", "tools.rules"], cwd=root, capture_output=True, text=True, check=True)
+    assert [line.split()[0] for line in done.stdout.splitlines()] == list(catalogue())
+    assert done.stderr.strip() == counts()
