@@ -19,9 +19,10 @@ def prod(synthesized: Any) -> Any:
 
 def test_it_is_careful_and_complete(prod: Any) -> None:
     for kind in STATEFUL:
-        (resource,) = [item for item in prod.foundation.resources.values() if item["Type"] == kind]
-        assert resource["DeletionPolicy"] == "RetainExceptOnCreate", kind
-    assert prod.foundation.only("AWS::Logs::LogGroup")["RetentionInDays"] == 365
+        kept = [item for item in prod.foundation.resources.values() if item["Type"] == kind]
+        assert {item["DeletionPolicy"] for item in kept} == {"RetainExceptOnCreate"}, kind
+    logs = prod.foundation.resources["LogsGroupCBD9C6A0"]  # the jobs'; its logical id never changes
+    assert logs["Properties"]["RetentionInDays"] == 365
     assert prod.environment.ami_refresh
     assert len(prod.environment.projects) == 2
     assert not any(item.enable_execute_command for item in prod.environment.definitions.values())

@@ -152,11 +152,12 @@ class Network(Model):
     flow_logs_retention_days: RetentionDays = 90
     """Days after which flow logs are deleted."""
     vpc_id: VpcId | None = None
-    """An existing VPC. Then `subnet_ids` is required, and the keys above, `zone_ids` apart, are its owner's."""
+    """An existing VPC. Then `subnet_ids` is required, and the keys above, `zone_ids` apart, are its owner's.
+    Default: the environment makes a VPC of its own."""
     subnet_ids: Annotated[tuple[SubnetId, ...], AfterValidator(_distinct)] | None = Field(
         default=None, min_length=1, max_length=6, strict=False
     )
-    """Private subnets of the existing VPC, at most one in each zone."""
+    """Private subnets of the existing VPC, at most one in each zone. Default: those of the environment's own VPC."""
     efa_subnet_id: SubnetId | None = None
     """The one of `subnet_ids` that holds the nodes of EFA and placement-group environments. Default: the first."""
 
