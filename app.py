@@ -24,10 +24,9 @@ ENVIRONMENTS = Path(__file__).parent / "environments"
 
 def build(app: cdk.App, environment: Environment) -> None:
     """Add the environment's stacks to the app."""
-    prefix = "Hpc" + "".join(part.capitalize() for part in environment.name.split("-"))
-    foundation = FoundationStack(app, f"{prefix}Foundation", environment=environment)
-    compute = ComputeStack(app, f"{prefix}Compute", environment=environment, foundation=foundation)
-    OperationsStack(app, f"{prefix}Operations", environment=environment, compute=compute)
+    foundation = FoundationStack(app, environment=environment)
+    compute = ComputeStack(app, environment=environment, foundation=foundation)
+    OperationsStack(app, environment=environment, compute=compute)
 
 
 def new_app() -> cdk.App:

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from localcloud.session import LocalCloud
+from stacks.names import stack_name
 
 ROOT = Path(__file__).resolve().parents[1]
 TOOLS = f"{ROOT / 'node_modules' / '.bin'}:{Path(sys.executable).parent}"
@@ -116,7 +117,7 @@ class Deployment:
 
     @property
     def foundation_stack(self) -> str:
-        return "Hpc" + "".join(word.capitalize() for word in self.environment.split("-")) + "Foundation"
+        return stack_name(self.environment, "Foundation")
 
     @property
     def _outputs(self) -> Path:

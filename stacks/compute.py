@@ -17,29 +17,28 @@ from hpc_constructs.project import Project
 from hpc_constructs.publication import Publication
 from hpc_constructs.queue import JobQueue
 from hpc_constructs.secrets import grant_read_secrets
+from stacks.environment import EnvironmentStack
 from stacks.foundation import FoundationStack
-from stacks.tagging import tag
 
 NO_IMAGE = "not-pushed-yet"
 """Tag that no image gets: job definitions need one before the first push."""
 
 
-class ComputeStack(cdk.Stack):
+class ComputeStack(EnvironmentStack):
     """Everything that jobs run on and with."""
 
-    def __init__(self, scope: Construct, id: str, *, environment: Environment, foundation: FoundationStack) -> None:
+    def __init__(self, scope: Construct, *, environment: Environment, foundation: FoundationStack) -> None:
         super().__init__(
             scope,
-            id,
-            env=cdk.Environment(account=environment.account, region=environment.region),
-            description=f"hpc-batch {environment.name}: compute environments, queues, job definitions, contract",
+            "Compute",
+            environment=environment,
+            description="compute environments, queues, job definitions, contract",
         )
-        self._environment, self._foundation = environment, foundation
+        self._foundation = foundation
         self._publication = Publication(self, "Contract", environment=environment.name)
         queues = self._queues(self._compute_environments())
         self._projects(queues)
         self._publish_meta()
-        tag(self, environment)
 
     def _compute_environments(self) -> dict[str, ComputeEnvironment]:
         environment, network = self._environment, self._foundation.network

@@ -12,27 +12,16 @@ from hpc_constructs.flow_logs import FlowLogs
 from hpc_constructs.images import ImageRepository
 from hpc_constructs.logs import JobLogs
 from hpc_constructs.network import Network
-from stacks.tagging import tag
+from stacks.environment import EnvironmentStack
 
 
-class FoundationStack(cdk.Stack):
+class FoundationStack(EnvironmentStack):
     """Retained, and never replaced."""
 
-    def __init__(self, scope: Construct, id: str, *, environment: Environment) -> None:
+    def __init__(self, scope: Construct, *, environment: Environment) -> None:
         self._zones = [cdk.Fn.select(index, cdk.Fn.get_azs()) for index in range(environment.network.zone_count)]
-        super().__init__(
-            scope,
-            id,
-            env=cdk.Environment(account=environment.account, region=environment.region),
-            description=f"hpc-batch {environment.name}: network, data, images, logs",
-        )
-        # RETAIN_ON_UPDATE_OR_DELETE is CloudFormation's RetainExceptOnCreate: a first deployment that failed leaves
-        # nothing that would be in the way of the second.
-        removal = (
-            cdk.RemovalPolicy.DESTROY
-            if environment.removal == "destroy"
-            else cdk.RemovalPolicy.RETAIN_ON_UPDATE_OR_DELETE
-        )
+        super().__init__(scope, "Foundation", environment=environment, description="network, data, images, logs")
+        removal = self._removal
         self.network = Network(self, "Network", environment=environment)
         self.data = DataBucket(self, "Data", settings=environment.data, removal=removal)
         self.images = ImageRepository(self, "Images", removal=removal)
@@ -55,7 +44,6 @@ class FoundationStack(cdk.Stack):
                     retention_days=environment.network.flow_logs_retention_days,
                     removal=removal,
                 )
-        tag(self, environment)
         cdk.CfnOutput(self, "BucketName", value=self.data.name, description="Data bucket")
         cdk.CfnOutput(self, "RepositoryUri", value=self.images.uri, description="Push the container image here")
 

@@ -15,21 +15,21 @@ from hpc_constructs.job_events import QUEUE_BLOCKED, STATE_CHANGE, JobEventRules
 from hpc_constructs.notices import PARENTS, NoticeTopic
 from hpc_constructs.queue_reference import read_arn
 from stacks.compute import ComputeStack
-from stacks.tagging import tag
+from stacks.environment import EnvironmentStack
 
 
-class OperationsStack(cdk.Stack):
+class OperationsStack(EnvironmentStack):
     """Nothing here is needed to run jobs: it can be deployed later, changed and deleted at any time."""
 
-    def __init__(self, scope: Construct, id: str, *, environment: Environment, compute: ComputeStack) -> None:
+    def __init__(self, scope: Construct, *, environment: Environment, compute: ComputeStack) -> None:
         super().__init__(
             scope,
-            id,
-            env=cdk.Environment(account=environment.account, region=environment.region),
-            description=f"hpc-batch {environment.name}: notices, job history, alarms, dashboard, budget",
+            "Operations",
+            environment=environment,
+            description="notices, job history, alarms, dashboard, budget",
         )
         self.add_stack_dependency(compute, "it writes the parameters with the ARNs of the queues")
-        self._environment, settings = environment, environment.operations
+        settings = environment.operations
         self._queues = {name: read_arn(self, environment.name, name) for name in environment.queues}
         self._dead_letters = DeadLetters(self, "DeadLetters")
         self._notices = NoticeTopic(self, "Notices", environment=environment.name, emails=settings.emails)
@@ -54,7 +54,6 @@ class OperationsStack(cdk.Stack):
                 alert_percents=settings.budget_alert_percents,
                 notices=self._notices,
             )
-        tag(self, environment)
         cdk.CfnOutput(
             self, "NoticeTopicArn", value=self._notices.arn, description="Subscribe whatever else wants notices"
         )
@@ -62,18 +61,13 @@ class OperationsStack(cdk.Stack):
 
     def _history(self) -> JobHistory:
         environment = self._environment
-        removal = (
-            cdk.RemovalPolicy.DESTROY
-            if environment.removal == "destroy"
-            else cdk.RemovalPolicy.RETAIN_ON_UPDATE_OR_DELETE
-        )
         return JobHistory(
             self,
             "History",
             environment=environment.name,
             queue_arns=list(self._queues.values()),
             retention_days=environment.operations.history_retention_days,
-            removal=removal,
+            removal=self._removal,
             dead_letters=self._dead_letters,
         )
 

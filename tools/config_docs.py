@@ -15,8 +15,9 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from hpc_constructs.config.load import DEFAULTS
-from hpc_constructs.config.models import NAME_PATTERN, Environment, inner_model
+from hpc_constructs.config.models import Environment, inner_model
 from hpc_constructs.config.translate import MAPS, NAMES, PATTERNS, SECTIONS
+from hpc_constructs.config.values import NAME_PATTERN
 
 ROOT = Path(__file__).parents[1]
 SCHEMA = ROOT / "environments" / "schema.json"

@@ -17,6 +17,7 @@ import click
 from botocore.exceptions import BotoCoreError, ClientError
 
 from hpc_constructs.config import ConfigError, load
+from stacks.names import stack_name
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -38,9 +39,8 @@ def main(environment: str, yes: bool, environments: Path, app: str | None) -> No
             f" For the stacks alone: cdk destroy --all -c env={environment}; for the data too, deploy with"
             " removal: destroy first"
         )
-    prefix = "Hpc" + "".join(word.capitalize() for word in environment.split("-"))
     try:
-        bucket = _bucket_of(f"{prefix}Foundation")
+        bucket = _bucket_of(stack_name(environment, "Foundation"))
         if not yes:
             click.confirm(f"Delete {environment} with all objects in s3://{bucket}?", abort=True, err=True)
         click.echo(f"{_empty(bucket)} object versions deleted from s3://{bucket}", err=True)

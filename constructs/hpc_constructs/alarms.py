@@ -10,7 +10,7 @@ from aws_cdk import aws_cloudwatch as cloudwatch
 from constructs import Construct
 
 from hpc_constructs import batch_metrics
-from hpc_constructs.config.models import Operations
+from hpc_constructs.config.sections import Operations
 from hpc_constructs.dead_letters import DeadLetters
 from hpc_constructs.notices import NoticeTopic
 

@@ -7,7 +7,7 @@ from aws_cdk import aws_iam as iam
 from aws_cdk import aws_s3 as s3
 from constructs import Construct
 
-from hpc_constructs.config.models import Data
+from hpc_constructs.config.sections import Data
 from hpc_constructs.permissions import allow
 
 

@@ -8,7 +8,7 @@ from ruamel.yaml import YAML
 from ruamel.yaml.compat import StringIO
 
 from hpc_constructs.config import ConfigError, Environment, parse
-from hpc_constructs.config.models import ComputeEnvironment, Definition, Queue
+from hpc_constructs.config.entries import ComputeEnvironment, Definition, Queue
 
 KEYS = st.sampled_from(
     [

@@ -1,17 +1,10 @@
 """The configuration of an environment: YAML file, typed and checked, frozen."""
 
+from hpc_constructs.config.entries import ComputeEnvironment, Definition, FairShare, JobStateTimeLimits, Project, Queue
 from hpc_constructs.config.load import available, load, parse
-from hpc_constructs.config.models import (
-    ComputeEnvironment,
-    Definition,
-    Environment,
-    FairShare,
-    JobStateTimeLimits,
-    Network,
-    Project,
-    Queue,
-)
+from hpc_constructs.config.models import Environment
 from hpc_constructs.config.problems import ConfigError, Problem
+from hpc_constructs.config.sections import Network
 
 __all__ = [
     "ComputeEnvironment",

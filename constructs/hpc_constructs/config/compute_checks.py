@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from hpc_constructs.config.models import STRATEGIES, Environment
+from hpc_constructs.config.models import Environment
 from hpc_constructs.config.problems import Problem, ce, names
 from hpc_constructs.config.sizing import instance_types
+from hpc_constructs.config.values import STRATEGIES
 from hpc_constructs.instances import InstanceType, catalogue
 
 IOPS_PER_GIB = 500

@@ -10,23 +10,11 @@ from typing import Any
 from pydantic import BaseModel
 from pydantic_core import ErrorDetails
 
-from hpc_constructs.config.models import (
-    IMAGE_PATTERN,
-    NAME_PATTERN,
-    SECURE_ARN_PATTERN,
-    ComputeEnvironment,
-    Data,
-    Definition,
-    Environment,
-    Image,
-    Logs,
-    Network,
-    Operations,
-    Project,
-    Queue,
-    inner_model,
-)
+from hpc_constructs.config.entries import ComputeEnvironment, Definition, Project, Queue
+from hpc_constructs.config.models import Environment, inner_model
 from hpc_constructs.config.problems import Path, Problem, show
+from hpc_constructs.config.sections import Data, Image, Logs, Network, Operations
+from hpc_constructs.config.values import IMAGE_PATTERN, NAME_PATTERN, SECURE_ARN_PATTERN
 
 SECTIONS: Mapping[str, type[BaseModel]] = MappingProxyType(
     {"network": Network, "image": Image, "logs": Logs, "data": Data, "operations": Operations}

@@ -18,7 +18,7 @@ from ruamel.yaml import YAML
 from app import ENVIRONMENTS, build
 from hpc_constructs import launch_template
 from hpc_constructs.config import Environment, load, parse
-from stacks.tagging import UNTAGGED
+from stacks.environment import UNTAGGED
 from tools.diff.compare import compare
 from tools.diff.model import Comparison, Verdict
 from tools.diff.properties import show_path

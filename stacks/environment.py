@@ -1,0 +1,42 @@
+"""What the stacks of an environment have in common."""
+
+from __future__ import annotations
+
+import aws_cdk as cdk
+from constructs import Construct
+
+from hpc.contract import TAG_ENVIRONMENT
+from hpc_constructs.config import Environment
+from stacks.names import stack_name
+
+UNTAGGED = [
+    # Their tags cannot be changed in place: a new tag would replace them, and end the jobs of the first two.
+    "AWS::Batch::ComputeEnvironment",
+    "AWS::Batch::JobQueue",
+    "AWS::EC2::PlacementGroup",
+    # CloudFormation would hand the stack's own tags to every resource, to these as well.
+    "aws:cdk:stack",
+]
+
+
+class EnvironmentStack(cdk.Stack):
+    """A stack in the environment's account and region, its resources tagged with the environment's name."""
+
+    def __init__(self, scope: Construct, part: str, *, environment: Environment, description: str) -> None:
+        super().__init__(
+            scope,
+            stack_name(environment.name, part),
+            env=cdk.Environment(account=environment.account, region=environment.region),
+            description=f"hpc-batch {environment.name}: {description}",
+        )
+        self._environment = environment
+        cdk.Tags.of(self).add(TAG_ENVIRONMENT, environment.name, exclude_resource_types=UNTAGGED)
+
+    @property
+    def _removal(self) -> cdk.RemovalPolicy:
+        """What becomes of data when the stack is deleted."""
+        if self._environment.removal == "destroy":
+            return cdk.RemovalPolicy.DESTROY
+        # CloudFormation's RetainExceptOnCreate: a first deployment that failed leaves nothing that would be in the
+        # way of the second.
+        return cdk.RemovalPolicy.RETAIN_ON_UPDATE_OR_DELETE

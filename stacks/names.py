@@ -1,0 +1,8 @@
+"""Names of the stacks, also for those who must not wait for the CDK to load."""
+
+from __future__ import annotations
+
+
+def stack_name(environment: str, part: str) -> str:
+    """Return the name of one stack of an environment: `HpcDevFoundation` for `dev` and `Foundation`."""
+    return "Hpc" + "".join(word.capitalize() for word in environment.split("-")) + part
