@@ -134,10 +134,9 @@ class Stack:
         self._wait = wait
 
     def apply(self, operation: str, resources: dict[str, Any], outputs: dict[str, Any] | None = None) -> str:
-        template = {
-            "Resources": resources,
-            "Outputs": {name: {"Value": item} for name, item in (outputs or {}).items()},
-        }
+        """Create or update; an output is its value, or all that the template says of it."""
+        said = {key: item if "Value" in item else {"Value": item} for key, item in (outputs or {}).items()}
+        template = {"Resources": resources, "Outputs": said}
         getattr(self._client, f"{operation}_stack")(StackName=self.name, TemplateBody=json.dumps(template))
         return self.status()
 
