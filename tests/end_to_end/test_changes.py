@@ -17,7 +17,6 @@ from localcloud.session import LocalCloud
 from tests.end_to_end.support import (
     answer_of_a_job,
     client,
-    deploy,
     fill_the_quota_of_gateway_endpoints,
     kept,
     stacks,
@@ -103,23 +102,38 @@ def test_an_instance_type_and_user_data_reach_the_fleet_and_a_running_job_goes_o
         assert (tmp_path / "fetched" / "0" / "OUT").read_text() == "survived\n"
 
 
-def test_what_the_other_stack_uses_is_not_taken_away(tmp_path: Path) -> None:
-    """A zone less is a subnet less, in which compute environments stand: the export stays until they have left it."""
+def test_a_zone_goes_once_the_compute_environments_have_left_it(tmp_path: Path) -> None:
+    """As docs/reading-a-change.md says: `deploy --all` is refused, since a subnet's export is in use; the compute stack
+    goes first."""
     with LocalCloud(tmp_path / "cloud") as cloud:
-        folder = write(tmp_path, "team", "network: {zones: 3}\n")
-        deployment = Deployment(cloud, "team", tmp_path, folder)
-        deploy(deployment)
+        deployment = Deployment(cloud, "team", tmp_path, write(tmp_path, "team", "network: {zones: 3}\n"))
+        deployment.bootstrap()
+        deployment.deploy_foundation()
+        digest = deployment.push_image()
+        deployment.deploy_all(digest)
         subnets = described(cloud, "spot")["computeResources"]["subnets"]
+        destroy = ("destroy", "HpcTeamFoundation", "--exclusively", "--force")
+        with pytest.raises(CommandFailed, match="Failed to destroy HpcTeamFoundation"):
+            deployment.cdk(*destroy, app=deployment.assembly)
+
         write(tmp_path, "team", "network: {zones: 2}\n")
         with pytest.raises(CommandFailed, match="as it is in use by HpcTeamCompute"):
-            deployment.deploy_foundation()
-        found = client(cloud, "ec2").describe_subnets(SubnetIds=subnets)["Subnets"]
-        assert {item["SubnetId"] for item in found} == set(subnets)
-        answer = deployment.attempt("cdk", "destroy", "--exclusively", "--force", "HpcTeamFoundation", "--app",
-                                    str(deployment.assembly))  # fmt: skip
-        assert answer.returncode == 1
-        assert "HpcTeamFoundation" in stacks(cloud)
+            deployment.deploy_all(digest)
+        assert described(cloud, "spot")["computeResources"]["subnets"] == subnets
+        assert existing(cloud, subnets) == set(subnets)
+
+        image = ("--require-approval", "never", "--context", f"image_digest={digest}")
+        deployment.cdk("deploy", "HpcTeamCompute", "--exclusively", *image)
+        deployment.deploy_all(digest)
+        assert existing(cloud, subnets) == set(described(cloud, "spot")["computeResources"]["subnets"])
+        assert len(existing(cloud, subnets)) == 2
         assert answer_of_a_job(deployment) == "42\n"
+
+
+def existing(cloud: LocalCloud, subnets: list[str]) -> set[str]:
+    """Return those of the subnets that there are."""
+    found = client(cloud, "ec2").describe_subnets(Filters=[{"Name": "subnet-id", "Values": subnets}])["Subnets"]
+    return {item["SubnetId"] for item in found}
 
 
 def test_a_foundation_that_failed_at_first_leaves_nothing_in_the_way(tmp_path: Path) -> None:
