@@ -9,8 +9,9 @@ Not modelled, and so never a proof for a real account:
 
 \b
 - IAM: every call is allowed, and a job's role is not assumed; credentials name the account only.
-- instances: nothing is launched, no instance type is known. A compute environment is its maxvCpus, so a job is
-  measured against maxvCpus alone, and an update of a compute environment never disturbs running jobs.
+- instances: nothing is launched, and of an instance type no more is known than that it exists. A compute environment
+  is its maxvCpus, so a job is measured against maxvCpus alone. What shows only when an instance is launched never
+  shows: types that a zone does not offer, network interfaces that a type does not have, user data that fails, quotas.
 - networks: a single-container job runs in the network of this machine; a node of a multi-node job gets a loopback
   address of its own. Security groups and routes are recorded, not enforced.
 - containers: jobs are processes of this machine and of this user. The image decides entrypoint, command and

@@ -101,6 +101,9 @@ class ComputeStack(EnvironmentStack):
                 logs=foundation.logs,
                 execution_role=execution_role,
             )
+            # A queue that is deleted ends its jobs, which then bring their files to safety and still write logs.
+            for role in (project.job_role, execution_role):
+                role.outlive(*(queue.resource for queue in queues))
             policy = project.submitter_policy(queues)
             self._publication.project(project.published())
             for definition in project.definitions.values():

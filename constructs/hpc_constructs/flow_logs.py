@@ -36,7 +36,7 @@ class FlowLogs(Construct):
             deliver_logs_permission_arn=role.arn,
         )
         # Else the first records are refused, and on deletion the last ones.
-        resource.node.add_dependency(role.policy)
+        role.outlive(resource)
 
     def _principal(self) -> iam.ServicePrincipal:
         """Flow logs of this account and region alone

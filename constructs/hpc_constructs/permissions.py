@@ -49,6 +49,12 @@ class WorkloadRole(Construct):
     def arn(self) -> str:
         return self.role.role_arn
 
+    def outlive(self, *resources: cdk.CfnResource) -> None:
+        """Make the role with all its rights before the resources, and delete it after them. A reference to the role
+        alone says nothing of its policy."""
+        for resource in resources:
+            resource.node.add_dependency(self.policy)
+
 
 def ec2_principal() -> iam.ServicePrincipal:
     """Return the principal for instances."""

@@ -80,6 +80,8 @@ class Project(Construct):
             )
             for name, settings in environment.definitions.items()
         }
+        for role in (self.job_role, execution_role):
+            role.outlive(*(definition.resource for definition in self.definitions.values()))
 
     def published(self) -> contract.Project:
         """Return what submitters must know of the project."""

@@ -142,6 +142,15 @@ def _respond(status: int, body: Json, error: str | None = None) -> Response:
     return status, headers, json.dumps(body).encode()
 
 
+def _update_environment(state: State, engine: Engine, params: Json) -> Json:
+    reference = params["computeEnvironment"]
+    before = environments.infrastructure(state, reference)
+    answer = environments.update_environment(state, params)
+    if environments.infrastructure(state, reference) != before:
+        engine.replace_instances(environments.find_environment(state, reference))
+    return answer
+
+
 def _delete_queue(state: State, engine: Engine, params: Json) -> Json:
     for job in environments.remove_queue(state, params).jobs:
         engine.terminate(job, "Job queue deleted")
@@ -169,7 +178,7 @@ def _describe_definitions(state: State, params: Json) -> Json:
 
 OPERATIONS: dict[str, Operation] = {
     "CreateComputeEnvironment": _on_state(environments.create_environment),
-    "UpdateComputeEnvironment": _on_state(environments.update_environment),
+    "UpdateComputeEnvironment": _update_environment,
     "DeleteComputeEnvironment": _on_state(environments.delete_environment),
     "DescribeComputeEnvironments": _on_state(_describe_environments),
     "CreateJobQueue": _on_state(environments.create_queue),

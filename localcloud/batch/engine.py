@@ -190,6 +190,20 @@ class Engine:
         job.stop_reason = job.stop_reason or reason
         self._executor.stop(job)
 
+    def replace_instances(self, environment: ComputeEnvironment) -> None:
+        """Give the environment new instances. What runs on the old ones has the time of the update policy
+        (https://docs.aws.amazon.com/batch/latest/APIReference/API_UpdatePolicy.html)."""
+        policy = environment.detail["updatePolicy"]
+        minutes = 0 if policy["terminateJobsOnUpdate"] else policy["jobExecutionTimeoutMinutes"]
+        for job, run in self._running.items():
+            if job.compute_environment is environment:
+                seconds = minutes * 60 * self.settings.time_scale
+                asyncio.get_running_loop().call_later(seconds, self._lose_host, job, run)
+
+    def _lose_host(self, job: Job, run: asyncio.Task[None]) -> None:
+        if self._running.get(job) is run:
+            self._executor.lose_host(job)
+
     # ---------------------------------------------------------------------------------------------------- ending
 
     def cancel(self, job: Job, reason: str) -> None:

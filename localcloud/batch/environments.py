@@ -82,6 +82,12 @@ def update_environment(state: State, params: Json) -> Json:
     return {key: detail[key] for key in ("computeEnvironmentName", "computeEnvironmentArn")}
 
 
+def infrastructure(state: State, reference: str) -> Json:
+    """Return that part of a compute environment whose change replaces its instances."""
+    resources = find_environment(state, reference).detail["computeResources"]
+    return {key: value for key, value in resources.items() if key not in SCALING_ONLY | {"scalingPolicy"}}
+
+
 def delete_environment(state: State, params: Json) -> Json:
     detail = find_environment(state, params["computeEnvironment"]).detail
     if detail["state"] != "DISABLED":

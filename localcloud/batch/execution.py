@@ -38,6 +38,9 @@ class Executor(Protocol):
     def kill(self, job: Job) -> None:
         """End it now."""
 
+    def lose_host(self, job: Job) -> None:
+        """End it as the termination of its instances does."""
+
 
 class NullExecutor:
     """Marks every job as done and executes nothing: a test that still passes has not looked at results."""
@@ -57,7 +60,7 @@ class NullExecutor:
     def stop(self, job: Job) -> None:
         """Nothing runs."""
 
-    kill = stop
+    kill = lose_host = stop
 
 
 class ProcessExecutor:
@@ -80,6 +83,11 @@ class ProcessExecutor:
     def kill(self, job: Job) -> None:
         for attempt in self._live(job):
             attempt.process.signal(signal.SIGKILL)
+
+    def lose_host(self, job: Job) -> None:
+        for attempt in self._live(job):
+            attempt.host_lost = True
+        self.stop(job)
 
     @staticmethod
     def _live(job: Job) -> list[Attempt]:
@@ -137,6 +145,9 @@ class ProcessExecutor:
                 item.set_status("RUNNING")
             attempt.exit_code = await attempt.process.exited
             attempt.status_reason = job.stop_reason or EXITED
+            if attempt.host_lost and job.stop_reason is None:
+                attempt.exit_code = None
+                attempt.status_reason = f"Host EC2 (instance i-{attempt.task_id[:17]}) terminated."
         if stream is not None:
             stream.close()
 

@@ -117,6 +117,8 @@ class Attempt:
     exit_code: int | None = None
     reason: str | None = None
     status_reason: str | None = None
+    host_lost: bool = False
+    """Its instance was terminated under it."""
 
 
 @dataclass(eq=False, slots=True)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
+from functools import cache
 from typing import Any
 
+import botocore.session
 from ministack.core.responses import request_scope
 from ministack.services import ec2, iam
 
@@ -57,7 +59,7 @@ def check_infrastructure_update(scope: Scope, detail: Json, resources: Json) -> 
         raise BatchError(
             "Only scaling parameters can be updated: the compute environment does not use AWSServiceRoleForBatch"
         )
-    if resources.get("allocationStrategy", "BEST_FIT") == "BEST_FIT":
+    if detail["computeResources"].get("allocationStrategy", "BEST_FIT") == "BEST_FIT":
         raise BatchError("Only scaling parameters can be updated: the allocation strategy is BEST_FIT")
     check_resources(scope, resources)
 
@@ -97,14 +99,26 @@ def _check_strategy(resources: Json) -> None:
         raise BatchError("bidPercentage must be between 1 and 100, and only for SPOT")
 
 
+@cache
+def _instance_types() -> frozenset[str]:
+    """Return what can be named: the SDK's list of types without those that Batch takes nowhere, and their families
+    (https://docs.aws.amazon.com/batch/latest/APIReference/API_ComputeResource.html)."""
+    listed = botocore.session.get_session().get_service_model("ec2").shape_for("InstanceType").metadata["enum"]
+    types = {name for name in listed if not re.match(r"(t\d|mac)", name)}
+    return frozenset({"optimal", "default_x86_64", "default_arm64"} | types | {name.split(".")[0] for name in types})
+
+
 def _check_instance_types(types: list[str]) -> None:
     if not types:
         raise BatchError("instanceTypes must not be empty")
-    for name in types:
-        if re.match(r"(t\d|mac)", name):
-            raise BatchError(f"Instance type {name} is not supported by AWS Batch")
+    if not _instance_types().issuperset(types):
+        # The service lists every size too.
+        families = sorted(name for name in _instance_types() if "." not in name)
+        raise BatchError(f"Error executing request, Exception : Instance type can only be one of "
+                         f"[{', '.join(families)}]")  # fmt: skip
     if len({is_arm(name) for name in types}) > 1:
-        raise BatchError(f"instanceTypes {types} mix x86 and ARM architectures")
+        raise BatchError("Error executing request, Exception : arm-based instance type cannot be used with other "
+                         "instance types.")  # fmt: skip
 
 
 def is_arm(instance_type: str) -> bool:

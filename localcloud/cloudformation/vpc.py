@@ -21,6 +21,8 @@ GATEWAY_SERVICES = {"dynamodb", "s3"}
 WITHOUT_POLICY = {"ecs-agent", "ecs-telemetry"}
 """https://github.com/awsdocs/amazon-ecs-developer-guide/issues/55"""
 REPLACING = ("ServiceName", "VpcEndpointType", "VpcId")
+MAX_GATEWAYS = 20
+"""In a Region (https://docs.aws.amazon.com/vpc/latest/privatelink/vpc-limits-endpoints.html)."""
 
 
 def _refuse(message: str) -> ValueError:
@@ -50,6 +52,8 @@ def check_endpoint(properties: Json) -> None:
         item for item in ec2._vpc_endpoints.values() if (item["VpcId"], item["ServiceName"]) == (vpc["VpcId"], name)
     ]
     if gateway:
+        if sum(item["VpcEndpointType"] == "Gateway" for item in ec2._vpc_endpoints.values()) >= MAX_GATEWAYS:
+            raise _refuse("The maximum number of VPC endpoints has been reached.")
         _check_route_tables(properties, others)
     else:
         _check_subnets(properties)

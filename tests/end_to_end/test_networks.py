@@ -5,37 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import boto3
 import pytest
 
 from examples.deployment import Deployment
 from localcloud.session import LocalCloud
+from tests.end_to_end.support import answer_of_a_job, client, deploy, stacks
 
 pytestmark = pytest.mark.slow
-
-
-def client(cloud: LocalCloud, service: str) -> Any:
-    return boto3.client(
-        service, endpoint_url=cloud.url, region_name="us-east-1", aws_access_key_id="test", aws_secret_access_key="test"
-    )
-
-
-def deploy(deployment: Deployment) -> None:
-    deployment.bootstrap()
-    deployment.deploy_foundation()
-    deployment.deploy_all(deployment.push_image())
-
-
-def answer_of_a_job(deployment: Deployment) -> str:
-    """Run a job that reads what it was given and leaves a file behind; return the file."""
-    run = deployment.hpc("submit", "--wait", "--output", "OUT", "--", "bash", "-c", "echo $((6 * 7)) > $OUT")
-    deployment.hpc("fetch", run, "--to", str(deployment.folder / "fetched"))
-    return (deployment.folder / "fetched" / "0" / "OUT").read_text()
-
-
-def stacks(cloud: LocalCloud) -> list[str]:
-    found = client(cloud, "cloudformation").list_stacks()["StackSummaries"]
-    return [item["StackName"] for item in found if item["StackStatus"] != "DELETE_COMPLETE"]
 
 
 def test_the_isolated_environment_runs_a_job_without_a_way_to_the_internet(tmp_path: Path) -> None:

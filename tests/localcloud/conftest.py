@@ -162,6 +162,10 @@ class World:
         )
         return [event["message"] for event in found["events"]]
 
+    def tasks_of_attempt(self, job_id: str, number: int) -> list[dict[str, Any]]:
+        """Wait until the attempt runs."""
+        return wait_for(lambda: [task for task in self.tasks(job_id) if task["attempt"] == number])
+
     def tasks(self, job_id: str) -> list[dict[str, Any]]:
         return [task for job in self.cloud.jobs() if job["jobId"] == job_id for task in job["tasks"]]
 

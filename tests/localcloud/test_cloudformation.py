@@ -134,10 +134,9 @@ class Stack:
         self._wait = wait
 
     def apply(self, operation: str, resources: dict[str, Any], outputs: dict[str, Any] | None = None) -> str:
-        template = {
-            "Resources": resources,
-            "Outputs": {name: {"Value": item} for name, item in (outputs or {}).items()},
-        }
+        """Create or update; an output is its value, or all that the template says of it."""
+        said = {key: item if "Value" in item else {"Value": item} for key, item in (outputs or {}).items()}
+        template = {"Resources": resources, "Outputs": said}
         getattr(self._client, f"{operation}_stack")(StackName=self.name, TemplateBody=json.dumps(template))
         return self.status()
 
@@ -240,7 +239,7 @@ def test_a_replaced_environment_is_a_new_one_and_the_old_one_goes(world: Any, st
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"InstanceTypes": ["t3.micro"]}, "not supported by AWS Batch"),
+        ({"InstanceTypes": ["t3.micro"]}, "Instance type can only be one of"),
         ({"SecurityGroupIds": [att("Group", "GroupId")]}, "exclusively allowed"),
         ({"Ec2Configuration": [{"ImageType": "ECS_AL2"}]}, "ECS_AL2 is not supported"),
         ({"Colour": "red"}, "extraneous key [Colour] is not permitted"),
@@ -263,11 +262,16 @@ def test_a_refused_update_leaves_the_old_revision_and_the_old_environment(world:
     stack.delete()
 
 
-def test_a_named_environment_cannot_be_replaced(world: Any, stack: Stack) -> None:
+@pytest.mark.parametrize("change", ["instance types", "tags"])
+def test_a_named_environment_cannot_be_replaced(world: Any, stack: Stack, change: str) -> None:
     resources = network() | batch(world)
-    resources["Environment"]["Properties"] |= {"ComputeEnvironmentName": "fixed", "ReplaceComputeEnvironment": True}
+    properties = resources["Environment"]["Properties"]
+    properties |= {"ComputeEnvironmentName": "fixed", "ReplaceComputeEnvironment": change == "instance types"}
     stack.apply("create", resources)
-    resources["Environment"]["Properties"]["ComputeResources"]["InstanceTypes"] = ["c6in.32xlarge"]
+    if change == "instance types":
+        properties["ComputeResources"]["InstanceTypes"] = ["c6in.32xlarge"]
+    else:
+        properties["Tags"] = {"team": "one"}
     assert stack.apply("update", resources) == "UPDATE_ROLLBACK_COMPLETE"
     assert any("custom-named resource requires replacing" in reason for reason in stack.reasons())
     stack.delete()

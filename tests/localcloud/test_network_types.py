@@ -98,6 +98,21 @@ def test_another_service_is_another_endpoint(world: Any, stack: Stack) -> None: 
     stack.delete()
 
 
+def test_a_region_has_room_for_twenty_gateway_endpoints(world: Any, stack: Stack) -> None:  # noqa: F811
+    def endpoint() -> str:
+        made = world.ec2.create_vpc_endpoint(
+            VpcId=world.network["vpc"], ServiceName="com.amazonaws.us-east-1.s3", VpcEndpointType="Gateway"
+        )
+        return made["VpcEndpoint"]["VpcEndpointId"]
+
+    others = [endpoint() for _ in range(20)]
+    try:
+        assert stack.apply("create", vpc() | {"E": gateway()}) == "ROLLBACK_COMPLETE"
+        assert any("maximum number of VPC endpoints" in reason for reason in stack.reasons())
+    finally:
+        world.ec2.delete_vpc_endpoints(VpcEndpointIds=others)
+
+
 NO_VPC = "vpc-0123456789abcdef0"
 
 

@@ -90,6 +90,12 @@ def test_a_fair_share_queue_needs_a_share(world: Any) -> None:
     assert world.run(queue=queue, shareIdentifier="a")["shareIdentifier"] == "a"
 
 
+def test_a_queue_gets_no_policy_later(world: Any) -> None:
+    policy = world.batch.create_scheduling_policy(name=world.unique("policy"), fairsharePolicy={})["arn"]
+    message = refused(world.batch.update_job_queue, jobQueue=world.queue(), schedulingPolicyArn=policy)
+    assert "cannot be added to a job queue" in message
+
+
 RULE = {"onReason": "*", "action": "EXIT"}
 
 
@@ -140,8 +146,11 @@ def test_node_ranges_must_fit(world: Any, targets: list[str], message: str) -> N
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"instanceTypes": ["t3.micro"]}, "not supported"),
-        ({"instanceTypes": ["c6i", "c7g"]}, "mix x86 and ARM"),
+        ({"instanceTypes": ["t3.micro"]}, r"Instance type can only be one of \[.*c7i,.*optimal,.*\]"),
+        ({"instanceTypes": ["mac2.metal"]}, "Instance type can only be one of"),
+        ({"instanceTypes": ["c6i", "c6i.9large"]}, "Instance type can only be one of"),
+        ({"instanceTypes": ["c99"]}, "Instance type can only be one of"),
+        ({"instanceTypes": ["c6i", "c7g"]}, "arm-based instance type cannot be used with other instance types"),
         ({"instanceTypes": []}, "must not be empty"),
         ({"instanceRole": "arn:aws:iam::000000000000:role/instances"}, "not an instance profile"),
         ({"instanceRole": "absent"}, "does not exist"),
@@ -178,6 +187,31 @@ def test_security_groups_and_network_interfaces_exclude_each_other(world: Any) -
         world.environment(launchTemplate=used | {"version": "2"})
 
 
+@pytest.mark.parametrize("through", ["environment", "launch template"])
+def test_security_groups_belong_to_the_vpc_of_the_subnets(world: Any, through: str) -> None:
+    elsewhere = world.ec2.create_vpc(CidrBlock="10.9.0.0/16")["Vpc"]["VpcId"]
+    group = world.ec2.create_security_group(GroupName=world.unique("g"), Description="g", VpcId=elsewhere)["GroupId"]
+    resources = world.compute_resources(securityGroupIds=[group])
+    if through == "launch template":
+        del resources["securityGroupIds"]
+        data = {"NetworkInterfaces": [{"DeviceIndex": 0, "Groups": [group]}]}
+        made = world.ec2.create_launch_template(LaunchTemplateName=world.unique("t"), LaunchTemplateData=data)
+        resources["launchTemplate"] = {"launchTemplateId": made["LaunchTemplate"]["LaunchTemplateId"]}
+    params = {"computeEnvironmentName": "bad", "type": "MANAGED", "computeResources": resources}
+    assert "does not belong to the VPC of the subnets" in refused(world.batch.create_compute_environment, **params)
+
+
+def test_an_interface_takes_five_security_groups(world: Any) -> None:
+    def group() -> str:
+        made = world.ec2.create_security_group(GroupName=world.unique("g"), Description="g", VpcId=world.network["vpc"])
+        return made["GroupId"]
+
+    groups = [group() for _ in range(6)]
+    world.environment(securityGroupIds=groups[:5])
+    with pytest.raises(ClientError, match="At most 5 security groups"):
+        world.environment(securityGroupIds=groups)
+
+
 def test_a_placement_group_takes_one_subnet(world: Any) -> None:
     world.ec2.create_placement_group(GroupName="near", Strategy="cluster")
     other = world.ec2.create_subnet(VpcId=world.network["vpc"], CidrBlock="10.0.1.0/24")["Subnet"]["SubnetId"]
@@ -211,12 +245,33 @@ def test_an_environment_is_deleted_only_disabled_and_detached(world: Any) -> Non
     assert "found existing JobQueue relationship" in refused(delete, computeEnvironment=name)
 
 
-def test_best_fit_allows_scaling_updates_only(world: Any) -> None:
+@pytest.mark.parametrize("change", [{"instanceTypes": ["c6i"]}, {"allocationStrategy": "BEST_FIT_PROGRESSIVE"}])
+def test_best_fit_allows_scaling_updates_only(world: Any, change: dict[str, Any]) -> None:
     name = world.environment(allocationStrategy="BEST_FIT")
     update = world.batch.update_compute_environment
     update(computeEnvironment=name, computeResources={"maxvCpus": 6})
+    assert "Only scaling parameters" in refused(update, computeEnvironment=name, computeResources=change)
+
+
+def test_best_fit_is_no_strategy_to_go_to(world: Any) -> None:
+    update = world.batch.update_compute_environment
+    change = {"allocationStrategy": "BEST_FIT"}
+    message = refused(update, computeEnvironment=world.environment(), computeResources=change)
+    assert "'BEST_FIT' at 'UpdateComputeEnvironment.computeResources.allocationStrategy' must be one of" in message
+
+
+def test_a_service_role_of_ones_own_allows_scaling_updates_only(world: Any) -> None:
+    name = world.unique("ce")
+    world.batch.create_compute_environment(
+        computeEnvironmentName=name,
+        type="MANAGED",
+        serviceRole="arn:aws:iam::000000000000:role/own",
+        computeResources=world.compute_resources(),
+    )
+    update = world.batch.update_compute_environment
+    update(computeEnvironment=name, computeResources={"maxvCpus": 6})
     message = refused(update, computeEnvironment=name, computeResources={"instanceTypes": ["c6i"]})
-    assert "Only scaling parameters" in message
+    assert "does not use AWSServiceRoleForBatch" in message
 
 
 def test_describe_jobs_takes_a_hundred_ids_and_omits_unknown_ones(world: Any) -> None:
