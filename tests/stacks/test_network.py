@@ -22,7 +22,7 @@ def by_nat(request: pytest.FixtureRequest) -> Stacks:
 
 @pytest.fixture(scope="session")
 def more(tmp_path_factory: pytest.TempPathFactory) -> Stacks:
-    """Endpoints besides, zones by id, no flow logs, another repository, two projects with a bucket to read in common."""
+    """Endpoints besides, zones by id, no flow logs, another repository, two projects with a bucket in common."""
     source = """
 region: eu-north-1
 network:
