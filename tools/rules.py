@@ -34,7 +34,8 @@ A rule may be right and yet not fit: then accept it in the code, with the reason
 rules.acknowledge(construct, "HPC009", "two nodes are kept warm during the course in March")
 ```
 
-The validation report in `cdk.out/validation-report.json` lists what was accepted, where and why.
+The validation report in `cdk.out/validation-report.json` lists what was accepted, where and why. A test
+refuses an acknowledgement that no finding meets any more.
 """
 
 HEADINGS: dict[Kind, str] = {
