@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import pytest
+
 from hpc_constructs.rules.relations import network
 from tests.constructs.rules.relations.cases import Cases
 
@@ -88,6 +90,23 @@ def rare_type_in_any_zone(edit: Any) -> None:
     edit.environment("ondemand").update({"InstanceTypes": ["hpc7a.12xlarge"]})
 
 
+def without_internet(edit: Any, script: str) -> None:
+    edit.remove("AWS::EC2::Route", "PrivateSubnet2")
+    for service in ("ecs", "ecs-agent", "ecs-telemetry", "ecr.api", "ecr.dkr", "logs"):
+        endpoint(edit, service, vpc_block(edit))
+    edit.launch("spot")["UserData"]["Fn::Base64"]["Fn::Join"][1][1] = {"Fn::Base64": f"#!/bin/bash\n{script}"}
+
+
+@trips("HPC036")
+def user_data_that_fetches_from_the_internet(edit: Any) -> None:
+    without_internet(edit, "curl --silent https://example.com/agent.sh | bash")
+
+
+@trips("HPC036")
+def the_installer_of_efa(edit: Any) -> None:
+    without_internet(edit, "curl -O https://efa-installer.amazonaws.com/aws-efa-installer-1.43.2.tar.gz")
+
+
 @CASES.each
 def test_an_edit_trips_exactly_its_rule(
     rule: str, spoil: Callable[[Any], Any], edit: Any, found: Callable[[Any], set[str]]
@@ -98,3 +117,18 @@ def test_an_edit_trips_exactly_its_rule(
 
 def test_every_rule_has_a_case() -> None:
     assert CASES.complete()
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "http://169.254.169.254/latest/meta-data",
+        "https://s3.us-east-1.amazonaws.com/tools/agent.sh",
+        "https://tools.s3.us-east-1.amazonaws.com/agent.sh",
+    ],
+)
+def test_user_data_may_fetch_from_the_instance_and_from_s3(
+    address: str, edit: Any, found: Callable[[Any], set[str]]
+) -> None:
+    without_internet(edit, f"curl {address}")
+    assert found(edit) == set()
