@@ -47,6 +47,17 @@ synth: install ## synthesize ENV=dev into cdk.out, offline
 rules: install ## list the rules that a synthesis checks, and write docs/rules.md
 	python -m tools.rules --write
 
+.PHONY: audit
+audit: install $(patsubst %,.local/audit/%/.installed,checkov control-tower hadolint) ## run public checkers, hold findings against docs/security.md; WRITE=1 writes figures
+	python -m tools.audit $(if $(WRITE),--write)
+
+# Each in an environment of its own: checkov pins another boto3 than ours.
+.local/audit/%/.installed: tools/audit/requirements/%.txt
+	rm -rf $(@D)
+	$(PYTHON) -m venv $(@D)
+	$(@D)/bin/pip install --quiet --disable-pip-version-check --no-deps --requirement $<
+	touch $@
+
 .PHONY: golden
 golden: install ## accept the templates as the golden ones; GIVE_UP="STACK/ID" also the loss of a stateful resource
 	python -m tools.golden --give-up "$(GIVE_UP)"

@@ -22,7 +22,9 @@ printed and do not end it. Where they are checked:
 
 - **relation**: between resources, over all templates of the app and with the catalogue of instance types, in Python;
 - **hygiene**: of one resource, in CloudFormation Guard by the CDK's own engine; in Python where Guard cannot say it;
-- **configuration**: of the YAML file, before anything is built, all at once with file, line and fix.
+- **configuration**: of the YAML file, before anything is built, all at once with file, line, id and fix. What the
+  models themselves refuse (an unknown key, a wrong type or pattern, a number out of bounds) needs no id: the message
+  says what is allowed.
 
 `CDK_VALIDATION=false` switches relations and hygiene off, and says so.
 
@@ -32,7 +34,8 @@ A rule may be right and yet not fit: then accept it in the code, with the reason
 rules.acknowledge(construct, "HPC009", "two nodes are kept warm during the course in March")
 ```
 
-The validation report in `cdk.out/validation-report.json` lists what was accepted, where and why.
+The validation report in `cdk.out/validation-report.json` lists what was accepted, where and why. A test
+refuses an acknowledgement that no finding meets any more.
 """
 
 HEADINGS: dict[Kind, str] = {

@@ -12,7 +12,7 @@ from constructs import Construct
 
 from hpc_constructs.config import Environment
 from hpc_constructs.data import DataBucket
-from hpc_constructs.images import ImageRepository
+from hpc_constructs.images import PULL, ImageRepository, repository_arns
 from hpc_constructs.logs import JobLogs
 from hpc_constructs.network import Network
 
@@ -140,10 +140,11 @@ class Endpoints(Construct):
         return [self._own("OwnAccount", [f"{prefix}:*"], ["*"])]
 
     def _pull_only(self) -> list[iam.PolicyStatement]:
-        pull = ["ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer"]
+        others = repository_arns(item.image for item in self._environment.definitions.values())
         return [
             self._own("RegistryLogin", ["ecr:GetAuthorizationToken"], ["*"]),
-            self._own("OwnRepository", pull, [self._images.repository.repository_arn]),
+            self._own("OwnRepository", PULL, [self._images.repository.repository_arn]),
+            *([self._own("OtherRepositories", PULL, others)] if others else []),
         ]
 
     def _own(self, sid: str, actions: list[str], resources: list[str]) -> iam.PolicyStatement:

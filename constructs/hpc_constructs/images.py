@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
 
 import aws_cdk as cdk
@@ -10,6 +9,7 @@ from aws_cdk import aws_ecr as ecr
 from aws_cdk import aws_iam as iam
 from constructs import Construct
 
+from hpc_constructs.config.values import ECR_IMAGE
 from hpc_constructs.permissions import allow
 
 PULL = ["ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer"]
@@ -17,15 +17,17 @@ IMAGES_KEPT = 100
 """Job definitions name images by digest: old revisions stay runnable as long as their image is kept."""
 
 
-_ECR = re.compile(r"([0-9]{12})\.dkr\.ecr\.([a-z0-9-]+)\.amazonaws\.com(?:\.cn)?/([^@]+)@")
+def repository_arns(images: Iterable[str | None]) -> list[str]:
+    """Return the ECR repositories of those images that are in one by their name."""
+    found = {ECR_IMAGE.match(image) for image in images if image}
+    return sorted(
+        f"arn:{cdk.Aws.PARTITION}:ecr:{match[2]}:{match[1]}:repository/{match[3]}" for match in found if match
+    )
 
 
 def grant_pull_others(policy: iam.ManagedPolicy, images: Iterable[str | None]) -> None:
     """Let pull the images of other ECR repositories; those must admit this account where they are in another one."""
-    found = {_ECR.match(image) for image in images if image}
-    arns = sorted(
-        f"arn:{cdk.Aws.PARTITION}:ecr:{match[2]}:{match[1]}:repository/{match[3]}" for match in found if match
-    )
+    arns = repository_arns(images)
     if arns:
         allow(policy, "PullOtherImages", PULL, arns)
 

@@ -103,9 +103,9 @@ def test_all_errors_come_at_once_in_the_order_of_the_file() -> None:
     ]
 
 
-def test_an_error_says_file_line_value_allowed_and_fix() -> None:
+def test_an_error_says_file_line_rule_value_allowed_and_fix() -> None:
     assert complaints("compute_environments:\n  efa:\n    instance_types: [c5n.19xlarge]\n") == [
-        "environments/x.yaml:3: compute_environments.efa.instance_types[0]: 'c5n.19xlarge' given; "
+        "environments/x.yaml:3: HPC213 compute_environments.efa.instance_types[0]: 'c5n.19xlarge' given; "
         "allowed: c5n.large, c5n.xlarge, c5n.2xlarge, c5n.4xlarge, c5n.9xlarge, c5n.18xlarge, c5n.metal; "
         "fix: choose one of these"
     ]

@@ -22,7 +22,7 @@ def by_nat(request: pytest.FixtureRequest) -> Stacks:
 
 @pytest.fixture(scope="session")
 def more(tmp_path_factory: pytest.TempPathFactory) -> Stacks:
-    """Endpoints besides, zones by id, no flow logs, two projects with buckets to read, one in common."""
+    """Endpoints besides, zones by id, no flow logs, another repository, two projects with a bucket in common."""
     source = """
 region: eu-north-1
 network:
@@ -35,7 +35,9 @@ projects:
   beta: {read_buckets: [genomes]}
 compute_environments:
   efa: {instance_types: [hpc7a.96xlarge], max_vcpus: 768}
-"""
+definitions:
+  tool: {image: "210987654321.dkr.ecr.eu-north-1.amazonaws.com/team/tool@sha256:%s"}
+""" % ("0" * 64)
     environment = parse(source, file="environments/more.yaml", name="more")
     return synthesize(environment, tmp_path_factory.mktemp("more"))
 
@@ -183,6 +185,15 @@ def test_images_are_pulled_and_logs_written_of_the_environment_alone(isolated: A
     (group,) = [key for key in isolated.foundation.of("AWS::Logs::LogGroup") if key.startswith("LogsGroup")]
     (arn,) = resources(statements(found["logs"])["OwnLogGroup"])
     assert arn.endswith(f":log-group:${{{group}}}:*")
+
+
+def test_images_of_the_repositories_that_definitions_name_are_pulled_too(more: Any, isolated: Any) -> None:
+    for service in ("ecr.api", "ecr.dkr"):
+        policy = statements(endpoints(more, "Interface")[service])
+        (arn,) = resources(policy["OtherRepositories"])
+        assert arn.endswith(":ecr:eu-north-1:210987654321:repository/team/tool")
+        assert policy["OtherRepositories"]["Action"] == policy["OwnRepository"]["Action"]
+        assert "OtherRepositories" not in statements(endpoints(isolated, "Interface")[service])
 
 
 def test_an_endpoint_besides_admits_its_own_service_to_this_account(more: Any) -> None:

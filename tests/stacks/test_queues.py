@@ -1,8 +1,10 @@
 """Fair share and time limits of queues."""
 
+from pathlib import Path
 from typing import Any
 
 from hpc import contract
+from tools import golden
 
 KIND = "AWS::Batch::JobQueue"
 DEFAULT_LIMITS = {
@@ -60,6 +62,15 @@ def test_a_queue_that_gets_shares_is_a_new_queue(synthesized: Any) -> None:
     before, after = synthesized(text.format("")), synthesized(text.format("fair_share: {}"))
     old, new = set(before.compute.of(KIND)), set(after.compute.of(KIND))
     assert len(old - new) == len(new - old) == 1
+
+
+def test_the_guard_of_logical_ids_asks_before_a_queue_gets_shares(synthesized: Any, tmp_path: Path) -> None:
+    text = "queues: {{on-demand: {{{}}}}}"
+    before, after = synthesized(text.format("")), synthesized(text.format("fair_share: {}"))
+    assert golden.accept(tmp_path, {"Compute": before.compute.raw}, frozenset()) == []
+    (lost,) = golden.accept(tmp_path, {"Compute": after.compute.raw}, frozenset())
+    assert lost.startswith("Compute/Queuesondemand")
+    assert lost.endswith(" AWS::Batch::JobQueue")
 
 
 def test_submitters_know_which_queues_have_shares_and_what_their_project_counts_as(wide: Any, dev: Any) -> None:

@@ -1,4 +1,4 @@
-"""Whether compute environments can be what the configuration says.
+"""Whether the instances of compute environments can be had.
 
 Each refusal is one of AWS's own, which would come late (at deployment) or never (jobs that wait in RUNNABLE for ever).
 Every check takes the whole environment and yields what is wrong.
@@ -8,17 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from hpc_constructs.config.check import check
 from hpc_constructs.config.models import Environment
 from hpc_constructs.config.problems import Problem, ce, names
 from hpc_constructs.config.sizing import instance_types
 from hpc_constructs.config.values import STRATEGIES
 from hpc_constructs.instances import InstanceType, catalogue
 
-IOPS_PER_GIB = 500
-IOPS_PER_MIB_S = 4
-LONGEST_USER_DATA = 8192
 
-
+@check("HPC202")
 def vcpu_limits(environment: Environment) -> Iterator[Problem]:
     """An instance can be launched at all, and the floor is below the ceiling."""
     for name, item in environment.compute_environments.items():
@@ -39,6 +37,7 @@ def vcpu_limits(environment: Environment) -> Iterator[Problem]:
             )
 
 
+@check("HPC203")
 def purchasing(environment: Environment) -> Iterator[Problem]:
     """Strategy and instance types go with how the instances are bought."""
     for name, item in environment.compute_environments.items():
@@ -67,6 +66,7 @@ def purchasing(environment: Environment) -> Iterator[Problem]:
             )
 
 
+@check("HPC204")
 def images(environment: Environment) -> Iterator[Problem]:
     """One machine image fits all instance types of a compute environment."""
     for name, item in environment.compute_environments.items():
@@ -96,52 +96,6 @@ def images(environment: Environment) -> Iterator[Problem]:
             )
 
 
-def root_volumes(environment: Environment) -> Iterator[Problem]:
-    """gp3's ratios (https://docs.aws.amazon.com/ebs/latest/userguide/general-purpose.html#gp3-ebs-volume-type)."""
-    for name, item in environment.compute_environments.items():
-        if item.root_volume_iops > IOPS_PER_GIB * item.root_volume_gib:
-            yield Problem(
-                path=ce(name, "root_volume_iops"),
-                given=f"{item.root_volume_iops} with {item.root_volume_gib} GiB",
-                allowed=f"at most {IOPS_PER_GIB} for each GiB, {IOPS_PER_GIB * item.root_volume_gib}",
-                fix="lower it, or raise root_volume_gib",
-            )
-        if item.root_volume_throughput_mib_s * IOPS_PER_MIB_S > item.root_volume_iops:
-            yield Problem(
-                path=ce(name, "root_volume_throughput_mib_s"),
-                given=f"{item.root_volume_throughput_mib_s} with {item.root_volume_iops} IOPS",
-                allowed=f"at most a quarter of the IOPS, {item.root_volume_iops // IOPS_PER_MIB_S}",
-                fix=f"lower it, or set root_volume_iops: {item.root_volume_throughput_mib_s * IOPS_PER_MIB_S}",
-            )
-
-
-def scratch(environment: Environment) -> Iterator[Problem]:
-    """Scratch on the instance store: every type has one."""
-    for name, item in environment.compute_environments.items():
-        without = [kind.name for kind in instance_types(item) if not kind.instance_store_gb]
-        if item.scratch == "instance-store" and without:
-            yield Problem(
-                path=ce(name, "scratch"),
-                given=f"instance-store for {names(without[:4])}",
-                allowed="instance-store only for types with NVMe volumes of their own, such as c6id, m6id, i4i, g5, p5",
-                fix="choose such types, or remove the line",
-            )
-
-
-def user_data(environment: Environment) -> Iterator[Problem]:
-    """Scripts fit beside ours and Batch's: EC2 takes 16 KB, and encoding takes a third more than the text
-    (https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/user-data.html)."""
-    for name, item in environment.compute_environments.items():
-        size = sum(len(script.encode()) for script in item.user_data)
-        if size > LONGEST_USER_DATA:
-            yield Problem(
-                path=ce(name, "user_data"),
-                given=f"{size:,} bytes",
-                allowed=f"at most {LONGEST_USER_DATA:,} bytes together",
-                fix="put the long part into the machine image (image_id), or into a file that the script fetches",
-            )
-
-
 def _without_efa(name: str, kind: InstanceType, given: str) -> Problem:
     with_efa = [item for item in catalogue().values() if item.efa_interfaces and not item.bare_metal]
     own = [item.name for item in with_efa if item.family == kind.family]
@@ -154,6 +108,7 @@ def _without_efa(name: str, kind: InstanceType, given: str) -> Problem:
     )
 
 
+@check("HPC205")
 def efa(environment: Environment) -> Iterator[Problem]:
     """EFA: one exact type that has it, with a network interface left for the task."""
     for name, item in environment.compute_environments.items():
@@ -180,6 +135,7 @@ def efa(environment: Environment) -> Iterator[Problem]:
             )
 
 
+@check("HPC206")
 def rare_types(environment: Environment) -> Iterator[Problem]:
     """Types that few zones offer come with the ids of zones that do."""
     network = environment.network
@@ -200,4 +156,4 @@ def rare_types(environment: Environment) -> Iterator[Problem]:
                 )
 
 
-CHECKS = (vcpu_limits, purchasing, images, root_volumes, scratch, user_data, efa, rare_types)
+CHECKS = (vcpu_limits, purchasing, images, efa, rare_types)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from hpc_constructs.config.check import check
 from hpc_constructs.config.models import Environment
 from hpc_constructs.config.problems import Problem
 from hpc_constructs.config.sizing import SCRATCH, mounts_scratch, size_of
@@ -14,6 +15,7 @@ from hpc_constructs.config.sizing import SCRATCH, mounts_scratch, size_of
 RESERVED = ("AWS_", "HPC_", "ECS_")
 
 
+@check("HPC217")
 def secrets(environment: Environment) -> Iterator[Problem]:
     """Secrets take no name that the platform uses."""
     for name, item in environment.definitions.items():
@@ -27,6 +29,7 @@ def secrets(environment: Environment) -> Iterator[Problem]:
                 )
 
 
+@check("HPC218")
 def memory_file_systems(environment: Environment) -> Iterator[Problem]:
     """What lies in memory fits into it, and nothing is mounted twice."""
     for name, item in environment.definitions.items():
@@ -48,6 +51,7 @@ def memory_file_systems(environment: Environment) -> Iterator[Problem]:
             )
 
 
+@check("HPC219")
 def read_only_roots(environment: Environment) -> Iterator[Problem]:
     """A read-only root leaves room for what must be written: temporary files by everybody, and the session of
     execute-command by the agent

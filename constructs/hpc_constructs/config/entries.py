@@ -173,7 +173,8 @@ class Definition(Model):
     `memlock: -1` besides, which EFA needs."""
     image: ImageReference | None = None
     """Image by digest: `sha256:...` in the environment's repository, or `registry/name@sha256:...` anywhere, for the
-    architecture of the queues' instances. `hpc submit` needs `hpc-node` as its entrypoint. Default: the
+    architecture of the queues' instances, which nothing checks before a job starts: it is in the registry. With
+    `egress: endpoints`: in ECR, in the same region. `hpc submit` needs `hpc-node` as its entrypoint. Default: the
     environment's image."""
     user: UserName | None = None
     """User, or user:group, that the container runs as. Default: the image's own, which is no root in the image that

@@ -11,7 +11,16 @@ from typing import Any, cast
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
-from hpc_constructs.config import compute_checks, definition_checks, network_checks, queue_checks, source
+from hpc_constructs.config import (
+    compute_checks,
+    definition_checks,
+    fit_checks,
+    instance_checks,
+    network_checks,
+    queue_checks,
+    reach_checks,
+    source,
+)
 from hpc_constructs.config.models import SECTIONS_WITH_DEFAULTS, Environment
 from hpc_constructs.config.problems import ConfigError, Located, Path, Problem, show
 from hpc_constructs.config.translate import problem
@@ -169,7 +178,8 @@ def _leave_out(data: dict[str, Any], wrong: Iterable[tuple[str, Path]]) -> set[P
 
 
 def _checks(environment: Environment) -> Iterable[Problem]:
-    for check in (*network_checks.CHECKS, *compute_checks.CHECKS):
+    modules = (network_checks, compute_checks, instance_checks, reach_checks)
+    for check in (check for module in modules for check in module.CHECKS):
         yield from check(environment)
     unresolved = list(queue_checks.references(environment))
     # What is unused follows from the references: with a wrong one it would be said of the right entry.
@@ -177,5 +187,6 @@ def _checks(environment: Environment) -> Iterable[Problem]:
     broken = {item.path[1] for item in unresolved}
     sound = {name: queue for name, queue in environment.queues.items() if name not in broken}
     resolved = environment.model_copy(update={"queues": sound})
-    for check in (*queue_checks.RELATIONS, *definition_checks.CHECKS) if sound else ():
+    relations = (*queue_checks.RELATIONS, *fit_checks.RELATIONS, *definition_checks.CHECKS)
+    for check in relations if sound else ():
         yield from check(resolved)

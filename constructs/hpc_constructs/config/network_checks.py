@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from hpc_constructs.config.check import check
 from hpc_constructs.config.models import Environment
 from hpc_constructs.config.problems import Problem, names, show
 from hpc_constructs.config.sizing import MOST_ZONES
@@ -13,6 +14,7 @@ OWNERS_BUSINESS = ("cidr", "zones", "egress", "extra_endpoints", "flow_logs", "f
 PREREQUISITES = "docs/existing-vpc.md says what the VPC must have"
 
 
+@check("HPC201")
 def zones(environment: Environment) -> Iterator[Problem]:
     """`zones` and `zone_ids` say the same, and the VPC has room for them."""
     network = environment.network
@@ -34,6 +36,7 @@ def zones(environment: Environment) -> Iterator[Problem]:
         )
 
 
+@check("HPC220")
 def endpoints(environment: Environment) -> Iterator[Problem]:
     """Interface endpoints are made only where they are the way out."""
     network = environment.network
@@ -46,6 +49,7 @@ def endpoints(environment: Environment) -> Iterator[Problem]:
         )
 
 
+@check("HPC221")
 def existing_vpc(environment: Environment) -> Iterator[Problem]:
     """VPC and subnets are named together, and nothing is said about what the VPC's owner decides."""
     network = environment.network
@@ -78,6 +82,7 @@ def existing_vpc(environment: Environment) -> Iterator[Problem]:
             )
 
 
+@check("HPC222")
 def existing_subnets(environment: Environment) -> Iterator[Problem]:
     """The EFA subnet is one of the subnets, and each subnet has its zone."""
     network = environment.network

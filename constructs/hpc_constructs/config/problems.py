@@ -19,6 +19,8 @@ class Problem:
     fix: str
     involves: tuple[Path, ...] = ()
     """Other entries that the problem speaks of."""
+    rule: str = ""
+    """Id in docs/rules.md; none where a key, its type or its pattern is wrong, which the models say."""
 
 
 @dataclass(frozen=True)
@@ -32,8 +34,9 @@ class Located:
     def __str__(self) -> str:
         subject = dotted(self.problem.path)
         where = f"{self.file}:{self.line}:" if self.line else f"{self.file}:"
+        rule = f"{self.problem.rule} " if self.problem.rule else ""
         return (
-            f"{where} {subject + ': ' if subject else ''}{self.problem.given} given; "
+            f"{where} {rule}{subject + ': ' if subject else ''}{self.problem.given} given; "
             f"allowed: {self.problem.allowed}; fix: {self.problem.fix}"
         )
 

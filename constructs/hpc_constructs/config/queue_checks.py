@@ -1,4 +1,4 @@
-"""Whether queues, compute environments and job definitions fit each other.
+"""Whether queues and compute environments fit each other.
 
 Each refusal is one of AWS's own, which would come late (at deployment) or never (jobs that wait in RUNNABLE for ever).
 Every check takes the whole environment and yields what is wrong.
@@ -8,19 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from hpc.contract import Shape
+from hpc_constructs.config.check import check
 from hpc_constructs.config.models import Environment
 from hpc_constructs.config.problems import Path, Problem, ce, names
-from hpc_constructs.config.sizing import (
-    efa_interfaces,
-    instance_types,
-    queue_shapes,
-    queue_types,
-    queues_of,
-    size_of,
-)
+from hpc_constructs.config.sizing import instance_types, queue_types, queues_of
 
 
+@check("HPC207")
 def references(environment: Environment) -> Iterator[Problem]:
     """Every name that is used exists."""
     for name, queue in environment.queues.items():
@@ -53,6 +47,7 @@ def references(environment: Environment) -> Iterator[Problem]:
             )
 
 
+@check("HPC208")
 def unused(environment: Environment) -> Iterator[Problem]:
     """Nothing is built that no job can reach."""
     used = {name for queue in environment.queues.values() for name in queue.compute_environments}
@@ -74,6 +69,7 @@ def unused(environment: Environment) -> Iterator[Problem]:
             )
 
 
+@check("HPC209")
 def architectures(environment: Environment) -> Iterator[Problem]:
     """A queue holds one architecture (https://docs.aws.amazon.com/batch/latest/APIReference/API_CreateJobQueue.html)."""
     for name, queue in environment.queues.items():
@@ -88,6 +84,7 @@ def architectures(environment: Environment) -> Iterator[Problem]:
             )
 
 
+@check("HPC210")
 def multi_node(environment: Environment) -> Iterator[Problem]:
     """A multi-node job runs on one On-Demand environment of one instance type
     (https://docs.aws.amazon.com/batch/latest/userguide/multi-node-parallel-jobs.html)."""
@@ -132,61 +129,7 @@ def multi_node(environment: Environment) -> Iterator[Problem]:
                 )
 
 
-def same_instances(environment: Environment) -> Iterator[Problem]:
-    """The queues of a multi-node definition have the same instances: it lists their EFA devices."""
-    for name, item in environment.definitions.items():
-        queues = queues_of(environment, name)
-        if item.kind != "multi-node":
-            continue
-        kinds = {
-            (queue_types(environment, queue)[0].name, efa_interfaces(environment, queue)) for queue in queues.values()
-        }
-        if len(kinds) > 1:
-            yield Problem(
-                path=("definitions", name),
-                given=f"one definition for queues {names(queues)} of different instances",
-                allowed="a multi-node definition for each instance type, with or without EFA",
-                fix="add a definition and name it in one of the queues",
-                involves=tuple(("queues", queue) for queue in queues),
-            )
-
-
-def _fits(name: str, environment: Environment, shape: Shape) -> bool:
-    size = size_of(environment, name)
-    return size.vcpus <= shape.vcpus and size.memory_mib <= shape.memory_mib and size.gpus <= shape.gpus
-
-
-def sizes(environment: Environment) -> Iterator[Problem]:
-    """A definition fits an instance of each queue that takes it."""
-    for name in environment.definitions:
-        size = size_of(environment, name)
-        if size.shared_memory_mib > size.memory_mib:
-            yield Problem(
-                path=("definitions", name, "shared_memory_mib"),
-                given=str(size.shared_memory_mib),
-                allowed=f"at most the memory, {size.memory_mib}",
-                fix="lower it, or raise memory_mib",
-            )
-        for queue_name, queue in queues_of(environment, name).items():
-            shapes = queue_shapes(environment, queue)
-            if any(_fits(name, environment, shape) for shape in shapes):
-                continue
-            largest = "; ".join(
-                f"{shape.instance_type} {shape.vcpus} vCPUs, {shape.memory_mib} MiB, {shape.gpus} GPUs"
-                for shape in shapes
-            )
-            yield Problem(
-                path=("definitions", name),
-                given=f"{size.vcpus} vCPUs, {size.memory_mib} MiB, {size.gpus} GPUs",
-                allowed=f"what one instance of queue {queue_name} has: {largest}",
-                fix="ask for less, or give the queue larger instances",
-                involves=(
-                    ("queues", queue_name),
-                    *map(ce, queue.compute_environments),
-                ),
-            )
-
-
+@check("HPC223")
 def shares(environment: Environment) -> Iterator[Problem]:
     """No share is listed twice, and no two projects are one share without wanting it
     (https://docs.aws.amazon.com/batch/latest/APIReference/API_ShareAttributes.html)."""
@@ -219,5 +162,5 @@ def shares(environment: Environment) -> Iterator[Problem]:
             )
 
 
-RELATIONS = (architectures, multi_node, same_instances, sizes, shares)
+RELATIONS = (architectures, multi_node, shares)
 """Checks that follow the references of queues, which must therefore be right."""

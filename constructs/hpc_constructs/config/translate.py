@@ -90,6 +90,7 @@ def problem(error: ErrorDetails) -> Problem:
                 given=show(error["input"]),
                 allowed=context["allowed"] + hint,
                 fix="choose one of these",
+                rule="HPC213",
             )
         case "string_pattern_mismatch":
             allowed = PATTERNS[context["pattern"]]

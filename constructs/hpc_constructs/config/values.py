@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from datetime import date
 from ipaddress import IPv4Network
@@ -33,6 +34,8 @@ SharePattern = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9]{1,255}\*?
 Weight = Annotated[float, Field(ge=0.0001, le=999.9999)]
 IMAGE_PATTERN = r"^([a-z0-9][a-z0-9.:-]*\.[a-z0-9.:-]+/[a-z0-9][a-z0-9._/-]*@)?sha256:[0-9a-f]{64}$"
 ImageReference = Annotated[str, StringConstraints(pattern=IMAGE_PATTERN)]
+ECR_IMAGE = re.compile(r"([0-9]{12})\.dkr\.ecr\.([a-z0-9-]+)\.amazonaws\.com(?:\.cn)?/([^@]+)@")
+"""Account, region and repository of an image in a private repository of ECR."""
 ContainerPath = Annotated[str, StringConstraints(pattern=r"^(/[A-Za-z0-9_.-]+)+$")]
 VariableName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]
 UserName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_.-]+(:[A-Za-z0-9_.-]+)?$")]

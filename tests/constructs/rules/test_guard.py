@@ -55,6 +55,10 @@ def resources(edit: Any, name: str = "spot") -> Any:
     return edit.environment(name)
 
 
+def time_limit(edit: Any) -> Any:
+    return edit.properties("AWS::Batch::JobQueue")["JobStateTimeLimitActions"][0]
+
+
 def inline_policy(edit: Any) -> None:
     document = {"Version": "2012-10-17", "Statement": []}
     role = {"Ref": edit.name_of(ROLE, "ExecutionRole")}
@@ -117,6 +121,13 @@ CASES = [
     case("HPC136", "desired vCPUs", lambda edit: resources(edit).update(DesiredvCpus=4)),
     case("HPC137", "name", lambda edit: edit.properties("AWS::Batch::JobQueue").update(JobQueueName="q")),
     case("HPC138", "tags", lambda edit: edit.properties("AWS::Batch::JobQueue").update(Tags={"team": "a"})),
+    case("HPC123", "no attempts", lambda edit: edit.properties(DEFINITION, "task")["RetryStrategy"].pop("Attempts")),
+    case("HPC123", "attempts", lambda edit: edit.properties(DEFINITION, "mpi")["RetryStrategy"].update(Attempts=11)),
+    case("HPC123", "six rules", lambda edit: retry(edit).insert(0, {**retry(edit)[0]})),
+    case("HPC139", "too short", lambda edit: time_limit(edit).update(MaxTimeSeconds=60)),
+    case("HPC139", "too long", lambda edit: time_limit(edit).update(MaxTimeSeconds=90_000)),
+    case("HPC139", "another state", lambda edit: time_limit(edit).update(State="PENDING")),
+    case("HPC139", "another action", lambda edit: time_limit(edit).update(Action="RETRY")),
     case("HPC140", "version 1", lambda edit: edit.launch("spot")["MetadataOptions"].update(HttpTokens="optional")),
     case("HPC140", "no options", lambda edit: edit.launch("spot")["MetadataOptions"].pop("HttpTokens")),
     case("HPC141", "two hops", lambda edit: edit.launch("spot")["MetadataOptions"].update(HttpPutResponseHopLimit=2)),

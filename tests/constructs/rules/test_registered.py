@@ -17,6 +17,7 @@ from aws_cdk import aws_s3 as s3
 from app import ENVIRONMENTS
 from hpc_constructs import rules
 from hpc_constructs.config import available
+from hpc_constructs.rules import acknowledgements
 
 ROOT = Path(__file__).parents[3]
 
@@ -78,6 +79,7 @@ def test_the_environments_of_the_repository_have_nothing_to_report(environment: 
     done = run(["app.py"], tmp_path, CDK_CONTEXT_JSON=json.dumps({"env": environment}))
     assert done.returncode == 0, done.stderr
     assert json.loads((tmp_path / "validation-report.json").read_text())["pluginReports"] == []
+    assert acknowledgements.unused(tmp_path) == set(), "acknowledged, but not found: remove them"
 
 
 @pytest.mark.slow
@@ -113,6 +115,18 @@ def test_an_acknowledged_finding_is_kept_with_its_reason_and_others_stay(app: cd
         assert [(item["ruleName"], item["reason"]) for item in report["suppressedViolations"]] == [(rule, reason)]
         open_ones = [item for item in report["violations"] if item["ruleName"] == rule]
         assert [one["constructPath"] for item in open_ones for one in item["violatingConstructs"]] == ["S/Two"]
+
+
+@pytest.mark.slow
+def test_an_acknowledgement_without_finding_is_known(app: cdk.App, tmp_path: Path) -> None:
+    rules.register(app)
+    stack = cdk.Stack(app, "S")
+    queue = batch.CfnJobQueue(stack, "Q", priority=1, state="ENABLED", compute_environment_order=[], job_queue_name="q")
+    for rule in ("HPC040", "HPC052", "HPC137", "HPC138", "HPC009"):
+        rules.acknowledge(queue, rule, "the environments of this queue are attached by hand")
+    rules.acknowledge(stack, "HPC172", "a stack without any bucket needs no versions")
+    app.synth()
+    assert acknowledgements.unused(tmp_path) == {("S/Q", "HPC138"), ("S/Q", "HPC009"), ("S", "HPC172")}
 
 
 @pytest.mark.parametrize(

@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator
+from typing import Any, cast
 
 from hpc_constructs.rules.finding import Hit, check
 from hpc_constructs.rules.platform import Container, Platform
 from hpc_constructs.rules.templates import Resource
 
+LARGEST_DEFINITION = 24 * 1024
+LONGEST_REFERENCE = 128
+"""Bytes that stand for a reference, which has its value at deployment only: ARNs are shorter."""
 LEAST_SHARED_MIB = 1024
 LEAST_SHARE = 0.05
 NOT_PUSHED_YET = ":not-pushed-yet"
 """Ends the image of every definition until the first image has been pushed; `hpc submit` refuses until then."""
+NOT_SENT = {"ResourceRetentionPolicy", "Tags"}
+"""Properties of the resource that are no part of the definition's own size."""
 WRITE_LOGS = {"logs:PutLogEvents", "logs:*", "*"}
 
 
@@ -80,3 +87,27 @@ def shared_memory(platform: Platform) -> Iterator[Hit]:
         least = min(LEAST_SHARED_MIB, int(container.amount("MEMORY") * LEAST_SHARE))
         if given < least:
             yield container.definition, f"{given} MiB", f"{container.path}.LinuxParameters.SharedMemorySize"
+
+
+def _written(value: Any, definition: Resource, platform: Platform) -> Any:
+    """Return the value with something as long in place of references."""
+    match value:
+        case {"Ref": _} | {"Fn::GetAtt": _} | {"Fn::Join": _} | {"Fn::ImportValue": _} | {"Fn::Sub": _}:
+            text = platform.templates.text(value, definition.template)
+            return re.sub(r"\$\{[^{}]*\}", "x" * LONGEST_REFERENCE, text)
+        case dict():
+            items = cast("dict[str, Any]", value).items()
+            return {key: _written(item, definition, platform) for key, item in items}
+        case list():
+            return [_written(item, definition, platform) for item in cast("list[Any]", value)]
+        case _:
+            return value
+
+
+@check("HPC122")
+def size_of_definition(platform: Platform) -> Iterator[Hit]:
+    for definition in platform.definitions:
+        sent = {key: item for key, item in definition.properties.items() if key not in NOT_SENT}
+        size = len(json.dumps(_written(sent, definition, platform), separators=(",", ":")).encode())
+        if size > LARGEST_DEFINITION:
+            yield definition, f"{size:,} bytes", "Properties"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 from hpc_constructs.rules.finding import Hit, check
@@ -13,6 +14,9 @@ NEEDED = ("ecs", "ecs-agent", "ecs-telemetry", "ecr.api", "ecr.dkr", "logs")
 """Interface endpoints without which an instance joins no cluster, or a container does not start."""
 MOST_GROUPS = 5
 HTTPS = 443
+ADDRESS = re.compile(r"https?://[^\s\"'|;)]+")
+INSIDE = re.compile(r"://(169\.254\.|localhost|127\.|([^/]*\.)?s3[.-][^/]*\.amazonaws\.com(\.cn)?(/|$))")
+"""The instance itself, and S3, which has an endpoint. Not all of AWS: efa-installer.amazonaws.com has no endpoint."""
 
 
 def _routes(platform: Platform, subnet: Resource) -> tuple[list[Resource], list[Resource]]:
@@ -156,3 +160,16 @@ def zone_offers_type(platform: Platform) -> Iterator[Hit]:
             if zones and kind.zone_ids and not set(kind.zone_ids) & set(map(str, zones)):
                 where = ", ".join(str(zone) for zone in zones if zone) or "zones that are not named"
                 yield item.resource, f"{kind.name} in {where}; it is in {', '.join(kind.zone_ids)}", SUBNETS
+
+
+@check("HPC036")
+def user_data_stays_inside(platform: Platform) -> Iterator[Hit]:
+    for item in platform.compute_environments:
+        own = [subnet for subnet in item.subnets if subnet.type == "AWS::EC2::Subnet"]
+        template = item.launch_template
+        if template is None or all(_routes(platform, subnet)[1] for subnet in own):
+            continue
+        text = platform.templates.text(item.launch_data.get("UserData", ""), template.template)
+        found = [address for address in ADDRESS.findall(text) if not INSIDE.search(address)]
+        if found:
+            yield template, found[0], "Properties.LaunchTemplateData.UserData"

@@ -122,3 +122,10 @@ def fair_share_as_published(platform: Platform) -> Iterator[Hit]:
         if queue.kind is not None and policy != queue.fair_share:
             detail = "a scheduling policy that is not published" if policy else "fair share without a scheduling policy"
             yield queue.resource, detail, "Properties.SchedulingPolicyArn"
+
+
+@check("HPC052")
+def blocked_queues_free_themselves(platform: Platform) -> Iterator[Hit]:
+    for queue in platform.queues:
+        if not queue.resource.properties.get("JobStateTimeLimitActions"):
+            yield queue.resource, "", "Properties.JobStateTimeLimitActions"

@@ -1,0 +1,29 @@
+"""How a function becomes the check of a rule, whose id each of its findings carries."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from functools import partial
+
+from hpc_constructs.config.models import Environment
+from hpc_constructs.config.problems import Problem
+
+Find = Callable[[Environment], Iterator[Problem]]
+
+
+@dataclass(frozen=True)
+class Check:
+    """A rule of `docs/rules.md` about a whole environment."""
+
+    rule: str
+    find: Find
+
+    def __call__(self, environment: Environment) -> Iterator[Problem]:
+        """Yield what is wrong."""
+        return (replace(problem, rule=self.rule) for problem in self.find(environment))
+
+
+def check(rule: str) -> Callable[[Find], Check]:
+    """Make the function the check of a rule of the catalogue."""
+    return partial(Check, rule)

@@ -1,0 +1,66 @@
+"""Launch templates: each rule is tripped by an edit of the good templates, and no other rule is."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from hpc_constructs.rules.relations import launch
+from tests.constructs.rules.relations.cases import Cases
+
+CE = "AWS::Batch::ComputeEnvironment"
+
+CASES = Cases(launch)
+trips = CASES.trips
+
+
+@trips("HPC011")
+def plain_script(edit: Any) -> None:
+    edit.launch("spot")["UserData"] = {"Fn::Base64": "#!/bin/bash\nyum install -y htop"}
+
+
+@trips("HPC012")
+def newest_installer(edit: Any) -> None:
+    parts = edit.launch("efa")["UserData"]["Fn::Base64"]["Fn::Join"][1]
+    parts[1] = {"Fn::Base64": "curl -O https://efa-installer.amazonaws.com/aws-efa-installer-latest.tar.gz"}
+
+
+@trips("HPC013")
+def small_root_volume(edit: Any) -> None:
+    edit.launch("spot")["BlockDeviceMappings"][0]["Ebs"]["VolumeSize"] = 30
+
+
+@trips("HPC013")
+def no_root_volume(edit: Any) -> None:
+    edit.launch("spot")["BlockDeviceMappings"][0]["DeviceName"] = "/dev/sdf"
+
+
+@trips("HPC014")
+def key_without_auto_scaling(edit: Any) -> None:
+    statement = {"Effect": "Allow", "Principal": {"AWS": "arn:aws:iam::123456789012:root"}, "Action": "kms:*"}
+    policy = {"Version": "2012-10-17", "Statement": [{**statement, "Resource": "*"}]}
+    key = edit.add("Key", "AWS::KMS::Key", CE, KeyPolicy=policy, EnableKeyRotation=True)
+    edit.launch("spot")["BlockDeviceMappings"][0]["Ebs"]["KmsKeyId"] = key
+
+
+@trips("HPC015")
+def half_of_the_cpu_options(edit: Any) -> None:
+    edit.launch("efa")["CpuOptions"] = {"ThreadsPerCore": 1}
+
+
+@trips("HPC015")
+def cpu_options_on_bare_metal(edit: Any) -> None:
+    edit.environment("ondemand")["InstanceTypes"] = ["c7i.metal-48xl"]
+    edit.launch("ondemand")["CpuOptions"] = {"CoreCount": 96, "ThreadsPerCore": 1}
+
+
+@CASES.each
+def test_an_edit_trips_exactly_its_rule(
+    rule: str, spoil: Callable[[Any], Any], edit: Any, found: Callable[[Any], set[str]]
+) -> None:
+    spoil(edit)
+    assert found(edit) == {rule}
+
+
+def test_every_rule_has_a_case() -> None:
+    assert CASES.complete()

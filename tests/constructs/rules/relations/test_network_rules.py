@@ -1,0 +1,134 @@
+"""Networks: each rule is tripped by an edit of the good templates, and no other rule is."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from hpc_constructs.rules.relations import network
+from tests.constructs.rules.relations.cases import Cases
+
+CE = "AWS::Batch::ComputeEnvironment"
+GROUP = "AWS::EC2::SecurityGroup"
+
+CASES = Cases(network)
+trips = CASES.trips
+
+
+def endpoint(edit: Any, service: str, source: dict[str, Any]) -> None:
+    vpc = {"Ref": edit.name_of("AWS::EC2::VPC")}
+    group = f"Group{len(edit.contents)}{service.replace('.', '').replace('-', '')}"
+    rule = {"IpProtocol": "tcp", "FromPort": 443, "ToPort": 443, **source}
+    edit.add(group, GROUP, "AWS::EC2::VPC", GroupDescription="endpoint", VpcId=vpc, SecurityGroupIngress=[rule])
+    edit.add(
+        f"Endpoint{group}",
+        "AWS::EC2::VPCEndpoint",
+        "AWS::EC2::VPC",
+        ServiceName={"Fn::Join": ["", ["com.amazonaws.", {"Ref": "AWS::Region"}, f".{service}"]]},
+        SecurityGroupIds=[{"Fn::GetAtt": [group, "GroupId"]}],
+        VpcEndpointType="Interface",
+        VpcId=vpc,
+    )
+
+
+def vpc_block(edit: Any) -> dict[str, Any]:
+    return {"CidrIp": {"Fn::GetAtt": [edit.name_of("AWS::EC2::VPC"), "CidrBlock"]}}
+
+
+@trips("HPC030")
+def no_route_out(edit: Any) -> None:
+    edit.remove("AWS::EC2::Route", "PrivateSubnet2")
+
+
+@trips("HPC031")
+def route_to_the_internet_gateway(edit: Any) -> None:
+    public = edit.properties("AWS::EC2::Route", "PublicSubnet1")
+    route = edit.properties("AWS::EC2::Route", "PrivateSubnet1")
+    del route["NatGatewayId"]
+    route["GatewayId"] = public["GatewayId"]
+
+
+@trips("HPC031")
+def public_addresses(edit: Any) -> None:
+    edit.properties("AWS::EC2::Subnet", "PrivateSubnet2")["MapPublicIpOnLaunch"] = True
+
+
+@trips("HPC030")
+def one_endpoint_short(edit: Any) -> None:
+    edit.remove("AWS::EC2::Route", "PrivateSubnet2")
+    for service in ("ecs", "ecs-agent", "ecr.api", "ecr.dkr", "logs"):
+        endpoint(edit, service, vpc_block(edit))
+
+
+@trips("HPC032")
+def endpoint_for_one_group_only(edit: Any) -> None:
+    group = {"Fn::GetAtt": [edit.name_of(GROUP, "Egress"), "GroupId"]}
+    endpoint(edit, "ecs", {"SourceSecurityGroupId": group})
+
+
+@trips("HPC032")
+def endpoint_for_another_port(edit: Any) -> None:
+    endpoint(edit, "ecs", {**vpc_block(edit), "FromPort": 80, "ToPort": 80})
+
+
+@trips("HPC033")
+def group_of_another_vpc(edit: Any) -> None:
+    vpc = edit.add("Other", "AWS::EC2::VPC", CE, CidrBlock="10.99.0.0/16")
+    group = edit.add("Foreign", GROUP, CE, GroupDescription="elsewhere", VpcId=vpc)
+    edit.environment("spot")["SecurityGroupIds"].append(group)
+
+
+@trips("HPC034")
+def six_groups(edit: Any) -> None:
+    edit.environment("spot")["SecurityGroupIds"] *= 6
+
+
+@trips("HPC035")
+def rare_type_in_any_zone(edit: Any) -> None:
+    edit.environment("ondemand").update({"InstanceTypes": ["hpc7a.12xlarge"]})
+
+
+def without_internet(edit: Any, script: str) -> None:
+    edit.remove("AWS::EC2::Route", "PrivateSubnet2")
+    for service in ("ecs", "ecs-agent", "ecs-telemetry", "ecr.api", "ecr.dkr", "logs"):
+        endpoint(edit, service, vpc_block(edit))
+    edit.launch("spot")["UserData"]["Fn::Base64"]["Fn::Join"][1][1] = {"Fn::Base64": f"#!/bin/bash\n{script}"}
+
+
+@trips("HPC036")
+def user_data_that_fetches_from_the_internet(edit: Any) -> None:
+    without_internet(edit, "curl --silent https://example.com/agent.sh | bash")
+
+
+@trips("HPC036")
+def the_installer_of_efa(edit: Any) -> None:
+    without_internet(edit, "curl -O https://efa-installer.amazonaws.com/aws-efa-installer-1.43.2.tar.gz")
+
+
+@CASES.each
+def test_an_edit_trips_exactly_its_rule(
+    rule: str, spoil: Callable[[Any], Any], edit: Any, found: Callable[[Any], set[str]]
+) -> None:
+    spoil(edit)
+    assert found(edit) == {rule}
+
+
+def test_every_rule_has_a_case() -> None:
+    assert CASES.complete()
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "http://169.254.169.254/latest/meta-data",
+        "https://s3.us-east-1.amazonaws.com/tools/agent.sh",
+        "https://tools.s3.us-east-1.amazonaws.com/agent.sh",
+    ],
+)
+def test_user_data_may_fetch_from_the_instance_and_from_s3(
+    address: str, edit: Any, found: Callable[[Any], set[str]]
+) -> None:
+    without_internet(edit, f"curl {address}")
+    assert found(edit) == set()

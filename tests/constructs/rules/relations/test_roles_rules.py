@@ -1,0 +1,51 @@
+"""Roles: each rule is tripped by an edit of the good templates, and no other rule is."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from hpc_constructs.rules.relations import roles
+from tests.constructs.rules.relations.cases import Cases
+
+POLICY = "AWS::IAM::ManagedPolicy"
+
+CASES = Cases(roles)
+trips = CASES.trips
+
+
+def allow(edit: Any, policy: str, action: str) -> None:
+    statements = edit.properties(POLICY, policy)["PolicyDocument"]["Statement"]
+    statements.append({"Effect": "Allow", "Action": action, "Resource": "arn:aws:s3:::data/*"})
+
+
+@trips("HPC060")
+def instances_read_data(edit: Any) -> None:
+    allow(edit, "InstanceRole", "s3:GetObject")
+
+
+@trips("HPC061")
+def jobs_push_images(edit: Any) -> None:
+    allow(edit, "ProjectsdefaultJob", "ecr:PutImage")
+
+
+@trips("HPC061")
+def jobs_delete_data(edit: Any) -> None:
+    allow(edit, "ProjectsdefaultJob", "s3:DeleteObjectVersion")
+
+
+@trips("HPC062")
+def no_bucket_policy(edit: Any) -> None:
+    edit.remove("AWS::S3::BucketPolicy")
+
+
+@CASES.each
+def test_an_edit_trips_exactly_its_rule(
+    rule: str, spoil: Callable[[Any], Any], edit: Any, found: Callable[[Any], set[str]]
+) -> None:
+    spoil(edit)
+    assert found(edit) == {rule}
+
+
+def test_every_rule_has_a_case() -> None:
+    assert CASES.complete()

@@ -1,0 +1,1 @@
+"""What public checkers find in the environments' templates, beside the reasons why it stays."""
