@@ -16,7 +16,7 @@ from hpc_constructs.instances import InstanceType, catalogue
 
 IOPS_PER_GIB = 500
 IOPS_PER_MIB_S = 4
-LONGEST_USER_DATA = 8192
+LONGEST_USER_DATA = 4096
 
 
 def vcpu_limits(environment: Environment) -> Iterator[Problem]:

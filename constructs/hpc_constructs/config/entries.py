@@ -74,7 +74,7 @@ class ComputeEnvironment(Model):
     share it."""
     user_data: tuple[Script, ...] = Field(default=(), strict=False)
     """Shell scripts that run as root at the first boot of every instance, before it takes jobs; together at most
-    8,192 bytes. Bash, unless the first line says otherwise."""
+    4,096 bytes. Bash, unless the first line says otherwise."""
     allocation_strategy: AllocationStrategy | None = None
     """Default: SPOT_PRICE_CAPACITY_OPTIMIZED for Spot, BEST_FIT_PROGRESSIVE for On-Demand."""
     efa: bool = False

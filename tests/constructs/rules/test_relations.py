@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from typing import Any
 
@@ -127,7 +128,7 @@ def plain_script(edit: Any) -> None:
 @trips("HPC012")
 def newest_installer(edit: Any) -> None:
     parts = edit.launch("efa")["UserData"]["Fn::Base64"]["Fn::Join"][1]
-    parts[1] = {"Fn::Base64": "curl -O https://efa-installer.amazonaws.com/aws-efa-installer-latest.tar.gz"}
+    parts[-2] = {"Fn::Base64": "curl -O https://efa-installer.amazonaws.com/aws-efa-installer-latest.tar.gz"}
 
 
 @trips("HPC013")
@@ -405,6 +406,60 @@ def instances_may_not_write_logs(edit: Any) -> None:
 def allow(edit: Any, policy: str, action: str) -> None:
     statements = edit.properties(POLICY, policy)["PolicyDocument"]["Statement"]
     statements.append({"Effect": "Allow", "Action": action, "Resource": "arn:aws:s3:::data/*"})
+
+
+def user_data_without(edit: Any, text: str) -> None:
+    """Take a text out of an instance's scripts, wherever it is in what the template joins together."""
+    before = edit.launch("spot")["UserData"]
+    after = json.loads(json.dumps(before).replace(json.dumps(text)[1:-1], ""))
+    assert after != before
+    edit.launch("spot")["UserData"] = after
+
+
+@trips("HPC017")
+def metadata_open_to_tasks(edit: Any) -> None:
+    user_data_without(edit, "ECS_AWSVPC_BLOCK_IMDS=true")
+
+
+@trips("HPC017")
+def metadata_open_to_users(edit: Any) -> None:
+    user_data_without(edit, "! --uid-owner 0")
+
+
+@trips("HPC017")
+def agent_that_does_not_wait_for_the_rule(edit: Any) -> None:
+    user_data_without(edit, "ExecStartPre=/bin/bash /usr/local/lib/hpc/close-imds")
+
+
+@trips("HPC055")
+def zone_without_a_mount_target(edit: Any) -> None:
+    edit.remove("AWS::EFS::MountTarget", "MountTarget1")
+
+
+@trips("HPC056")
+def mount_target_that_admits_nobody(edit: Any) -> None:
+    edit.remove("AWS::EC2::SecurityGroupIngress", "SharedGroup")
+
+
+@trips("HPC056")
+def mount_target_that_admits_another_port(edit: Any) -> None:
+    edit.properties("AWS::EC2::SecurityGroupIngress", "SharedGroup").update(FromPort=111, ToPort=111)
+
+
+@trips("HPC064")
+def file_system_without_a_policy(edit: Any) -> None:
+    del edit.properties("AWS::EFS::FileSystem")["FileSystemPolicy"]
+
+
+@trips("HPC064")
+def file_system_in_plain_text(edit: Any) -> None:
+    del edit.properties("AWS::EFS::FileSystem")["FileSystemPolicy"]["Statement"][0]
+
+
+@trips("HPC122")
+def facts_that_jobs_may_change(edit: Any) -> None:
+    (mount,) = [item for item in edit.container("task")["MountPoints"] if item["SourceVolume"] == "run-hpc"]
+    mount["ReadOnly"] = False
 
 
 @trips("HPC060")
