@@ -177,7 +177,7 @@ class Definition(Model):
     environment's image."""
     user: UserName | None = None
     """User, or user:group, that the container runs as. Default: the image's own, which is no root in the image that
-    `container/Dockerfile` builds."""
+    `container/Dockerfile` builds. A single job that runs as root reaches its instance's credentials."""
     read_only_root: bool = False
     """Whether the container can write to mounted folders only; /tmp must be one of `tmpfs` then."""
     secrets: Annotated[Mapping[VariableName, SecretArn], AfterValidator(frozen)] = Field(
