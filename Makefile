@@ -21,8 +21,13 @@ demo: install ## deploy to the local cloud, run real jobs, collect their results
 	python -m examples.demo $(if $(KEEP),--keep)
 
 .PHONY: test
-test: install lint ## lint, types and every test, the end-to-end ones included
+test: install lint test-tools ## lint, types and every test, the end-to-end ones included
 	pytest
+
+.PHONY: test-tools
+test-tools: ## install iptables, which one test needs: as root on Debian; elsewhere that test says that it was skipped
+	@command -v iptables >/dev/null || test "$$(id -u)" != 0 || ! command -v apt-get >/dev/null \
+		|| { apt-get update -qq && apt-get install -qq -y --no-install-recommends iptables iproute2 >/dev/null; }
 
 .PHONY: test-fast
 test-fast: install ## the tests that need less than a second each

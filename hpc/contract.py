@@ -122,7 +122,21 @@ class Project:
     """What its jobs count as in queues with fair share; None where no queue has one."""
 
 
-T = TypeVar("T", Meta, Queue, Definition, Project)
+@dataclass(frozen=True, kw_only=True)
+class Instance:
+    """The instance on which a job runs, as it tells of itself in `HOST_INSTANCE`."""
+
+    instance_id: str
+    instance_type: str
+    zone: str
+    zone_id: str
+    region: str
+    purchasing: str
+    """`spot` or `on-demand`."""
+    image_id: str
+
+
+T = TypeVar("T", Meta, Queue, Definition, Project, Instance)
 
 
 def to_json(item: Meta | Queue | Definition | Project) -> dict[str, Any]:
@@ -179,6 +193,20 @@ ENV_RENDEZVOUS_TIMEOUT_S = "HPC_RENDEZVOUS_TIMEOUT_S"
 RENDEZVOUS_TIMEOUT_S = 600
 ENV_SCRATCH = "HPC_SCRATCH"
 """Folder for inputs and outputs; default: the system's folder for temporary files."""
+
+ENV_SHARED = "HPC_SHARED"
+"""Set by the job definition where the environment has a shared file system: the project's folder in it."""
+ENV_HOST = "HPC_HOST"
+"""Set by the job definition: the folder in which the instance tells of itself, read-only."""
+
+# ------------------------------------------------------------------------------------- instance -> container: files
+
+HOST_INSTANCE = "instance.json"
+"""In the folder of `ENV_HOST`: an `Instance`. It may be missing for some seconds after the first job's start."""
+HOST_SPOT_NOTICE = "spot-notice"
+"""Likewise: what EC2 announces two minutes before it takes a Spot instance back, `{"action": "terminate", "time":
+"2026-11-22T08:22:00Z"}`; missing until then
+(https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/spot-instance-termination-notices.html)."""
 
 # --------------------------------------------------------------------------- exit codes that hpc-node itself gives
 

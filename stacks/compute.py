@@ -60,6 +60,7 @@ class ComputeStack(EnvironmentStack):
                 instance_role=role,
                 update_timeout_minutes=update_timeout_minutes(environment),
                 ami_refresh=environment.ami_refresh,
+                file_system=environment.file_system is not None,
                 tags={"Name": f"hpc-{environment.name}-{name}", contract.TAG_ENVIRONMENT: environment.name},
             )
             for name, settings in environment.compute_environments.items()
@@ -100,6 +101,7 @@ class ComputeStack(EnvironmentStack):
                 bucket=foundation.data,
                 logs=foundation.logs,
                 execution_role=execution_role,
+                file_system=foundation.file_system,
             )
             # A queue that is deleted ends its jobs, which then bring their files to safety and still write logs.
             for role in (project.job_role, execution_role):

@@ -1,4 +1,4 @@
-"""What outlives everything: network, data bucket, image repository, log group."""
+"""What outlives everything: network, data bucket, shared file system, image repository, log group."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from hpc_constructs.flow_logs import FlowLogs
 from hpc_constructs.images import ImageRepository
 from hpc_constructs.logs import JobLogs
 from hpc_constructs.network import Network
+from hpc_constructs.shared_file_system import SharedFileSystem
 from stacks.environment import EnvironmentStack
 
 
@@ -26,6 +27,10 @@ class FoundationStack(EnvironmentStack):
         self.data = DataBucket(self, "Data", settings=environment.data, removal=removal)
         self.images = ImageRepository(self, "Images", removal=removal)
         self.logs = JobLogs(self, "Logs", retention_days=environment.logs.retention_days, removal=removal)
+        shared = environment.file_system
+        self.file_system = (
+            SharedFileSystem(self, "Shared", settings=shared, network=self.network, removal=removal) if shared else None
+        )
         if self.network.own_vpc:
             Endpoints(
                 self,

@@ -53,7 +53,9 @@ def schema() -> Json:
     properties, models = result["properties"], result["$defs"]
     for key in SECTIONS:
         # A heading with nothing below it says nothing.
-        properties[key] = {"anyOf": [{"$ref": properties[key]["$ref"]}, {"type": "null"}]}
+        properties[key].pop("default", None)
+        if "$ref" in properties[key]:
+            properties[key] = {"anyOf": [{"$ref": properties[key]["$ref"]}, {"type": "null"}]}
     for key in MAPS:
         entries = properties[key]
         entries.pop("minProperties", None)

@@ -43,6 +43,7 @@ class ComputeEnvironment(Construct):
         instance_role: InstanceRole,
         update_timeout_minutes: int,
         ami_refresh: str | None,
+        file_system: bool,
         tags: Mapping[str, str],
     ) -> None:
         """
@@ -50,6 +51,7 @@ class ComputeEnvironment(Construct):
             multi_node: whether a multi-node queue uses it, so that its instances must reach each other.
             update_timeout_minutes: how long an update waits for running jobs before it ends them.
             ami_refresh: day on which new machine images were last wanted.
+            file_system: whether its jobs mount the shared file system.
             tags: of the instances and their volumes.
         """
         super().__init__(scope, id)
@@ -65,6 +67,7 @@ class ComputeEnvironment(Construct):
             tags=tags,
             efa_instance=self._types[0] if settings.efa else None,
             efa_group_ids=groups if settings.efa else (),
+            file_system=file_system,
         )
         group = ec2.CfnPlacementGroup(self, "PlacementGroup", strategy="cluster") if settings.clustered else None
         self.resource = batch.CfnComputeEnvironment(

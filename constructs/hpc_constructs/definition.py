@@ -9,7 +9,8 @@ from constructs import Construct
 
 from hpc import contract
 from hpc_constructs import config
-from hpc_constructs.config.sizing import SCRATCH, Size
+from hpc_constructs.config.sizing import HOST, SCRATCH, SHARED, Size
+from hpc_constructs.shared_file_system import ProjectFolder
 
 UNLIMITED = -1
 TMPFS_OPTIONS = ["rw", "exec", "nosuid", "nodev"]
@@ -28,6 +29,8 @@ class Runtime:
     log_group: str
     job_role_arn: str
     execution_role_arn: str
+    shared: ProjectFolder | None
+    """Its folder of the shared file system, if there is one."""
 
 
 def retry_strategy(attempts: int) -> batch.CfnJobDefinition.RetryStrategyProperty:
@@ -128,7 +131,9 @@ class JobDefinition(Construct):
             "AWS_REGION": runtime.region,
             contract.ENV_BUCKET: runtime.bucket,
             contract.ENV_PROJECT: runtime.project,
+            contract.ENV_HOST: HOST,
             **({contract.ENV_SCRATCH: SCRATCH} if self._scratch else {}),
+            **({contract.ENV_SHARED: SHARED} if runtime.shared else {}),
         }
         return batch.CfnJobDefinition.ContainerPropertiesProperty(
             image=runtime.image,
@@ -148,12 +153,28 @@ class JobDefinition(Construct):
                 for key, arn in self._settings.secrets.items()
             ]
             or None,
-            volumes=[_volume(SCRATCH)] if self._scratch else None,
-            mount_points=[_mount(SCRATCH)] if self._scratch else None,
+            volumes=self._volumes(),
+            mount_points=self._mount_points(),
             log_configuration=batch.CfnJobDefinition.LogConfigurationProperty(
                 log_driver="awslogs", options={"awslogs-group": runtime.log_group}
             ),
         )
+
+    def _volumes(self) -> list[batch.CfnJobDefinition.VolumesProperty]:
+        volumes = [_volume(HOST)]
+        if self._scratch:
+            volumes.append(_volume(SCRATCH))
+        if self._runtime.shared:
+            volumes.append(self._runtime.shared.volume(_volume_name(SHARED)))
+        return volumes
+
+    def _mount_points(self) -> list[batch.CfnJobDefinition.MountPointsProperty]:
+        mounts = [_mount(HOST, read_only=True)]
+        if self._scratch:
+            mounts.append(_mount(SCRATCH))
+        if self._runtime.shared:
+            mounts.append(_mount(SHARED))
+        return mounts
 
     def _resources(self) -> list[batch.CfnJobDefinition.ResourceRequirementProperty]:
         amounts = {"VCPU": self._size.vcpus, "MEMORY": self._size.memory_mib, "GPU": self._size.gpus}
@@ -198,14 +219,18 @@ class JobDefinition(Construct):
 def _volume(path: str) -> batch.CfnJobDefinition.VolumesProperty:
     """Return the volume that is a folder of the instance."""
     return batch.CfnJobDefinition.VolumesProperty(
-        name=path.strip("/"), host=batch.CfnJobDefinition.VolumesHostProperty(source_path=path)
+        name=_volume_name(path), host=batch.CfnJobDefinition.VolumesHostProperty(source_path=path)
     )
 
 
-def _mount(path: str) -> batch.CfnJobDefinition.MountPointsProperty:
+def _mount(path: str, *, read_only: bool = False) -> batch.CfnJobDefinition.MountPointsProperty:
     return batch.CfnJobDefinition.MountPointsProperty(
-        source_volume=path.strip("/"), container_path=path, read_only=False
+        source_volume=_volume_name(path), container_path=path, read_only=read_only
     )
+
+
+def _volume_name(path: str) -> str:
+    return path.strip("/").replace("/", "-")
 
 
 def definition_name(environment: str, project: str, definition: str) -> str:

@@ -15,6 +15,7 @@ from constructs import Construct
 
 from hpc_constructs import config
 from hpc_constructs.config.sizing import SCRATCH
+from hpc_constructs.host import install_script
 from hpc_constructs.instances import InstanceType
 
 ROOT_DEVICE = "/dev/xvda"
@@ -53,6 +54,13 @@ fi
 """
 """One file system over all NVMe instance store volumes
 (https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/InstanceStorage.html): nothing on it is worth more than the job."""
+
+FILE_SYSTEM = """\
+command -v mount.efs >/dev/null || dnf install --assumeyes --quiet amazon-efs-utils
+systemctl enable --now --no-block amazon-ecs-volume-plugin || logger -t hpc "no plugin to mount the shared file system"
+"""
+"""The ECS agent's plugin mounts EFS, with the mount helper of the instance
+(https://docs.aws.amazon.com/AmazonECS/latest/developerguide/efs-volumes.html)."""
 
 EFA_MODULES = """\
 modprobe ib_uverbs || true
@@ -114,16 +122,18 @@ class LaunchTemplate(Construct):
         tags: Mapping[str, str],
         efa_instance: InstanceType | None = None,
         efa_group_ids: Sequence[str] = (),
+        file_system: bool = False,
     ) -> None:
         """
         Args:
             efa_instance: the only type of the compute environment, if its instances get EFA.
             efa_group_ids: security groups of the interfaces then; without EFA the compute environment holds the groups.
+            file_system: whether its jobs mount the shared file system.
         """
         super().__init__(scope, id)
         interfaces = efa_layout(efa_instance) if efa_instance else ()
         self._data = ec2.CfnLaunchTemplate.LaunchTemplateDataProperty(
-            user_data=user_data(*_scripts(settings)),
+            user_data=user_data(*_scripts(settings, file_system=file_system)),
             metadata_options=ec2.CfnLaunchTemplate.MetadataOptionsProperty(
                 http_tokens="required", http_put_response_hop_limit=1
             ),
@@ -153,9 +163,11 @@ class LaunchTemplate(Construct):
         return hashlib.sha256(text.encode()).hexdigest()[:12]
 
 
-def _scripts(settings: config.ComputeEnvironment) -> list[str]:
+def _scripts(settings: config.ComputeEnvironment, *, file_system: bool) -> list[str]:
     """Ours first: the team's own find the scratch folder."""
-    scripts = [ECS_AGENT + SCRATCH_FOLDER]
+    scripts = [ECS_AGENT + SCRATCH_FOLDER + install_script()]
+    if file_system:
+        scripts.append(FILE_SYSTEM)
     if settings.efa:
         scripts.append(EFA_MODULES)
     if settings.scratch == "instance-store":

@@ -17,6 +17,7 @@ from hpc_constructs.definition import JobDefinition, Runtime, definition_name
 from hpc_constructs.logs import JobLogs
 from hpc_constructs.permissions import WorkloadRole, allow, ecs_tasks_principal, grant_execute_command
 from hpc_constructs.queue import JobQueue
+from hpc_constructs.shared_file_system import ProjectFolder, SharedFileSystem
 
 
 def _image(given: str | None, repository: str) -> str | None:
@@ -37,6 +38,7 @@ class Project(Construct):
         bucket: DataBucket,
         logs: JobLogs,
         execution_role: WorkloadRole,
+        file_system: SharedFileSystem | None,
     ) -> None:
         """
         Args:
@@ -58,6 +60,9 @@ class Project(Construct):
         grant_read_buckets(self.job_role.policy, self.settings.read_buckets)
         if any(item.enable_execute_command for item in environment.definitions.values()):
             grant_execute_command(self.job_role.policy)
+        shared = ProjectFolder(self, "Shared", file_system=file_system, project=id) if file_system else None
+        if shared:
+            shared.grant_mount(self.job_role.policy)
         runtime = Runtime(
             environment=environment.name,
             project=id,
@@ -67,6 +72,7 @@ class Project(Construct):
             log_group=logs.name,
             job_role_arn=self.job_role.arn,
             execution_role_arn=execution_role.arn,
+            shared=shared,
         )
         self.definitions: Mapping[str, JobDefinition] = {
             name: JobDefinition(

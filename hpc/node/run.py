@@ -11,6 +11,7 @@ from hpc import contract
 from hpc.node import lease
 from hpc.node import request as requests
 from hpc.node.failure import Failure, say
+from hpc.node.instance import facts
 from hpc.node.place import Place, from_environment, rendezvous_timeout_s
 from hpc.node.process import Interrupted, Supervisor, signal_name
 from hpc.node.s3 import S3, S3Error
@@ -148,6 +149,7 @@ def _report(task: Task, outcome: Outcome, outputs: list[Stored], started_at: str
         "reason": outcome.reason,
         "started_at": started_at,
         "stopped_at": _now(),
+        "instance": facts(os.environ),
         "outputs": [asdict(item) for item in outputs],
     }
     try:

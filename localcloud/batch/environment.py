@@ -11,6 +11,7 @@ from pathlib import Path
 
 from ministack.services import ecs_metadata
 
+from localcloud.batch import volumes
 from localcloud.batch.containers import requirements
 from localcloud.batch.logs import DEFAULT_GROUP
 from localcloud.batch.model import Attempt, Job, Json, Scope
@@ -37,7 +38,7 @@ def variables(
     return {
         "PATH": f"{Path(sys.executable).parent}:{SYSTEM_PATH}",
         **dict(item.split("=", 1) for item in config.get("Env") or []),
-        **{item["name"]: _mapped(settings, member, item["value"]) for item in member.container["environment"]},
+        **volumes.mapped(settings, member.scope, member.container),
         "HOME": str(folder / "work"),
         "TMPDIR": str(folder / "tmp"),
         **credentials(member.scope),
@@ -50,19 +51,6 @@ def variables(
         **_array_variables(member),
         **_node_variables(member, parent),
     }
-
-
-def _mapped(settings: Settings, member: Job, value: str) -> str:
-    """Point a variable that holds a path of a mounted host folder to the folder that stands for it: a process sees
-    the files of this machine, where nothing can be mounted for it alone."""
-    hosts = {item["name"]: item.get("host", {}).get("sourcePath") for item in member.container.get("volumes", [])}
-    for mount in member.container.get("mountPoints", []):
-        host, seen = hosts.get(mount.get("sourceVolume")), mount["containerPath"].rstrip("/")
-        if host and (value == seen or value.startswith(seen + "/")):
-            folder = settings.state_dir / "volumes" / host.strip("/")
-            folder.mkdir(parents=True, exist_ok=True)
-            return str(folder) + value[len(seen) :]
-    return value
 
 
 def credentials(scope: Scope) -> dict[str, str]:

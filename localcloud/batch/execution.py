@@ -18,6 +18,7 @@ from localcloud.batch import environment as env
 from localcloud.batch.logs import LogStream, stream_name
 from localcloud.batch.model import Attempt, Job, now_ms
 from localcloud.batch.secrets import secret_values
+from localcloud.batch.volumes import MountError
 from localcloud.process import RunningProcess
 from localcloud.registry import ImageError, image_config
 from localcloud.settings import Settings
@@ -169,7 +170,13 @@ class ProcessExecutor:
         except LookupError as error:
             attempt.reason = f"ResourceInitializationError: unable to pull secrets or registry auth: {error}"[:255]
             return stream
-        variables = secrets | env.variables(self._settings, member, parent, attempt, folder, config)
+        try:
+            variables = secrets | env.variables(self._settings, member, parent, attempt, folder, config)
+        except MountError as error:
+            attempt.reason = (
+                f"ResourceInitializationError: failed to invoke EFS utils commands to set up EFS volumes: {error}"[:255]
+            )
+            return stream
         argv = env.command_line(member.container, config)
         env.register_metadata(member, parent or member, attempt)
         try:

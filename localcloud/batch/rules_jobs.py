@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+from localcloud.batch import volumes
 from localcloud.batch.containers import node_range, requirements
 from localcloud.batch.errors import BatchError, NotModelledError
 from localcloud.batch.model import Json, Queue, Scope
@@ -79,6 +80,7 @@ def check_container(scope: Scope, container: Json, where: str) -> None:
     check_requirements(resources)
     check_environment(container.get("environment", []))
     check_command(container.get("command", []))
+    volumes.check(container, where)
     logs = container.get("logConfiguration")
     if logs is None:
         return

@@ -115,7 +115,7 @@ def efa(types: str, more: str = "") -> str:
         ),
         pytest.param(
             f"compute_environments: {{spot: {{user_data: ['{'x' * 5000}', '{'y' * 5000}']}}}}",
-            "10,000 bytes given; allowed: at most 8,192 bytes together",
+            "10,000 bytes given; allowed: at most 4,096 bytes together",
             id="user data too long",
         ),
         pytest.param("compute_environments: {spot: {user_data: [' ']}}", "allowed: the lines of a script", id="blank"),

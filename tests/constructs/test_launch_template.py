@@ -11,6 +11,7 @@ import aws_cdk as cdk
 import pytest
 
 from hpc_constructs.config import ComputeEnvironment
+from hpc_constructs.config.compute_checks import LONGEST_USER_DATA
 from hpc_constructs.instances import catalogue
 from hpc_constructs.launch_template import INSTANCE_STORE, LaunchTemplate, efa_layout, user_data
 
@@ -105,6 +106,14 @@ def test_a_script_keeps_the_interpreter_that_it_names() -> None:
     text = flat(rendered("#!/usr/bin/python3\nprint(1)\n"))
     (part,) = email.message_from_string(text).get_payload()
     assert part.get_payload(decode=True) == b"#!/usr/bin/python3\nprint(1)"  # type: ignore[union-attr]
+
+
+def test_the_longest_scripts_of_a_team_leave_room_for_batchs_own_part() -> None:
+    """EC2 takes 16 KiB before its own encoding (https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/user-data.html),
+    and Batch adds how to join its cluster."""
+    fullest = template(efa="p5.48xlarge", scratch="instance-store", user_data=("x" * LONGEST_USER_DATA,))
+    data = cdk.Stack.of(fullest).resolve(fullest._data)["userData"]["Fn::Base64"]
+    assert len(flat(data)) <= 16 * 1024 - 1024
 
 
 @pytest.fixture

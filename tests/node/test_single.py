@@ -5,9 +5,13 @@ from __future__ import annotations
 import json
 import signal
 import time
+from pathlib import Path
 from typing import Any
 
 import pytest
+
+from hpc import contract
+from hpc.node.instance import facts
 
 pytestmark = pytest.mark.slow
 
@@ -34,6 +38,22 @@ def test_outputs_and_status_are_stored_and_nothing_stays_behind(job: Any) -> Non
         {"key": job.paths.output(0) + "more", "size": 5},
     ]
     assert list(job.scratch.iterdir()) == []
+
+
+def test_the_status_says_on_which_kind_of_instance_the_task_ran(job: Any, tmp_path: Path) -> None:
+    said = {"instance_id": "i-1", "instance_type": "c7i.large", "zone": "us-east-1b", "purchasing": "spot"}
+    (tmp_path / contract.HOST_INSTANCE).write_text(json.dumps(said))
+    job.ask()
+    assert run(job, "true", **{contract.ENV_HOST: str(tmp_path)}).process.returncode == 0
+    assert job.status()["instance"] == {"instance_type": "c7i.large", "zone": "us-east-1b", "purchasing": "spot"}
+
+
+@pytest.mark.parametrize("text", [None, "", "[]", "null", "{}", "not JSON", '{"instance_type": "c7i.large"}'])
+def test_a_task_runs_where_the_instance_tells_nothing(tmp_path: Path, text: str | None) -> None:
+    if text is not None:
+        (tmp_path / contract.HOST_INSTANCE).write_text(text)
+    assert facts({contract.ENV_HOST: str(tmp_path)}) is None
+    assert facts({}) is None
 
 
 def test_inputs_are_files_and_folders(job: Any) -> None:

@@ -28,6 +28,7 @@ operations:
   emails: [team@example.com, lead@example.com]
   budget_monthly_usd: 5000
   budget_alert_percents: [50, 90]
+file_system: {{infrequent_access_days: null, backup: false}}
 projects:
   alpha: {{read_buckets: [reference-genomes]}}
   beta: {{}}

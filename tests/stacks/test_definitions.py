@@ -123,29 +123,39 @@ def test_logs_go_to_our_group(stacks: Any) -> None:
 def test_containers_know_their_bucket_project_and_region_and_no_more(stacks: Any) -> None:
     for name, container in containers(stacks).items():
         variables = {item["Name"]: item["Value"] for item in container["Environment"]}
-        expected = {contract.ENV_BUCKET, contract.ENV_PROJECT, "AWS_REGION", "AWS_DEFAULT_REGION"}
-        assert set(variables) - {contract.ENV_SCRATCH} == expected
+        expected = {contract.ENV_BUCKET, contract.ENV_PROJECT, contract.ENV_HOST, "AWS_REGION", "AWS_DEFAULT_REGION"}
+        assert set(variables) - {contract.ENV_SCRATCH, contract.ENV_SHARED} == expected
         assert f"-{variables[contract.ENV_PROJECT]}-" in name
 
 
 def test_nothing_is_privileged(stacks: Any) -> None:
     for container in containers(stacks).values():
         assert not container.get("Privileged")
-        assert {volume["Host"]["SourcePath"] for volume in container.get("Volumes", [])} <= {"/scratch"}
+        hosts = {volume["Host"]["SourcePath"] for volume in container["Volumes"] if "Host" in volume}
+        assert hosts <= {"/scratch", "/run/hpc"}
+
+
+def test_containers_read_what_the_instance_tells_of_itself(stacks: Any) -> None:
+    for container in containers(stacks).values():
+        assert {"Name": "run-hpc", "Host": {"SourcePath": "/run/hpc"}} in container["Volumes"]
+        mount = {"SourceVolume": "run-hpc", "ContainerPath": "/run/hpc", "ReadOnly": True}
+        assert mount in container["MountPoints"]
+        assert {"Name": contract.ENV_HOST, "Value": "/run/hpc"} in container["Environment"]
 
 
 def test_definitions_of_queues_with_instance_store_see_it_as_their_scratch(wide: Any) -> None:
     for project in wide.environment.projects:
         container = wide.definition("gpu", project)["ContainerProperties"]
-        assert container["Volumes"] == [{"Name": "scratch", "Host": {"SourcePath": "/scratch"}}]
-        assert container["MountPoints"] == [{"SourceVolume": "scratch", "ContainerPath": "/scratch", "ReadOnly": False}]
+        assert {"Name": "scratch", "Host": {"SourcePath": "/scratch"}} in container["Volumes"]
+        mount = {"SourceVolume": "scratch", "ContainerPath": "/scratch", "ReadOnly": False}
+        assert mount in container["MountPoints"]
         assert {"Name": contract.ENV_SCRATCH, "Value": "/scratch"} in container["Environment"]
 
 
 def test_other_definitions_keep_their_scratch_inside_the_container(wide: Any) -> None:
     for name, container in containers(wide).items():
         if not name.endswith("-gpu"):
-            assert "Volumes" not in container
+            assert "/scratch" not in {mount["ContainerPath"] for mount in container["MountPoints"]}
             assert contract.ENV_SCRATCH not in {item["Name"] for item in container["Environment"]}
 
 

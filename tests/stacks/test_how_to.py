@@ -65,6 +65,13 @@ def test_a_second_project(after: Any) -> None:
     assert any("climate/*" in str(item["Resource"]) for item in stacks.policy("ProjectsclimateJob"))
 
 
+def test_a_shared_file_system(after: Any) -> None:
+    stacks = after("A file system that jobs share")
+    assert stacks.foundation.only("AWS::EFS::FileSystem")["Encrypted"] is True
+    mounts = stacks.definition("task")["ContainerProperties"]["MountPoints"]
+    assert "/shared" in {mount["ContainerPath"] for mount in mounts}
+
+
 @pytest.mark.parametrize(
     "title", ["Shares instead of first in, first out", "Scratch on the instances' own disks", "New machine images"]
 )

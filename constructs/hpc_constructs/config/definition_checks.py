@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from hpc_constructs.config.check import check
 from hpc_constructs.config.models import Environment
 from hpc_constructs.config.problems import Problem
-from hpc_constructs.config.sizing import SCRATCH, mounts_scratch, size_of
+from hpc_constructs.config.sizing import HOST, SCRATCH, SHARED, mounts_scratch, size_of
 
 RESERVED = ("AWS_", "HPC_", "ECS_")
 
@@ -42,13 +42,23 @@ def memory_file_systems(environment: Environment) -> Iterator[Problem]:
                 allowed=f"at most the memory, {size.memory_mib} MiB, of which they are a part",
                 fix="lower tmpfs or shared_memory_mib, or raise memory_mib",
             )
-        if SCRATCH in item.tmpfs and mounts_scratch(environment, name):
-            yield Problem(
-                path=("definitions", name, "tmpfs", SCRATCH),
-                given=f"{SCRATCH}, where the instance store is mounted",
-                allowed="other paths",
-                fix="remove it, or set scratch: root-volume",
-            )
+        for path, what, fix in _taken(environment, name):
+            if path in item.tmpfs:
+                yield Problem(
+                    path=("definitions", name, "tmpfs", path),
+                    given=f"{path}, where {what}",
+                    allowed="other paths",
+                    fix=fix,
+                )
+
+
+def _taken(environment: Environment, definition: str) -> Iterator[tuple[str, str, str]]:
+    """Yield the paths where something is mounted already, what that is, and what to do."""
+    yield HOST, "the instance tells of itself", "remove it"
+    if mounts_scratch(environment, definition):
+        yield SCRATCH, "the instance store is mounted", "remove it, or set scratch: root-volume"
+    if environment.file_system:
+        yield SHARED, "the shared file system is mounted", "remove it, or the file_system"
 
 
 @check("HPC219")

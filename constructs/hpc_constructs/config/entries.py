@@ -74,7 +74,7 @@ class ComputeEnvironment(Model):
     share it."""
     user_data: tuple[Script, ...] = Field(default=(), strict=False)
     """Shell scripts that run as root at the first boot of every instance, before it takes jobs; together at most
-    8,192 bytes. Bash, unless the first line says otherwise."""
+    4,096 bytes. Bash, unless the first line says otherwise."""
     allocation_strategy: AllocationStrategy | None = None
     """Default: SPOT_PRICE_CAPACITY_OPTIMIZED for Spot, BEST_FIT_PROGRESSIVE for On-Demand."""
     efa: bool = False
@@ -178,7 +178,7 @@ class Definition(Model):
     environment's image."""
     user: UserName | None = None
     """User, or user:group, that the container runs as. Default: the image's own, which is no root in the image that
-    `container/Dockerfile` builds."""
+    `container/Dockerfile` builds. A single job that runs as root reaches its instance's credentials."""
     read_only_root: bool = False
     """Whether the container can write to mounted folders only; /tmp must be one of `tmpfs` then."""
     secrets: Annotated[Mapping[VariableName, SecretArn], AfterValidator(frozen)] = Field(

@@ -11,7 +11,7 @@ from hpc_constructs.config.sizing import instance_types
 
 IOPS_PER_GIB = 500
 IOPS_PER_MIB_S = 4
-LONGEST_USER_DATA = 8192
+LONGEST_USER_DATA = 4096
 
 
 @check("HPC214")

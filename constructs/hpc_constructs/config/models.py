@@ -14,7 +14,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, Field, StringCo
 from pydantic.fields import FieldInfo
 
 from hpc_constructs.config.entries import ComputeEnvironment, Definition, Project, Queue
-from hpc_constructs.config.sections import Data, Image, Logs, Network, Operations
+from hpc_constructs.config.sections import Data, FileSystem, Image, Logs, Network, Operations
 from hpc_constructs.config.values import Model, Name, digits, frozen, iso_date
 
 
@@ -32,11 +32,14 @@ class Environment(Model):
     compute environment by ones with the newest image. Default: images change only with another change of the compute
     environment's instances."""
     removal: Literal["retain", "destroy"] = "retain"
-    """What happens to the data bucket, the image repository and the log group when the stack is deleted."""
+    """What happens to the data bucket, the shared file system, the image repository and the log group when the stack is
+    deleted."""
     network: Network = Network()
     image: Image = Image()
     logs: Logs = Logs()
     data: Data = Data()
+    file_system: FileSystem | None = None
+    """A file system that all jobs share. Default: none; jobs share files in the data bucket."""
     operations: Operations = Operations()
     projects: Annotated[Mapping[Name, Project], AfterValidator(frozen)] = Field(
         default_factory=lambda: MappingProxyType({"default": Project()}), min_length=1, max_length=20

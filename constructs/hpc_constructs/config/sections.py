@@ -10,6 +10,7 @@ from hpc_constructs.config.values import (
     Digest,
     Email,
     ExtraEndpoint,
+    InfrequentAccessDays,
     Model,
     Percent,
     RetentionDays,
@@ -94,6 +95,18 @@ class Data(Model):
     """Days after which an overwritten or deleted version of an object is removed for good."""
     abort_multipart_days: int = Field(default=7, ge=1, le=365)
     """Days after which the parts of an upload that was never finished are removed."""
+
+
+class FileSystem(Model):
+    """A shared file system (Amazon EFS) that all jobs see at /shared and find named in HPC_SHARED: each project its own
+    folder of it, whoever the containers' users are. It costs by what it holds and what is read and written; `{}` takes
+    the defaults."""
+
+    infrequent_access_days: InfrequentAccessDays | None = 30
+    """Days after which a file that nobody reads moves to the Infrequent Access storage class; the next read moves it
+    back. `null`: never."""
+    backup: bool = True
+    """Whether AWS Backup copies it every day, and keeps each copy for five weeks."""
 
 
 class Operations(Model):

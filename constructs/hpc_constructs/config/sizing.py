@@ -13,6 +13,10 @@ MOST_ZONES = 4
 """Zones for which the VPC has address space."""
 SCRATCH = "/scratch"
 """Where instances have room for jobs' files, and where containers see it."""
+HOST = "/run/hpc"
+"""Where an instance tells of itself, and where containers read it."""
+SHARED = "/shared"
+"""Where containers see their project's folder of the shared file system."""
 SINGLE_VCPUS = 1
 SINGLE_MEMORY_MIB = 2048
 LONGEST_UPDATE_MINUTES = 7200

@@ -13,11 +13,18 @@ from pydantic_core import ErrorDetails
 from hpc_constructs.config.entries import ComputeEnvironment, Definition, Project, Queue
 from hpc_constructs.config.models import Environment, inner_model
 from hpc_constructs.config.problems import Path, Problem, show
-from hpc_constructs.config.sections import Data, Image, Logs, Network, Operations
+from hpc_constructs.config.sections import Data, FileSystem, Image, Logs, Network, Operations
 from hpc_constructs.config.values import IMAGE_PATTERN, NAME_PATTERN, SECURE_ARN_PATTERN
 
 SECTIONS: Mapping[str, type[BaseModel]] = MappingProxyType(
-    {"network": Network, "image": Image, "logs": Logs, "data": Data, "operations": Operations}
+    {
+        "network": Network,
+        "image": Image,
+        "logs": Logs,
+        "data": Data,
+        "file_system": FileSystem,
+        "operations": Operations,
+    }
 )
 MAPS: Mapping[str, type[BaseModel]] = MappingProxyType(
     {

@@ -54,6 +54,9 @@ Script = Annotated[str, StringConstraints(pattern=r"\S")]
 Digest = Annotated[str, StringConstraints(pattern=r"^sha256:[0-9a-f]{64}$")]
 Email = Annotated[str, StringConstraints(pattern=r"^[^@\s,;<>\"]+@[^@\s,;<>\"]+\.[^@\s,;<>\"]+$")]
 
+InfrequentAccessDays = Literal[1, 7, 14, 30, 60, 90, 180, 270, 365]
+"""https://docs.aws.amazon.com/efs/latest/ug/API_LifecyclePolicy.html"""
+
 RetentionDays = Literal[
     1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288, 3653
 ]

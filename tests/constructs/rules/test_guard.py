@@ -37,6 +37,17 @@ def mount(path: str) -> Callable[[Any], Any]:
     return lambda container: container.update(Volumes=[{"Name": "host", "Host": {"SourcePath": path}}])
 
 
+def shared(container: Any) -> Any:
+    (found,) = [item for item in container["Volumes"] if "EfsVolumeConfiguration" in item]
+    return found["EfsVolumeConfiguration"]
+
+
+def nfs_from_everywhere(edit: Any) -> None:
+    group = edit.properties("AWS::EFS::MountTarget")["SecurityGroups"][0]
+    rule = {"IpProtocol": "tcp", "FromPort": 2049, "ToPort": 2049, "CidrIp": "0.0.0.0/0"}
+    edit.add("World", "AWS::EC2::SecurityGroupIngress", "AWS::EFS::MountTarget", GroupId=group, **rule)
+
+
 def retry(edit: Any) -> Any:
     return edit.properties(DEFINITION, "task")["RetryStrategy"]["EvaluateOnExit"]
 
@@ -87,6 +98,16 @@ CASES = [
     *both(mount("/var/run/docker.sock"), "HPC106", "the container engine's socket"),
     *both(mount("/"), "HPC106", "everything"),
     *both(mount("/mnt-secret"), "HPC106", "beginning like an allowed one"),
+    *both(lambda container: shared(container).update(TransitEncryption="DISABLED"), "HPC116", "plain text"),
+    *both(lambda container: shared(container).pop("TransitEncryption"), "HPC116", "unsaid"),
+    *both(lambda container: shared(container)["AuthorizationConfig"].update(Iam="DISABLED"), "HPC117", "without IAM"),
+    *both(lambda container: shared(container)["AuthorizationConfig"].pop("AccessPointId"), "HPC117", "everything"),
+    *both(lambda container: shared(container).pop("AuthorizationConfig"), "HPC117", "unsaid"),
+    *[
+        case("HPC118", user, lambda edit, user=user: edit.container("task").update(User=user))
+        for user in ("root", "0", "0:1000", "root:staff")
+    ],
+    case("HPC150", "NFS from everywhere", nfs_from_everywhere),
     *both(variable("DB_PASSWORD"), "HPC107", "password"),
     *both(variable("github_token"), "HPC107", "token"),
     *both(variable("AWS_SECRET_ACCESS_KEY"), "HPC107", "access key"),
@@ -205,7 +226,7 @@ CASES = [
     case("HPC177", "unsaid", lambda edit: edit.properties(REPOSITORY).pop("LifecyclePolicy")),
     case("HPC178", "unsaid", lambda edit: edit.properties(REPOSITORY).pop("EmptyOnDelete")),
     case("HPC179", "unsaid", lambda edit: edit.properties("AWS::Logs::LogGroup").pop("RetentionInDays")),
-    case("HPC180", "unsaid", lambda edit: edit.add("Files", "AWS::EFS::FileSystem", CE)),
+    case("HPC180", "unsaid", lambda edit: edit.properties("AWS::EFS::FileSystem").pop("Encrypted")),
     case(
         "HPC181",
         "unsaid",
@@ -229,6 +250,8 @@ def test_an_edit_trips_exactly_its_rule(
     "allow",
     [
         pytest.param(lambda edit: mount("/run/hpc")(edit.container("task")), id="mount of /run/hpc"),
+        pytest.param(lambda edit: edit.container("task").update(User="1000:0"), id="user of the root group"),
+        pytest.param(lambda edit: edit.container("mpi").update(User="root"), id="root in a network of its own"),
         pytest.param(lambda edit: mount("/scratch/nvme")(edit.container("mpi")), id="mount below /scratch"),
         pytest.param(
             lambda edit: trust(edit).update(Principal={"AWS": {"Fn::Sub": "arn:${AWS::Partition}:iam::1:root"}}),

@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterator
 from typing import Any, cast
 
+from hpc_constructs.config.sizing import HOST
 from hpc_constructs.rules.finding import Hit, check
 from hpc_constructs.rules.platform import Container, Platform
 from hpc_constructs.rules.templates import Resource
@@ -68,6 +69,19 @@ def image_by_digest(platform: Platform) -> Iterator[Hit]:
         image = platform.templates.text(container.settings.get("Image"), container.definition.template)
         if not re.search(r"@sha256:[0-9a-f]{64}$", image) and not image.endswith(NOT_PUSHED_YET):
             yield container.definition, f"'{image.rpartition('}')[2]}'", f"{container.path}.Image"
+
+
+@check("HPC124")
+def host_facts_read_only(platform: Platform) -> Iterator[Hit]:
+    for container in _containers(platform):
+        volumes = {
+            item.get("Name"): str(item.get("Host", {}).get("SourcePath", ""))
+            for item in container.settings.get("Volumes", [])
+        }
+        for mount in container.settings.get("MountPoints", []):
+            source = volumes.get(mount.get("SourceVolume"), "")
+            if f"{source}/".startswith(f"{HOST}/") and mount.get("ReadOnly") is not True:
+                yield container.definition, source, f"{container.path}.MountPoints"
 
 
 @check("HPC120")

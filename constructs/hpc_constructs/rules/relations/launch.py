@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+from hpc_constructs.host import SOURCE
 from hpc_constructs.rules.finding import Hit, check
 from hpc_constructs.rules.platform import ComputeEnvironment, Platform
 from hpc_constructs.rules.templates import Properties, Resource
@@ -12,6 +13,9 @@ from hpc_constructs.rules.templates import Properties, Resource
 DATA = "Properties.LaunchTemplateData"
 ROOT_DEVICE = "/dev/xvda"
 LEAST_ROOT_GIB = 100
+BLOCKED_FOR_TASKS = re.compile(r"^ECS_AWSVPC_BLOCK_IMDS=true$", re.MULTILINE)
+CLOSED_ON_HOST = tuple((SOURCE / name).read_text(encoding="utf-8") for name in ("close-imds", "ecs.conf"))
+"""The rule, and that the agent starts only behind it."""
 MULTIPART = re.compile(r"\A\s*(MIME-Version:|Content-Type: multipart/mixed)", re.IGNORECASE)
 UNPINNED_INSTALLER = re.compile(r"aws-efa-installer-latest|efa[-_]installer\S*latest")
 
@@ -41,6 +45,18 @@ def pinned_installer(platform: Platform) -> Iterator[Hit]:
         match = UNPINNED_INSTALLER.search(_user_data(platform, template))
         if match:
             yield template, f"'{match[0]}'", f"{DATA}.UserData"
+
+
+@check("HPC017")
+def metadata_service_closed(platform: Platform) -> Iterator[Hit]:
+    for _, template in _launched(platform):
+        text = _user_data(platform, template)
+        if not MULTIPART.match(text):  # there is a finding of its own
+            continue
+        if not BLOCKED_FOR_TASKS.search(text):
+            yield template, "open to the tasks of multi-node jobs", f"{DATA}.UserData"
+        if not all(part in text for part in CLOSED_ON_HOST):
+            yield template, "open to single jobs, which share the host's network", f"{DATA}.UserData"
 
 
 @check("HPC013")

@@ -60,6 +60,12 @@ def hundreds_of_secrets(edit: Any) -> None:
     ]
 
 
+@trips("HPC124")
+def facts_that_jobs_may_change(edit: Any) -> None:
+    (mount,) = [item for item in edit.container("task")["MountPoints"] if item["SourceVolume"] == "run-hpc"]
+    mount["ReadOnly"] = False
+
+
 @CASES.each
 def test_an_edit_trips_exactly_its_rule(
     rule: str, spoil: Callable[[Any], Any], edit: Any, found: Callable[[Any], set[str]]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from typing import Any
 
@@ -22,7 +23,7 @@ def plain_script(edit: Any) -> None:
 @trips("HPC012")
 def newest_installer(edit: Any) -> None:
     parts = edit.launch("efa")["UserData"]["Fn::Base64"]["Fn::Join"][1]
-    parts[1] = {"Fn::Base64": "curl -O https://efa-installer.amazonaws.com/aws-efa-installer-latest.tar.gz"}
+    parts[-2] = {"Fn::Base64": "curl -O https://efa-installer.amazonaws.com/aws-efa-installer-latest.tar.gz"}
 
 
 @trips("HPC013")
@@ -52,6 +53,29 @@ def half_of_the_cpu_options(edit: Any) -> None:
 def cpu_options_on_bare_metal(edit: Any) -> None:
     edit.environment("ondemand")["InstanceTypes"] = ["c7i.metal-48xl"]
     edit.launch("ondemand")["CpuOptions"] = {"CoreCount": 96, "ThreadsPerCore": 1}
+
+
+def user_data_without(edit: Any, text: str) -> None:
+    """Take a text out of an instance's scripts, wherever it is in what the template joins together."""
+    before = edit.launch("spot")["UserData"]
+    after = json.loads(json.dumps(before).replace(json.dumps(text)[1:-1], ""))
+    assert after != before
+    edit.launch("spot")["UserData"] = after
+
+
+@trips("HPC017")
+def metadata_open_to_tasks(edit: Any) -> None:
+    user_data_without(edit, "ECS_AWSVPC_BLOCK_IMDS=true")
+
+
+@trips("HPC017")
+def metadata_open_to_users(edit: Any) -> None:
+    user_data_without(edit, "! --uid-owner 0")
+
+
+@trips("HPC017")
+def agent_that_does_not_wait_for_the_rule(edit: Any) -> None:
+    user_data_without(edit, "ExecStartPre=/bin/bash /usr/local/lib/hpc/close-imds")
 
 
 @CASES.each

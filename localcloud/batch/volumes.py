@@ -1,0 +1,95 @@
+"""Volumes of containers: folders of the instance, and folders of EFS file systems.
+
+A process sees the files of this machine, where nothing can be mounted for it alone. A variable that holds the path of a
+mount leads to the folder that stands for it; the path itself, written into a command, is not there, and the command
+fails. Not modelled: an access point's user and permissions (files belong to whoever runs the local cloud), read-only
+mounts, and the bytes that NFS would move.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from ministack.core.responses import request_scope
+from ministack.services import efs
+
+from localcloud.batch.errors import BatchError, NotModelledError
+from localcloud.batch.model import Json, Scope
+from localcloud.settings import Settings
+
+
+class MountError(Exception):
+    """The container cannot start: a file system that it mounts cannot be reached."""
+
+
+def check(container: Json, where: str) -> None:
+    """Raise what RegisterJobDefinition answers to volumes that cannot be
+    (https://docs.aws.amazon.com/batch/latest/APIReference/API_EFSVolumeConfiguration.html)."""
+    names = [item.get("name") for item in container.get("volumes", [])]
+    for mount in container.get("mountPoints", []):
+        if mount.get("sourceVolume") not in names:
+            raise BatchError(f"{where}: mountPoints names the volume {mount.get('sourceVolume')!r}, which is not there")
+    for item in container.get("volumes", []):
+        if "s3filesVolumeConfiguration" in item:
+            raise NotModelledError("volumes.s3filesVolumeConfiguration")
+        if "efsVolumeConfiguration" in item:
+            _check_efs(item["efsVolumeConfiguration"], where)
+
+
+def _check_efs(settings: Json, where: str) -> None:
+    authorization = settings.get("authorizationConfig", {})
+    access_point, iam = authorization.get("accessPointId"), authorization.get("iam", "DISABLED")
+    if (access_point or iam == "ENABLED") and settings.get("transitEncryption", "DISABLED") != "ENABLED":
+        raise BatchError(f"{where}: transitEncryption must be ENABLED with an access point or IAM authorization")
+    if access_point and settings.get("rootDirectory", "/") != "/":
+        raise BatchError(f"{where}: rootDirectory must be omitted or / with an access point")
+
+
+def mapped(settings: Settings, scope: Scope, container: Json) -> dict[str, str]:
+    """Return the container's own variables; those that hold the path of a mount lead to its folder here.
+
+    Raises:
+        MountError: a file system cannot be mounted.
+    """
+    known = {item["name"]: item for item in container.get("volumes", [])}
+    folders = {
+        mount["containerPath"].rstrip("/"): _folder(settings.state_dir / "volumes", scope, known[mount["sourceVolume"]])
+        for mount in container.get("mountPoints", [])
+    }
+    return {item["name"]: _at(folders, item["value"]) for item in container["environment"]}
+
+
+def _at(folders: dict[str, Path | None], value: str) -> str:
+    for seen, folder in folders.items():
+        if folder is not None and (value == seen or value.startswith(seen + "/")):
+            return str(folder) + value[len(seen) :]
+    return value
+
+
+def _folder(root: Path, scope: Scope, volume: Json) -> Path | None:
+    """Return the folder that stands for a volume; None for an empty one of the container's own."""
+    if "efsVolumeConfiguration" in volume:
+        folder = root / "efs" / _efs_path(scope, volume["efsVolumeConfiguration"])
+    elif volume.get("host", {}).get("sourcePath"):
+        folder = root / volume["host"]["sourcePath"].strip("/")
+    else:
+        return None
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+def _efs_path(scope: Scope, settings: Json) -> Path:
+    """Return where in all file systems the mount leads, as the mount helper finds out."""
+    file_system = settings["fileSystemId"]
+    with request_scope(scope.account, scope.region):
+        if file_system not in efs._file_systems:
+            raise MountError(f"Failed to resolve {file_system}.efs.{scope.region}.amazonaws.com")
+        if not any(item["FileSystemId"] == file_system for item in efs._mount_targets.values()):
+            raise MountError(f"Failed to resolve {file_system}.efs.{scope.region}.amazonaws.com: no mount target")
+        identity = settings.get("authorizationConfig", {}).get("accessPointId")
+        point = efs._access_points.get(identity)
+    if identity is None:
+        return Path(file_system) / settings.get("rootDirectory", "/").strip("/")
+    if point is None or point["FileSystemId"] != file_system:
+        raise MountError(f"mount.nfs4: access denied by server: {identity} is no access point of {file_system}")
+    return Path(file_system) / point["RootDirectory"].get("Path", "/").strip("/")
