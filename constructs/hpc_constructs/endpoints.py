@@ -40,7 +40,7 @@ class Endpoints(Construct):
         environment: Environment,
         network: Network,
         data: DataBucket,
-        images: ImageRepository,
+        repositories: Sequence[ImageRepository],
         logs: JobLogs,
     ) -> None:
         """
@@ -49,7 +49,7 @@ class Endpoints(Construct):
         """
         super().__init__(scope, id)
         self._environment, self._network = environment, network
-        self._data, self._images, self._logs = data, images, logs
+        self._data, self._repositories, self._logs = data, repositories, logs
         self._s3()
         if environment.network.egress == "endpoints":
             self._interfaces()
@@ -143,7 +143,7 @@ class Endpoints(Construct):
         pull = ["ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer"]
         return [
             self._own("RegistryLogin", ["ecr:GetAuthorizationToken"], ["*"]),
-            self._own("OwnRepository", pull, [self._images.repository.repository_arn]),
+            self._own("OwnRepository", pull, [item.repository.repository_arn for item in self._repositories]),
         ]
 
     def _own(self, sid: str, actions: list[str], resources: list[str]) -> iam.PolicyStatement:
@@ -159,8 +159,9 @@ class Endpoints(Construct):
 
 
 def _anyone() -> list[iam.IPrincipal]:
+    """Return the principal as AWS writes it in endpoint policies, "*": some checkers take no other form."""
     # The cast: CDK's classes and interfaces name some parameters differently, which type checkers refuse.
-    return [cast("iam.IPrincipal", iam.AnyPrincipal())]
+    return [cast("iam.IPrincipal", iam.StarPrincipal())]
 
 
 def _bucket_arn(name: str) -> str:

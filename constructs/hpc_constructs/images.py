@@ -13,11 +13,24 @@ from constructs import Construct
 from hpc_constructs.permissions import allow
 
 PULL = ["ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer"]
+PUSH = ["ecr:CompleteLayerUpload", "ecr:InitiateLayerUpload", "ecr:PutImage", "ecr:UploadLayerPart"]
 IMAGES_KEPT = 100
 """Job definitions name images by digest: old revisions stay runnable as long as their image is kept."""
 
 
 _ECR = re.compile(r"([0-9]{12})\.dkr\.ecr\.([a-z0-9-]+)\.amazonaws\.com(?:\.cn)?/([^@]+)@")
+
+
+_ECR_SOURCE = re.compile(r"([0-9]{12})\.dkr\.ecr\.([a-z0-9-]+)\.amazonaws\.com(?:\.cn)?/(.+)")
+
+
+def grant_pull_sources(policy: iam.ManagedPolicy, sources: Iterable[str]) -> None:
+    """Let pull from other ECR repositories, and from folders of them; those must admit this account where they are in
+    another one."""
+    found = [match for match in map(_ECR_SOURCE.fullmatch, sorted(set(sources))) if match]
+    arns = [f"arn:{cdk.Aws.PARTITION}:ecr:{item[2]}:{item[1]}:repository/{item[3]}" for item in found]
+    if arns:
+        allow(policy, "PullFromSources", PULL, [form for arn in arns for form in (arn, f"{arn}/*")])
 
 
 def grant_pull_others(policy: iam.ManagedPolicy, images: Iterable[str | None]) -> None:
@@ -59,12 +72,16 @@ class ImageRepository(Construct):
         assert isinstance(resource, ecr.CfnRepository)  # noqa: S101 (the L2 holds nothing else)
         return resource.attr_repository_uri
 
-    def grant_pull(self, policy: iam.ManagedPolicy) -> None:
-        """Let pull images of this repository."""
+    def grant_push(self, policy: iam.ManagedPolicy) -> None:
+        """Let push images to this repository, pull them, and look up their digests. Its tags are immutable, and only
+        its own images count when the oldest of too many go
+        (https://docs.aws.amazon.com/AmazonECR/latest/userguide/image-push-iam.html)."""
+        look = ["ecr:DescribeImages", "ecr:DescribeImageScanFindings", "ecr:ListImages"]
         allow(policy, "RegistryLogin", ["ecr:GetAuthorizationToken"], ["*"])
-        allow(
-            policy,
-            "PullImages",
-            PULL,
-            [self.repository.repository_arn],
-        )
+        allow(policy, "PushImages", [*PULL, *PUSH, *look], [self.repository.repository_arn])
+
+
+def grant_pull(policy: iam.ManagedPolicy, repositories: Iterable[ImageRepository]) -> None:
+    """Let pull the images of repositories of ours."""
+    allow(policy, "RegistryLogin", ["ecr:GetAuthorizationToken"], ["*"])
+    allow(policy, "PullImages", PULL, [item.repository.repository_arn for item in repositories])

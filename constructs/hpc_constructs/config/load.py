@@ -11,7 +11,14 @@ from typing import Any, cast
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
-from hpc_constructs.config import compute_checks, definition_checks, network_checks, queue_checks, source
+from hpc_constructs.config import (
+    compute_checks,
+    definition_checks,
+    network_checks,
+    project_checks,
+    queue_checks,
+    source,
+)
 from hpc_constructs.config.models import SECTIONS_WITH_DEFAULTS, Environment
 from hpc_constructs.config.problems import ConfigError, Located, Path, Problem, show
 from hpc_constructs.config.translate import problem
@@ -169,7 +176,7 @@ def _leave_out(data: dict[str, Any], wrong: Iterable[tuple[str, Path]]) -> set[P
 
 
 def _checks(environment: Environment) -> Iterable[Problem]:
-    for check in (*network_checks.CHECKS, *compute_checks.CHECKS):
+    for check in (*network_checks.CHECKS, *project_checks.CHECKS, *compute_checks.CHECKS):
         yield from check(environment)
     unresolved = list(queue_checks.references(environment))
     # What is unused follows from the references: with a wrong one it would be said of the right entry.
