@@ -145,10 +145,17 @@ class Project(Construct):
         # An account may hold several environments, with projects of the same name.
         same_environment = {f"aws:ResourceTag/{contract.TAG_ENVIRONMENT}": self._environment.name}
         share = self._share_identifier
-        own_share = {"StringEqualsIfExists": {"batch:ShareIdentifier": share}} if share else None
+        own_share = {"batch:ShareIdentifier": share} if share else {}
+        # One statement for both actions: listed twice, queues and definitions would not fit into a policy.
+        allow(
+            policy,
+            "Submit",
+            ["batch:SubmitJob", "batch:TagResource"],
+            [*definitions, *queues],
+            {"StringEqualsIfExists": {**own, **own_share}},
+        )
         # IAM's reference lists the job, where the share is, beside the definition and the queue; AWS's examples do not.
-        allow(policy, "Submit", ["batch:SubmitJob"], [*definitions, *queues, self._jobs], own_share)
-        allow(policy, "TagAtSubmit", ["batch:TagResource"], [*definitions, *queues], {"StringEquals": own})
+        allow(policy, "SubmitAsJob", ["batch:SubmitJob"], [self._jobs], {"StringEqualsIfExists": {**own, **own_share}})
         allow(
             policy,
             "TagOwnJobs",

@@ -220,8 +220,10 @@ def test_a_submitter_ends_jobs_of_the_project_only(stacks: Any) -> None:
             if set(listed(item["Action"])) & {"batch:TerminateJob", "batch:CancelJob"}:
                 assert item["Condition"] == {"StringEquals": own, "StringEqualsIfExists": same_environment}
             if "batch:TagResource" in listed(item["Action"]):
-                assert item["Condition"]["StringEquals"] == {"aws:RequestTag/hpc:project": project}
-                if any(text(resource).endswith(":job/*") for resource in listed(item["Resource"])):
+                on_jobs = any(text(resource).endswith(":job/*") for resource in listed(item["Resource"]))
+                condition = item["Condition"]["StringEquals" if on_jobs else "StringEqualsIfExists"]
+                assert condition["aws:RequestTag/hpc:project"] == project
+                if on_jobs:
                     assert item["Condition"]["StringEqualsIfExists"] == own | same_environment
 
 

@@ -90,7 +90,7 @@ MUTATIONS = [
     Mutation("submitter", "hpc-dev-default-task", "hpc-*-task", {
         "foreign project's definition", "foreign environment's definition"}),
     Mutation("submitter", 'RequestTag/hpc:project": "default"', 'RequestTag/hpc:project": ["default", "other"]', {
-        "as another project's costs"}),
+        "as another project's costs", "at another project's costs", "a queue is no other project's"}),
     Mutation("job", "default/*", "*/*", {"foreign prefix"}),
     Mutation("operator", "batch:UpdateJobQueue", "batch:*", {"CloudFormation's", "operators run nothing"}),
 ]  # fmt: skip
