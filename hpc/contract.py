@@ -19,7 +19,7 @@ import json
 from dataclasses import dataclass
 from typing import Any, Literal, TypeVar, get_args
 
-VERSION = "1.0"
+VERSION = "1.1"
 """`major.minor`. A reader refuses only a higher major; a higher minor may add keys, which readers ignore."""
 
 SSM_ROOT = "/hpc"
@@ -30,6 +30,19 @@ KINDS: tuple[str, ...] = get_args(Kind)
 
 DEFAULT_QUEUES: dict[Kind, str] = {"single": "loosely-coupled", "multi-node": "tightly-coupled"}
 """Which queue `hpc submit` takes when none is named and the environment has several of the kind."""
+
+
+OWN_IMAGE_USER = "1000"
+"""User that a job definition with an image of one's own must name: no root, and the one of `container/Dockerfile`."""
+
+
+def own_definition_name(environment: str, project: str, name: str) -> str:
+    """Return what Batch calls a job definition that a project's developer registers, or all that begin so.
+
+    Underscores, which no name of an environment or a project holds: with hyphens, the definitions of project `a-b`
+    would begin like those of project `a`.
+    """
+    return f"hpc_{environment}_{project}_{name}"
 
 
 def parameter_name(environment: str, *parts: str) -> str:
@@ -120,6 +133,10 @@ class Project:
     read_buckets: tuple[str, ...] = ()
     share_identifier: str | None = None
     """What its jobs count as in queues with fair share; None where no queue has one."""
+    own_repository: str | None = None
+    """URI of the repository, without tag, for images of its own; None where it may not bring any."""
+    image_sources: tuple[str, ...] = ()
+    """Where its own images may come from besides: repositories, or folders of repositories."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -10,14 +10,14 @@ from hpc_constructs import queue_reference
 from hpc_constructs.compute_environment import ComputeEnvironment, Placement
 from hpc_constructs.config import Environment
 from hpc_constructs.config.sizing import is_multi_node, update_timeout_minutes
-from hpc_constructs.images import grant_pull_others
+from hpc_constructs.images import grant_pull, grant_pull_others, grant_pull_sources
 from hpc_constructs.instance_role import InstanceRole
 from hpc_constructs.permissions import WorkloadRole, ecs_tasks_principal
 from hpc_constructs.project import Project
 from hpc_constructs.publication import Publication
 from hpc_constructs.queue import JobQueue
 from hpc_constructs.secrets import grant_read_secrets
-from stacks.environment import EnvironmentStack
+from stacks.environment import EnvironmentStack, tags_of
 from stacks.foundation import FoundationStack
 
 NO_IMAGE = "not-pushed-yet"
@@ -42,8 +42,8 @@ class ComputeStack(EnvironmentStack):
 
     def _compute_environments(self) -> dict[str, ComputeEnvironment]:
         environment, network = self._environment, self._foundation.network
-        role = InstanceRole(self, "InstanceRole", repository=self._foundation.images, logs=self._foundation.logs)
-        grant_pull_others(role.policy, [item.image for item in environment.definitions.values()])
+        role = InstanceRole(self, "InstanceRole", logs=self._foundation.logs)
+        self._grant_pull(role)
         placement = Placement(
             subnet_ids=tuple(network.subnet_ids),
             egress_group_id=network.egress_group.security_group_id,
@@ -61,7 +61,7 @@ class ComputeStack(EnvironmentStack):
                 update_timeout_minutes=update_timeout_minutes(environment),
                 ami_refresh=environment.ami_refresh,
                 file_system=environment.file_system is not None,
-                tags={"Name": f"hpc-{environment.name}-{name}", contract.TAG_ENVIRONMENT: environment.name},
+                tags={**tags_of(environment), "Name": f"hpc-{environment.name}-{name}"},
             )
             for name, settings in environment.compute_environments.items()
         }
@@ -75,6 +75,7 @@ class ComputeStack(EnvironmentStack):
         for name, queue in queues.items():
             self._publication.queue(queue.published(name, self._environment))
             queue_reference.publish(scope, self._environment.name, name, queue)
+        queue_reference.publish_log_group(scope, self._environment.name, self._foundation.logs)
         return list(queues.values())
 
     def _projects(self, queues: list[JobQueue]) -> None:
@@ -85,10 +86,9 @@ class ComputeStack(EnvironmentStack):
             principal=ecs_tasks_principal(self),
             description="ECS on behalf of HPC containers: images and logs",
         )
-        foundation.images.grant_pull(execution_role.policy)
+        self._grant_pull(execution_role)
         foundation.logs.grant_write(execution_role.policy)
         definitions = self._environment.definitions.values()
-        grant_pull_others(execution_role.policy, [item.image for item in definitions])
         grant_read_secrets(execution_role.policy, [arn for item in definitions for arn in item.secrets.values()])
         scope = Construct(self, "Projects")
         for name in self._environment.projects:
@@ -98,6 +98,7 @@ class ComputeStack(EnvironmentStack):
                 environment=self._environment,
                 image=self._image or f"{foundation.images.uri}:{NO_IMAGE}",
                 repository=foundation.images.uri,
+                own_repository=foundation.own_images.get(name),
                 bucket=foundation.data,
                 logs=foundation.logs,
                 execution_role=execution_role,
@@ -106,16 +107,28 @@ class ComputeStack(EnvironmentStack):
             # A queue that is deleted ends its jobs, which then bring their files to safety and still write logs.
             for role in (project.job_role, execution_role):
                 role.outlive(*(queue.resource for queue in queues))
-            policy = project.submitter_policy(queues)
+            policies = {
+                "Submitter": (project.submitter_policy(queues), "submit jobs of"),
+                "Developer": (project.developer_policy(), "bring images and job definitions of their own to"),
+            }
             self._publication.project(project.published())
             for definition in project.definitions.values():
                 self._publication.definition(definition.published())
-            cdk.CfnOutput(
-                self,
-                f"SubmitterPolicy-{name}",
-                value=policy.managed_policy_arn,
-                description=f"Attach to those who submit jobs of project {name}",
-            )
+            for kind, (policy, what) in policies.items():
+                if policy:
+                    cdk.CfnOutput(
+                        self,
+                        f"{kind}Policy-{name}",
+                        value=policy.managed_policy_arn,
+                        description=f"Attach to those who {what} project {name}",
+                    )
+
+    def _grant_pull(self, role: WorkloadRole | InstanceRole) -> None:
+        """Let pull whatever a job definition of this environment may name."""
+        environment, policy = self._environment, role.policy
+        grant_pull(policy, [self._foundation.images, *self._foundation.own_images.values()])
+        grant_pull_others(policy, [item.image for item in environment.definitions.values()])
+        grant_pull_sources(policy, [source for item in environment.projects.values() for source in item.image_sources])
 
     def _publish_meta(self) -> None:
         foundation, environment = self._foundation, self._environment

@@ -19,6 +19,18 @@ UNTAGGED = [
 ]
 
 
+def tags_of(environment: Environment) -> dict[str, str]:
+    """Return the tags of everything that belongs to an environment."""
+    return {**environment.tags, TAG_ENVIRONMENT: environment.name}
+
+
+def _boundary(policy: str | None) -> cdk.PermissionsBoundary | None:
+    if policy is None:
+        return None
+    given = cdk.PermissionsBoundary
+    return given.from_arn(policy) if policy.startswith("arn:") else given.from_name(policy)
+
+
 class EnvironmentStack(cdk.Stack):
     """A stack in the environment's account and region, its resources tagged with the environment's name."""
 
@@ -28,9 +40,13 @@ class EnvironmentStack(cdk.Stack):
             stack_name(environment.name, part),
             env=cdk.Environment(account=environment.account, region=environment.region),
             description=f"hpc-batch {environment.name}: {description}",
+            termination_protection=environment.termination_protection,
+            permissions_boundary=_boundary(environment.permissions_boundary),
+            synthesizer=cdk.DefaultStackSynthesizer(qualifier=environment.bootstrap_qualifier),
         )
         self._environment = environment
-        cdk.Tags.of(self).add(TAG_ENVIRONMENT, environment.name, exclude_resource_types=UNTAGGED)
+        for key, value in tags_of(environment).items():
+            cdk.Tags.of(self).add(key, value, exclude_resource_types=UNTAGGED)
 
     @property
     def _removal(self) -> cdk.RemovalPolicy:

@@ -26,6 +26,9 @@ class FoundationStack(EnvironmentStack):
         self.network = Network(self, "Network", environment=environment)
         self.data = DataBucket(self, "Data", settings=environment.data, removal=removal)
         self.images = ImageRepository(self, "Images", removal=removal)
+        own = [name for name, project in environment.projects.items() if project.own_images]
+        projects = Construct(self, "OwnImages")
+        self.own_images = {name: ImageRepository(projects, name, removal=removal) for name in own}
         self.logs = JobLogs(self, "Logs", retention_days=environment.logs.retention_days, removal=removal)
         shared = environment.file_system
         self.file_system = (
@@ -38,7 +41,7 @@ class FoundationStack(EnvironmentStack):
                 environment=environment,
                 network=self.network,
                 data=self.data,
-                images=self.images,
+                repositories=[self.images, *self.own_images.values()],
                 logs=self.logs,
             )
             if environment.network.flow_logs:

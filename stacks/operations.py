@@ -5,6 +5,7 @@ from __future__ import annotations
 import aws_cdk as cdk
 from constructs import Construct
 
+from hpc_constructs import queue_reference
 from hpc_constructs.alarms import Alarms
 from hpc_constructs.budget import Budget
 from hpc_constructs.config import Environment
@@ -13,7 +14,7 @@ from hpc_constructs.dead_letters import DeadLetters
 from hpc_constructs.history import JobHistory
 from hpc_constructs.job_events import QUEUE_BLOCKED, STATE_CHANGE, JobEventRules
 from hpc_constructs.notices import PARENTS, NoticeTopic
-from hpc_constructs.queue_reference import read_arn
+from hpc_constructs.operator_policy import OperatorPolicy
 from stacks.compute import ComputeStack
 from stacks.environment import EnvironmentStack
 
@@ -30,7 +31,7 @@ class OperationsStack(EnvironmentStack):
         )
         self.add_stack_dependency(compute, "it writes the parameters with the ARNs of the queues")
         settings = environment.operations
-        self._queues = {name: read_arn(self, environment.name, name) for name in environment.queues}
+        self._queues = {name: queue_reference.read_arn(self, environment.name, name) for name in environment.queues}
         self._dead_letters = DeadLetters(self, "DeadLetters")
         self._notices = NoticeTopic(self, "Notices", environment=environment.name, emails=settings.emails)
         history = self._history()
@@ -54,6 +55,17 @@ class OperationsStack(EnvironmentStack):
                 alert_percents=settings.budget_alert_percents,
                 notices=self._notices,
             )
+        operators = OperatorPolicy(
+            self,
+            "Operators",
+            environment=environment.name,
+            queues=self._queues.values(),
+            log_groups=[queue_reference.read_log_group(self, environment.name), history.arn],
+            dead_letters=self._dead_letters.arn,
+        )
+        cdk.CfnOutput(
+            self, "OperatorPolicyArn", value=operators.arn, description="Attach to those who run the platform's day"
+        )
         cdk.CfnOutput(
             self, "NoticeTopicArn", value=self._notices.arn, description="Subscribe whatever else wants notices"
         )

@@ -12,7 +12,7 @@ from constructs import Construct
 
 from hpc_constructs.config import Environment
 from hpc_constructs.data import DataBucket
-from hpc_constructs.images import PULL, ImageRepository, repository_arns
+from hpc_constructs.images import PULL, ImageRepository, repository_arns, source_arns
 from hpc_constructs.logs import JobLogs
 from hpc_constructs.network import Network
 
@@ -40,7 +40,7 @@ class Endpoints(Construct):
         environment: Environment,
         network: Network,
         data: DataBucket,
-        images: ImageRepository,
+        repositories: Sequence[ImageRepository],
         logs: JobLogs,
     ) -> None:
         """
@@ -49,7 +49,7 @@ class Endpoints(Construct):
         """
         super().__init__(scope, id)
         self._environment, self._network = environment, network
-        self._data, self._images, self._logs = data, images, logs
+        self._data, self._repositories, self._logs = data, repositories, logs
         self._s3()
         if environment.network.egress == "endpoints":
             self._interfaces()
@@ -140,10 +140,14 @@ class Endpoints(Construct):
         return [self._own("OwnAccount", [f"{prefix}:*"], ["*"])]
 
     def _pull_only(self) -> list[iam.PolicyStatement]:
-        others = repository_arns(item.image for item in self._environment.definitions.values())
+        environment = self._environment
+        others = [
+            *repository_arns(item.image for item in environment.definitions.values()),
+            *source_arns(source for item in environment.projects.values() for source in item.image_sources),
+        ]
         return [
             self._own("RegistryLogin", ["ecr:GetAuthorizationToken"], ["*"]),
-            self._own("OwnRepository", PULL, [self._images.repository.repository_arn]),
+            self._own("OwnRepository", PULL, [item.repository.repository_arn for item in self._repositories]),
             *([self._own("OtherRepositories", PULL, others)] if others else []),
         ]
 
@@ -160,8 +164,9 @@ class Endpoints(Construct):
 
 
 def _anyone() -> list[iam.IPrincipal]:
+    """Return the principal as AWS writes it in endpoint policies, "*": some checkers take no other form."""
     # The cast: CDK's classes and interfaces name some parameters differently, which type checkers refuse.
-    return [cast("iam.IPrincipal", iam.AnyPrincipal())]
+    return [cast("iam.IPrincipal", iam.StarPrincipal())]
 
 
 def _bucket_arn(name: str) -> str:

@@ -31,13 +31,13 @@ class JobHistory(Construct):
         stack = cdk.Stack.of(self)
         self.group = logs.CfnLogGroup(self, "Group", retention_in_days=retention_days)
         self.group.apply_removal_policy(removal)
-        arn = stack.format_arn(
+        self.arn = stack.format_arn(
             service="logs",
             resource="log-group",
             resource_name=self.group.ref,
             arn_format=cdk.ArnFormat.COLON_RESOURCE_NAME,
         )
-        permission = self._permission(environment, arn)
+        permission = self._permission(environment, self.arn)
         rules = JobEventRules(
             self,
             "StateChange",
@@ -45,7 +45,7 @@ class JobHistory(Construct):
             detail_type=STATE_CHANGE,
             queue_arns=queue_arns,
             detail={},
-            target=Target(arn=arn, template={name: f"<{name}>" for name in FIELDS}, enclosed=True),
+            target=Target(arn=self.arn, template={name: f"<{name}>" for name in FIELDS}, enclosed=True),
             dead_letters=dead_letters,
         )
         rules.node.add_dependency(permission)

@@ -13,16 +13,30 @@ from hpc_constructs.config.values import ECR_IMAGE
 from hpc_constructs.permissions import allow
 
 PULL = ["ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer"]
+PUSH = ["ecr:CompleteLayerUpload", "ecr:InitiateLayerUpload", "ecr:PutImage", "ecr:UploadLayerPart"]
 IMAGES_KEPT = 100
 """Job definitions name images by digest: old revisions stay runnable as long as their image is kept."""
 
 
 def repository_arns(images: Iterable[str | None]) -> list[str]:
-    """Return the ECR repositories of those images that are in one by their name."""
+    """Return the ECR repositories of those images, or repositories, that are in one by their name."""
     found = {ECR_IMAGE.match(image) for image in images if image}
     return sorted(
         f"arn:{cdk.Aws.PARTITION}:ecr:{match[2]}:{match[1]}:repository/{match[3]}" for match in found if match
     )
+
+
+def source_arns(sources: Iterable[str]) -> list[str]:
+    """Return the ECR repositories of sources, which may be folders of repositories."""
+    return [form for arn in repository_arns(sources) for form in (arn, f"{arn}/*")]
+
+
+def grant_pull_sources(policy: iam.ManagedPolicy, sources: Iterable[str]) -> None:
+    """Let pull from other ECR repositories, and from folders of them; those must admit this account where they are in
+    another one."""
+    arns = source_arns(sources)
+    if arns:
+        allow(policy, "PullFromSources", PULL, arns)
 
 
 def grant_pull_others(policy: iam.ManagedPolicy, images: Iterable[str | None]) -> None:
@@ -61,12 +75,16 @@ class ImageRepository(Construct):
         assert isinstance(resource, ecr.CfnRepository)  # noqa: S101 (the L2 holds nothing else)
         return resource.attr_repository_uri
 
-    def grant_pull(self, policy: iam.ManagedPolicy) -> None:
-        """Let pull images of this repository."""
+    def grant_push(self, policy: iam.ManagedPolicy) -> None:
+        """Let push images to this repository, pull them, and look up their digests. Its tags are immutable, and only
+        its own images count when the oldest of too many go
+        (https://docs.aws.amazon.com/AmazonECR/latest/userguide/image-push-iam.html)."""
+        look = ["ecr:DescribeImages", "ecr:DescribeImageScanFindings", "ecr:ListImages"]
         allow(policy, "RegistryLogin", ["ecr:GetAuthorizationToken"], ["*"])
-        allow(
-            policy,
-            "PullImages",
-            PULL,
-            [self.repository.repository_arn],
-        )
+        allow(policy, "PushImages", [*PULL, *PUSH, *look], [self.repository.repository_arn])
+
+
+def grant_pull(policy: iam.ManagedPolicy, repositories: Iterable[ImageRepository]) -> None:
+    """Let pull the images of repositories of ours."""
+    allow(policy, "RegistryLogin", ["ecr:GetAuthorizationToken"], ["*"])
+    allow(policy, "PullImages", PULL, [item.repository.repository_arn for item in repositories])

@@ -6,7 +6,6 @@ import aws_cdk as cdk
 from aws_cdk import aws_iam as iam
 from constructs import Construct
 
-from hpc_constructs.images import ImageRepository
 from hpc_constructs.logs import JobLogs
 from hpc_constructs.permissions import WorkloadRole, allow, ec2_principal
 
@@ -15,11 +14,10 @@ class InstanceRole(Construct):
     """In place of the managed policy AmazonEC2ContainerServiceforEC2Role, the same verbs on fewer resources
     (https://docs.aws.amazon.com/AmazonECS/latest/developerguide/instance_IAM_role.html)."""
 
-    def __init__(self, scope: Construct, id: str, *, repository: ImageRepository, logs: JobLogs) -> None:
+    def __init__(self, scope: Construct, id: str, *, logs: JobLogs) -> None:
         super().__init__(scope, id)
         workload = WorkloadRole(self, "Instance", principal=ec2_principal(), description="HPC instances: the ECS agent")
         self._allow_agent(workload.policy)
-        repository.grant_pull(workload.policy)
         logs.grant_write(workload.policy)
         self.policy = workload.policy
         self.profile = iam.InstanceProfile(self, "Profile", role=workload.role)

@@ -9,6 +9,8 @@ import aws_cdk as cdk
 from aws_cdk import aws_iam as iam
 from constructs import Construct
 
+from hpc import contract
+
 Conditions = Mapping[str, Mapping[str, str | Sequence[str]]]
 
 
@@ -33,6 +35,18 @@ def grant_execute_command(policy: iam.ManagedPolicy) -> None:
     """
     channels = ("CreateControlChannel", "CreateDataChannel", "OpenControlChannel", "OpenDataChannel")
     allow(policy, "ExecuteCommand", [f"ssmmessages:{name}" for name in channels], ["*"])
+
+
+def grant_read_contract(policy: iam.ManagedPolicy, environment: str) -> None:
+    """Let read what the environment publishes, which is names and limits; the path above it too, where `hpc` looks for
+    the only environment if none is named."""
+    root = contract.parameter_name(environment).lstrip("/")
+    parameters = [
+        cdk.Stack.of(policy).format_arn(service="ssm", resource="parameter", resource_name=name)
+        for name in (contract.SSM_ROOT.lstrip("/"), root, f"{root}/*")
+    ]
+    actions = ["ssm:GetParameter", "ssm:GetParameters", "ssm:GetParametersByPath"]
+    allow(policy, "ReadContract", actions, parameters)
 
 
 class WorkloadRole(Construct):

@@ -14,8 +14,16 @@ from hpc_constructs import config
 from hpc_constructs.config.sizing import mounts_scratch, size_of
 from hpc_constructs.data import DataBucket, grant_read_buckets
 from hpc_constructs.definition import JobDefinition, Runtime, definition_name
+from hpc_constructs.developer import DeveloperPolicy, own_definitions
+from hpc_constructs.images import ImageRepository
 from hpc_constructs.logs import JobLogs
-from hpc_constructs.permissions import WorkloadRole, allow, ecs_tasks_principal, grant_execute_command
+from hpc_constructs.permissions import (
+    WorkloadRole,
+    allow,
+    ecs_tasks_principal,
+    grant_execute_command,
+    grant_read_contract,
+)
 from hpc_constructs.queue import JobQueue
 from hpc_constructs.shared_file_system import ProjectFolder, SharedFileSystem
 
@@ -35,6 +43,7 @@ class Project(Construct):
         environment: config.Environment,
         image: str,
         repository: str,
+        own_repository: ImageRepository | None,
         bucket: DataBucket,
         logs: JobLogs,
         execution_role: WorkloadRole,
@@ -44,11 +53,13 @@ class Project(Construct):
         Args:
             image: what definitions run that name none.
             repository: where definitions find an image of which they name the digest alone.
+            own_repository: for images of the project's own, where it may bring any.
         """
         super().__init__(scope, id)
         stack = cdk.Stack.of(self)
         self._name, self._environment = id, environment
         self._bucket, self._logs = bucket, logs
+        self._repository, self._own_repository, self._execution_role = repository, own_repository, execution_role
         self.settings = environment.projects[id]
         self.job_role = WorkloadRole(
             self,
@@ -92,8 +103,27 @@ class Project(Construct):
     def published(self) -> contract.Project:
         """Return what submitters must know of the project."""
         return contract.Project(
-            name=self._name, read_buckets=self.settings.read_buckets, share_identifier=self._share_identifier
+            name=self._name,
+            read_buckets=self.settings.read_buckets,
+            share_identifier=self._share_identifier,
+            own_repository=self._own_repository.uri if self._own_repository else None,
+            image_sources=self.settings.image_sources,
         )
+
+    def developer_policy(self) -> iam.ManagedPolicy | None:
+        """Make the policy for people who bring containers of their own; None where the project may not bring any."""
+        repository = self._own_repository
+        if repository is None:
+            return None
+        return DeveloperPolicy(
+            self,
+            "Developer",
+            environment=self._environment.name,
+            project=self._name,
+            repository=repository,
+            images=[repository.uri, self._repository, *self.settings.image_sources],
+            roles=[self.job_role, self._execution_role],
+        ).policy
 
     def submitter_policy(self, queues: Iterable[JobQueue]) -> iam.ManagedPolicy:
         """Make the policy for people who submit: to attach to their role or permission set."""
@@ -117,11 +147,23 @@ class Project(Construct):
             for name in names
             for revision in ("", ":*")
         ]
+        if self.settings.own_images:
+            definitions.append(own_definitions(stack, self._environment.name, self._name))
         own = {f"aws:RequestTag/{contract.TAG_PROJECT}": self._name}
+        # An account may hold several environments, with projects of the same name.
+        same_environment = {f"aws:ResourceTag/{contract.TAG_ENVIRONMENT}": self._environment.name}
         share = self._share_identifier
-        own_share = {"StringEqualsIfExists": {"batch:ShareIdentifier": share}} if share else None
-        allow(policy, "Submit", ["batch:SubmitJob"], [*definitions, *queues], own_share)
-        allow(policy, "TagAtSubmit", ["batch:TagResource"], [*definitions, *queues], {"StringEquals": own})
+        own_share = {"batch:ShareIdentifier": share} if share else {}
+        # One statement for both actions: listed twice, queues and definitions would not fit into a policy.
+        allow(
+            policy,
+            "Submit",
+            ["batch:SubmitJob", "batch:TagResource"],
+            [*definitions, *queues],
+            {"StringEqualsIfExists": {**own, **own_share}},
+        )
+        # IAM's reference lists the job, where the share is, beside the definition and the queue; AWS's examples do not.
+        allow(policy, "SubmitAsJob", ["batch:SubmitJob"], [self._jobs], {"StringEqualsIfExists": {**own, **own_share}})
         allow(
             policy,
             "TagOwnJobs",
@@ -129,7 +171,7 @@ class Project(Construct):
             [self._jobs],
             {
                 "StringEquals": own,
-                "StringEqualsIfExists": {f"aws:ResourceTag/{contract.TAG_PROJECT}": self._name},
+                "StringEqualsIfExists": {f"aws:ResourceTag/{contract.TAG_PROJECT}": self._name, **same_environment},
             },
         )
         allow(
@@ -137,13 +179,14 @@ class Project(Construct):
             "EndOwnJobs",
             ["batch:CancelJob", "batch:TerminateJob"],
             [self._jobs],
-            {"StringEquals": {f"aws:ResourceTag/{contract.TAG_PROJECT}": self._name}},
+            {
+                "StringEquals": {f"aws:ResourceTag/{contract.TAG_PROJECT}": self._name},
+                "StringEqualsIfExists": same_environment,
+            },
         )
 
     def _allow_follow(self, policy: iam.ManagedPolicy) -> None:
-        """Batch's read actions know no resources. Of the parameters the contract is readable, which holds names and
-        limits; the path above it too, where `hpc` looks for the only environment if none is named."""
-        stack = cdk.Stack.of(self)
+        """Batch's read actions know no resources."""
         allow(
             policy,
             "FollowJobs",
@@ -156,17 +199,7 @@ class Project(Construct):
             ],
             ["*"],
         )
-        root = contract.parameter_name(self._environment.name).lstrip("/")
-        parameters = [
-            stack.format_arn(service="ssm", resource="parameter", resource_name=name)
-            for name in (contract.SSM_ROOT.lstrip("/"), root, f"{root}/*")
-        ]
-        allow(
-            policy,
-            "ReadContract",
-            ["ssm:GetParameter", "ssm:GetParameters", "ssm:GetParametersByPath"],
-            parameters,
-        )
+        grant_read_contract(policy, self._environment.name)
 
     @property
     def _share_identifier(self) -> str | None:

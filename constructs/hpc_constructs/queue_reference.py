@@ -1,4 +1,4 @@
-"""Queue ARNs from one stack to another, without an export.
+"""ARNs of queues, and of the jobs' log group, from one stack to another, without an export.
 
 An export cannot change while another stack imports it: no queue could be removed from the configuration
 (https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/using-cfn-stack-exports.html).
@@ -10,6 +10,7 @@ import aws_cdk as cdk
 from aws_cdk import aws_ssm as ssm
 from constructs import Construct
 
+from hpc_constructs.logs import JobLogs
 from hpc_constructs.queue import JobQueue
 
 ROOT = "/hpc-operations"
@@ -36,6 +37,27 @@ def publish(scope: Construct, environment: str, name: str, queue: JobQueue) -> N
 def read_arn(scope: Construct, environment: str, name: str) -> str:
     """Return the ARN that CloudFormation reads at each deployment."""
     return ssm.StringParameter.value_for_string_parameter(scope, parameter_name(environment, name))
+
+
+def _log_group_parameter(environment: str) -> str:
+    return f"{ROOT}/{environment}/log-group"
+
+
+def publish_log_group(scope: Construct, environment: str, logs: JobLogs) -> None:
+    """Write the ARN of the jobs' log group for other stacks."""
+    ssm.CfnParameter(
+        scope,
+        "log-group-arn",
+        type="String",
+        name=_log_group_parameter(environment),
+        description="hpc-batch: ARN of the jobs' log group, for the operations stack",
+        value=logs.arn,
+    )
+
+
+def read_log_group(scope: Construct, environment: str) -> str:
+    """Return the ARN that CloudFormation reads at each deployment."""
+    return ssm.StringParameter.value_for_string_parameter(scope, _log_group_parameter(environment))
 
 
 def queue_name(arn: str) -> str:

@@ -88,10 +88,15 @@ def test_the_bucket_forgets_unfinished_uploads_and_old_versions(stacks: Any) -> 
 
 
 def test_images_are_immutable_scanned_and_cleaned_up(stacks: Any) -> None:
-    repository = stacks.foundation.only("AWS::ECR::Repository")
-    assert repository["ImageTagMutability"] == "IMMUTABLE"
-    assert repository["ImageScanningConfiguration"] == {"ScanOnPush": True}
-    assert len(json.loads(repository["LifecyclePolicy"]["LifecyclePolicyText"])["rules"]) == 2
+    for repository in stacks.foundation.of("AWS::ECR::Repository").values():
+        assert repository["ImageTagMutability"] == "IMMUTABLE"
+        assert repository["ImageScanningConfiguration"] == {"ScanOnPush": True}
+        assert len(json.loads(repository["LifecyclePolicy"]["LifecyclePolicyText"])["rules"]) == 2
+
+
+def test_only_projects_with_own_images_have_a_repository_of_their_own(stacks: Any) -> None:
+    own = [key for key in stacks.foundation.of("AWS::ECR::Repository") if key.startswith("OwnImages")]
+    assert len(own) == sum(project.own_images for project in stacks.environment.projects.values())
 
 
 def test_logs_end(stacks: Any) -> None:
@@ -115,7 +120,7 @@ def test_what_holds_state_stays_unless_its_first_deployment_failed(minimal: Any)
 def test_a_throw_away_environment_leaves_nothing(dev: Any) -> None:
     found = [item for item in dev.foundation.resources.values() if item["Type"] in STATEFUL]
     assert {item["DeletionPolicy"] for item in found} == {"Delete"}
-    assert dev.foundation.only("AWS::ECR::Repository")["EmptyOnDelete"] is True
+    assert all(item["EmptyOnDelete"] for item in dev.foundation.of("AWS::ECR::Repository").values())
 
 
 def test_nothing_that_may_be_replaced_has_a_name(stacks: Any) -> None:
@@ -129,7 +134,8 @@ def test_nothing_that_may_be_replaced_has_a_name(stacks: Any) -> None:
 def test_the_other_stack_uses_few_things_of_this_one(dev: Any) -> None:
     """Every export is a thing that this stack can no longer replace."""
     exports = [item for item in dev.foundation.raw["Outputs"].values() if "Export" in item]
-    assert len(exports) <= 10
+    repositories = sum(project.own_images for project in dev.environment.projects.values())
+    assert len(exports) <= 10 + 2 * repositories
 
 
 def test_people_are_told_where_to_push_and_where_data_is(stacks: Any) -> None:

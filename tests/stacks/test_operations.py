@@ -45,6 +45,8 @@ def test_the_compute_stack_writes_the_arns_that_operations_reads(stacks: Stacks)
         if item["Default"].startswith("/hpc-operations/")
     }
     assert set(written) == read
+    logs = written.pop(f"/hpc-operations/{stacks.environment.name}/log-group")
+    assert ":log-group:" in logs
     assert all(re.fullmatch(r"\$\{\w+\.JobQueueArn\}", value) for value in written.values())
 
 

@@ -95,8 +95,10 @@ def test_everything_is_limited_to_resources_where_iam_can(stacks: Any) -> None:
                 assert set(listed(item["Action"])) <= NO_RESOURCE_LEVEL, name
 
 
-def test_nobody_may_pass_roles_register_definitions_or_change_the_platform(stacks: Any) -> None:
+def test_nobody_but_developers_may_pass_roles_register_definitions_or_change_the_platform(stacks: Any) -> None:
     for name, statements in policies(stacks).items():
+        if "Developer" in name:
+            continue
         for action in actions(statements):
             assert not action.startswith("iam:"), name
             verb = action.removeprefix("batch:")
@@ -112,6 +114,23 @@ def test_containers_are_trusted_from_this_account_only(stacks: Any) -> None:
             condition = statement["Condition"]
             assert "aws:SourceAccount" in condition["StringEquals"]
             assert ":ecs:" in text(condition["ArnLike"]["aws:SourceArn"])
+
+
+CONFUSED_DEPUTY_SAFE = {"ecs-tasks.amazonaws.com", "vpc-flow-logs.amazonaws.com"}
+"""Services that say on whose behalf they take a role; EC2 says nothing of the kind for instances
+(https://docs.aws.amazon.com/IAM/latest/UserGuide/confused-deputy.html)."""
+
+
+def test_roles_are_taken_on_behalf_of_this_account_wherever_the_service_says_so(stacks: Any) -> None:
+    for template in stacks.templates:
+        for key, role in template.of("AWS::IAM::Role").items():
+            (statement,) = role["AssumeRolePolicyDocument"]["Statement"]
+            service = statement["Principal"]["Service"]
+            if service == "ec2.amazonaws.com":
+                continue
+            assert service in CONFUSED_DEPUTY_SAFE, key
+            assert statement["Condition"]["StringEquals"]["aws:SourceAccount"], key
+            assert text(statement["Condition"]["ArnLike"]["aws:SourceArn"]).startswith("arn:"), key
 
 
 def test_a_job_reads_and_writes_below_its_projects_prefix_only(stacks: Any) -> None:
@@ -173,7 +192,7 @@ def test_logs_go_to_our_group_and_images_come_from_our_repository(stacks: Any, r
     others = [item.image.partition("/")[2] for item in stacks.environment.definitions.values() if item.image]
     named = [f":repository/{name.partition('@')[0]}" for name in others if name]
     for item in resources(statements, "ecr:BatchGetImage"):
-        assert "ImagesRepository" in item or item.endswith(tuple(named))
+        assert "Images" in item or item.endswith(tuple(named))
     assert not resources(statements, "ecr:PutImage")
     assert not resources(statements, "logs:CreateLogGroup")
 
@@ -196,13 +215,16 @@ def test_a_submitter_does_not_submit_other_projects_definitions(wide: Any) -> No
 def test_a_submitter_ends_jobs_of_the_project_only(stacks: Any) -> None:
     for project in projects(stacks.environment):
         own = {"aws:ResourceTag/hpc:project": project}
+        same_environment = {"aws:ResourceTag/hpc:environment": stacks.environment.name}
         for item in stacks.policy(f"Projects{project}Submitter"):
             if set(listed(item["Action"])) & {"batch:TerminateJob", "batch:CancelJob"}:
-                assert item["Condition"] == {"StringEquals": own}
+                assert item["Condition"] == {"StringEquals": own, "StringEqualsIfExists": same_environment}
             if "batch:TagResource" in listed(item["Action"]):
-                assert item["Condition"]["StringEquals"] == {"aws:RequestTag/hpc:project": project}
-                if any(text(resource).endswith(":job/*") for resource in listed(item["Resource"])):
-                    assert item["Condition"]["StringEqualsIfExists"] == own
+                on_jobs = any(text(resource).endswith(":job/*") for resource in listed(item["Resource"]))
+                condition = item["Condition"]["StringEquals" if on_jobs else "StringEqualsIfExists"]
+                assert condition["aws:RequestTag/hpc:project"] == project
+                if on_jobs:
+                    assert item["Condition"]["StringEqualsIfExists"] == own | same_environment
 
 
 def test_a_submitter_reads_the_contract_and_no_other_parameter(stacks: Any) -> None:
@@ -215,11 +237,17 @@ def test_a_submitter_reads_the_contract_and_no_other_parameter(stacks: Any) -> N
         }
 
 
-def test_the_submitter_policy_is_attached_to_nobody_and_printed(stacks: Any) -> None:
-    for key, item in stacks.compute.of("AWS::IAM::ManagedPolicy").items():
-        if "Submitter" in key:
-            assert not {"Roles", "Users", "Groups"} & set(item)
-            assert {"Ref": key} in [output["Value"] for output in stacks.compute.raw["Outputs"].values()]
+def test_policies_for_people_are_attached_to_nobody_and_printed(stacks: Any) -> None:
+    found = set()
+    for template in stacks.templates:
+        for key, item in template.of("AWS::IAM::ManagedPolicy").items():
+            kind = next((kind for kind in ("Submitter", "Developer", "Operators") if kind in key), None)
+            if kind:
+                found.add(kind)
+                assert not {"Roles", "Users", "Groups"} & set(item)
+                assert {"Ref": key} in [output["Value"] for output in template.raw["Outputs"].values()]
+    own_images = any(project.own_images for project in stacks.environment.projects.values())
+    assert found == {"Submitter", "Operators", *(["Developer"] if own_images else [])}
 
 
 def test_arns_work_in_every_partition(dev: Any) -> None:

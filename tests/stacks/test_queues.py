@@ -83,6 +83,6 @@ def test_submitters_know_which_queues_have_shares_and_what_their_project_counts_
 
 def test_a_submitter_may_only_name_the_share_of_the_project(wide: Any, dev: Any) -> None:
     (submit,) = [item for item in wide.policy("ProjectsalphaSubmitter") if item["Sid"] == "Submit"]
-    assert submit["Condition"] == {"StringEqualsIfExists": {"batch:ShareIdentifier": "alpha"}}
+    assert submit["Condition"]["StringEqualsIfExists"]["batch:ShareIdentifier"] == "alpha"
     (free,) = [item for item in dev.policy("ProjectsdefaultSubmitter") if item["Sid"] == "Submit"]
-    assert "Condition" not in free
+    assert "batch:ShareIdentifier" not in free["Condition"]["StringEqualsIfExists"]

@@ -15,6 +15,7 @@ from hpc_constructs.config.values import (
     BucketName,
     ContainerPath,
     ImageReference,
+    ImageSource,
     InstanceTypeName,
     MiB,
     Model,
@@ -40,6 +41,14 @@ class Project(Model):
     """Other buckets that the project's jobs may read."""
     share_identifier: ShareIdentifier | None = None
     """What its jobs count as in queues with fair share. Default: the project's name without hyphens."""
+    own_images: bool = False
+    """Whether the project's developers bring images of their own: the project gets an image repository, and a
+    developer policy to push to it and to register job definitions with its images (docs/permissions.md)."""
+    image_sources: Annotated[tuple[ImageSource, ...], AfterValidator(distinct)] = Field(
+        default=(), max_length=10, strict=False
+    )
+    """With `own_images: true`: repositories, or folders of repositories, whose images developers may use besides the
+    project's and the environment's, such as `public.ecr.aws/biocontainers`; always by digest."""
 
 
 class ComputeEnvironment(Model):

@@ -17,6 +17,7 @@ from hpc_constructs.config import (
     fit_checks,
     instance_checks,
     network_checks,
+    project_checks,
     queue_checks,
     reach_checks,
     source,
@@ -178,7 +179,7 @@ def _leave_out(data: dict[str, Any], wrong: Iterable[tuple[str, Path]]) -> set[P
 
 
 def _checks(environment: Environment) -> Iterable[Problem]:
-    modules = (network_checks, compute_checks, instance_checks, reach_checks)
+    modules = (network_checks, project_checks, compute_checks, instance_checks, reach_checks)
     for check in (check for module in modules for check in module.CHECKS):
         yield from check(environment)
     unresolved = list(queue_checks.references(environment))

@@ -15,7 +15,17 @@ from pydantic.fields import FieldInfo
 
 from hpc_constructs.config.entries import ComputeEnvironment, Definition, Project, Queue
 from hpc_constructs.config.sections import Data, FileSystem, Image, Logs, Network, Operations
-from hpc_constructs.config.values import Model, Name, digits, frozen, iso_date
+from hpc_constructs.config.values import (
+    Model,
+    Name,
+    PolicyReference,
+    Qualifier,
+    TagKey,
+    TagValue,
+    digits,
+    frozen,
+    iso_date,
+)
 
 
 class Environment(Model):
@@ -31,6 +41,19 @@ class Environment(Model):
     """Day of the last wish for new machine images, such as 2026-11-22. A new day replaces the instances of every
     compute environment by ones with the newest image. Default: images change only with another change of the compute
     environment's instances."""
+    bootstrap_qualifier: Qualifier | None = None
+    """Qualifier of the CDK's bootstrap stack in the account, where your organisation chose one. Default: the CDK's own,
+    `hnb659fds`."""
+    permissions_boundary: PolicyReference | None = None
+    """Managed policy, by name or ARN, that bounds what every role of the environment can be given. Default: none."""
+    termination_protection: bool = False
+    """Whether CloudFormation refuses to delete the stacks until this is false and deployed."""
+    tags: Annotated[Mapping[TagKey, TagValue], AfterValidator(frozen)] = Field(
+        default_factory=lambda: MappingProxyType({}), max_length=40
+    )
+    """Tags of your own, such as `cost-center: 4711`, on everything that takes a new tag without being replaced, and on
+    instances and volumes. A change of them replaces the instances of every compute environment. Activate them as cost
+    allocation tags in the billing console."""
     removal: Literal["retain", "destroy"] = "retain"
     """What happens to the data bucket, the shared file system, the image repository and the log group when the stack is
     deleted."""

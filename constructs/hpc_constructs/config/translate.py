@@ -14,7 +14,16 @@ from hpc_constructs.config.entries import ComputeEnvironment, Definition, Projec
 from hpc_constructs.config.models import Environment, inner_model
 from hpc_constructs.config.problems import Path, Problem, show
 from hpc_constructs.config.sections import Data, FileSystem, Image, Logs, Network, Operations
-from hpc_constructs.config.values import IMAGE_PATTERN, NAME_PATTERN, SECURE_ARN_PATTERN
+from hpc_constructs.config.values import (
+    BOUNDARY_PATTERN,
+    IMAGE_PATTERN,
+    IMAGE_SOURCE_PATTERN,
+    NAME_PATTERN,
+    QUALIFIER_PATTERN,
+    SECURE_ARN_PATTERN,
+    TAG_KEY_PATTERN,
+    TAG_VALUE_PATTERN,
+)
 
 SECTIONS: Mapping[str, type[BaseModel]] = MappingProxyType(
     {
@@ -45,6 +54,11 @@ PATTERNS = MappingProxyType(
         r"^[A-Za-z0-9]{1,255}$": "letters and digits",
         r"^[A-Za-z0-9]{1,255}\*?$": "letters and digits, and an asterisk at the end for all that begin so",
         IMAGE_PATTERN: "sha256: and 64 hexadecimal digits, or registry/name@ before them",
+        IMAGE_SOURCE_PATTERN: "registry/name, no tag and no digest, such as public.ecr.aws/biocontainers",
+        BOUNDARY_PATTERN: "the name or the ARN of a managed policy",
+        QUALIFIER_PATTERN: "at most 10 lower-case letters and digits",
+        TAG_KEY_PATTERN: "at most 128 letters, digits, spaces and _.:/=+@-",
+        TAG_VALUE_PATTERN: "at most 256 letters, digits, spaces and _.:/=+@-",
         r"^(/[A-Za-z0-9_.-]+)+$": "an absolute path",
         r"^[A-Za-z_][A-Za-z0-9_]*$": "a variable's name: letters, digits and _",
         r"^[A-Za-z0-9_.-]+(:[A-Za-z0-9_.-]+)?$": "user or user:group",
@@ -70,6 +84,7 @@ _WORDS = MappingProxyType(
         "dict_type": "a mapping of names to settings",
         "tuple_type": "a list",
         "date": "a day such as 2026-11-22",
+        "reserved_tag": "keys other than Name, aws:... and hpc:..., which AWS and the platform set",
         "distinct": "each entry once",
         "vpc_cidr": "a private IPv4 block of /16 to /20, such as 10.0.0.0/16",
         "greater_than_equal": "at least {ge}",

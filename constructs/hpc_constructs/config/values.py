@@ -9,7 +9,7 @@ from ipaddress import IPv4Network
 from types import MappingProxyType
 from typing import Annotated, Literal, TypeVar, get_args
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
 from pydantic_core import PydanticCustomError
 
 from hpc_constructs.instances import CLASSES, UnknownInstanceTypeError, expand
@@ -34,8 +34,8 @@ SharePattern = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9]{1,255}\*?
 Weight = Annotated[float, Field(ge=0.0001, le=999.9999)]
 IMAGE_PATTERN = r"^([a-z0-9][a-z0-9.:-]*\.[a-z0-9.:-]+/[a-z0-9][a-z0-9._/-]*@)?sha256:[0-9a-f]{64}$"
 ImageReference = Annotated[str, StringConstraints(pattern=IMAGE_PATTERN)]
-ECR_IMAGE = re.compile(r"([0-9]{12})\.dkr\.ecr\.([a-z0-9-]+)\.amazonaws\.com(?:\.cn)?/([^@]+)@")
-"""Account, region and repository of an image in a private repository of ECR."""
+ECR_IMAGE = re.compile(r"([0-9]{12})\.dkr\.ecr\.([a-z0-9-]+)\.amazonaws\.com(?:\.cn)?/([^@]+)")
+"""Account, region and repository of an image, or of a repository itself, in a private registry of ECR."""
 ContainerPath = Annotated[str, StringConstraints(pattern=r"^(/[A-Za-z0-9_.-]+)+$")]
 VariableName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]
 UserName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_.-]+(:[A-Za-z0-9_.-]+)?$")]
@@ -51,6 +51,15 @@ UlimitName = Literal[
 MiB = Annotated[int, Field(ge=1, le=100_000_000)]
 Ulimit = Annotated[int, Field(ge=-1)]
 Script = Annotated[str, StringConstraints(pattern=r"\S")]
+IMAGE_SOURCE_PATTERN = r"^[a-z0-9][a-z0-9.:-]*\.[a-z0-9.:-]+(/[a-z0-9][a-z0-9._-]*)+$"
+ImageSource = Annotated[str, StringConstraints(pattern=IMAGE_SOURCE_PATTERN)]
+BOUNDARY_PATTERN = r"^(arn:aws[a-z-]*:iam::[0-9]{12}:policy/)?[A-Za-z0-9+=,.@_/-]{1,512}$"
+PolicyReference = Annotated[str, StringConstraints(pattern=BOUNDARY_PATTERN)]
+QUALIFIER_PATTERN = r"^[a-z0-9]{1,10}$"
+Qualifier = Annotated[str, StringConstraints(pattern=QUALIFIER_PATTERN)]
+"""Of the CDK's bootstrap stack (https://docs.aws.amazon.com/cdk/v2/guide/bootstrapping-customizing.html)."""
+TAG_KEY_PATTERN = r"^[A-Za-z0-9 _.:/=+@-]{1,128}$"
+TAG_VALUE_PATTERN = r"^[A-Za-z0-9 _.:/=+@-]{0,256}$"
 Digest = Annotated[str, StringConstraints(pattern=r"^sha256:[0-9a-f]{64}$")]
 Email = Annotated[str, StringConstraints(pattern=r"^[^@\s,;<>\"]+@[^@\s,;<>\"]+\.[^@\s,;<>\"]+$")]
 
@@ -97,6 +106,18 @@ def vpc_cidr(text: str) -> str:
     if network is None or not 16 <= network.prefixlen <= 20 or not network.is_private:
         raise PydanticCustomError("vpc_cidr", "not a private IPv4 block of /16 to /20")
     return text
+
+
+def own_tag_key(key: str) -> str:
+    """Keys beginning with aws: are AWS's, those with hpc: and Name are the platform's
+    (https://docs.aws.amazon.com/tag-editor/latest/userguide/best-practices-and-strats.html)."""
+    if key.lower().startswith(("aws:", "hpc:")) or key == "Name":
+        raise PydanticCustomError("reserved_tag", "reserved")
+    return key
+
+
+TagKey = Annotated[str, StringConstraints(pattern=TAG_KEY_PATTERN), AfterValidator(own_tag_key)]
+TagValue = Annotated[str, BeforeValidator(digits), StringConstraints(pattern=TAG_VALUE_PATTERN)]
 
 
 def iso_date(text: str) -> str:

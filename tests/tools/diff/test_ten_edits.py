@@ -12,13 +12,11 @@ from typing import Any
 
 import aws_cdk as cdk
 import pytest
-from aws_cdk import aws_batch as batch
 from ruamel.yaml import YAML
 
 from app import ENVIRONMENTS, build
 from hpc_constructs import launch_template
 from hpc_constructs.config import Environment, load, parse
-from stacks.environment import UNTAGGED
 from tools.diff.compare import compare
 from tools.diff.model import Comparison, Verdict
 from tools.diff.properties import show_path
@@ -46,11 +44,9 @@ def _without_the_rules() -> Iterator[None]:
         yield
 
 
-def synthesize(environment: Environment, folder: Path, mutate: Callable[[cdk.App], None] | None = None) -> Stacks:
+def synthesize(environment: Environment, folder: Path) -> Stacks:
     app = cdk.App(analytics_reporting=False, context=CONTEXT, outdir=str(folder))
     build(app, environment)
-    if mutate:
-        mutate(app)
     return {stack.stack_name: stack.template for stack in app.synth().stacks}
 
 
@@ -137,14 +133,8 @@ def test_queue_order(after_yaml: Callable[[Change], Comparison]) -> None:
     assert effect(found, "Queues/loosely-coupled").startswith("jobs stay in it")
 
 
-def test_cost_tag(base: Stacks, tmp_path: Path) -> None:
-    def tag(app: cdk.App) -> None:
-        cdk.Tags.of(app).add("cost-center", "hpc", exclude_resource_types=UNTAGGED)
-        for construct in app.node.find_all():
-            if isinstance(construct, batch.CfnComputeEnvironment):
-                construct.add_property_override("ComputeResources.Tags.cost-center", "hpc")
-
-    found = compare(base, synthesize(DEV, tmp_path, tag))
+def test_cost_tag(after_yaml: Callable[[Change], Comparison]) -> None:
+    found = after_yaml(lambda dev: dev.update(tags={"cost-center": "hpc"}))
     assert watched(found, Verdict.INFRASTRUCTURE) == sorted(FLEETS)
     assert {item.verdict for item in found.changes} == {Verdict.INFRASTRUCTURE, Verdict.IN_PLACE}
     assert not kinds(found, Verdict.IN_PLACE) & {"AWS::Batch::JobQueue", "AWS::EC2::PlacementGroup"}
