@@ -156,6 +156,7 @@ async def _serve(listener: socket.socket, settings: Settings, ready_file: Path |
     from localcloud.cloudformation import batch as batch_types
     from localcloud.cloudformation import budgets as budget_types
     from localcloud.cloudformation import ec2 as ec2_types
+    from localcloud.cloudformation import encryption
     from localcloud.cloudformation import vpc as vpc_types
 
     executor = NullExecutor() if settings.executor == "null" else ProcessExecutor(settings)
@@ -164,7 +165,11 @@ async def _serve(listener: socket.socket, settings: Settings, ready_file: Path |
     ministack_app.SERVICE_HANDLERS["batch"] = service.handle_request
     model.watchers.append(events.send)
     eventbridge.install()
-    handlers = (ec2_types.handlers(), vpc_types.handlers(), batch_types.handlers(service), budget_types.handlers())
+    encryption.install()
+    handlers = (
+        ec2_types.handlers(), vpc_types.handlers(), batch_types.handlers(service), budget_types.handlers(),
+        encryption.handlers(),
+    )  # fmt: skip
     for types in handlers:
         provisioners._RESOURCE_HANDLERS.update(types)
 

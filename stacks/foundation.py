@@ -1,4 +1,4 @@
-"""What outlives everything: network, data bucket, image repository, log group."""
+"""What outlives everything: network, key, data bucket, image repository, log group."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from hpc_constructs.data import DataBucket
 from hpc_constructs.endpoints import Endpoints
 from hpc_constructs.flow_logs import FlowLogs
 from hpc_constructs.images import ImageRepository
+from hpc_constructs.key import EnvironmentKey
 from hpc_constructs.logs import JobLogs
 from hpc_constructs.network import Network
 from stacks.environment import EnvironmentStack
@@ -23,9 +24,17 @@ class FoundationStack(EnvironmentStack):
         super().__init__(scope, "Foundation", environment=environment, description="network, data, images, logs")
         removal = self._removal
         self.network = Network(self, "Network", environment=environment)
-        self.data = DataBucket(self, "Data", settings=environment.data, removal=removal)
-        self.images = ImageRepository(self, "Images", removal=removal)
-        self.logs = JobLogs(self, "Logs", retention_days=environment.logs.retention_days, removal=removal)
+        self.key = EnvironmentKey(self, "Key", environment=environment.name, removal=removal)
+        self.data = DataBucket(
+            self,
+            "Data",
+            settings=environment.data,
+            access_log_days=environment.logs.retention_days,
+            key=self.key,
+            removal=removal,
+        )
+        self.images = ImageRepository(self, "Images", key=self.key, removal=removal)
+        self.logs = JobLogs(self, "Logs", retention_days=environment.logs.retention_days, key=self.key, removal=removal)
         if self.network.own_vpc:
             Endpoints(
                 self,
@@ -42,9 +51,13 @@ class FoundationStack(EnvironmentStack):
                     "FlowLogs",
                     vpc_id=self.network.vpc.vpc_id,
                     retention_days=environment.network.flow_logs_retention_days,
+                    key=self.key,
                     removal=removal,
                 )
         cdk.CfnOutput(self, "BucketName", value=self.data.name, description="Data bucket")
+        cdk.CfnOutput(
+            self, "AccessLogBucketName", value=self.data.access_logs.bucket_name, description="Who used the data bucket"
+        )
         cdk.CfnOutput(self, "RepositoryUri", value=self.images.uri, description="Push the container image here")
 
     @property

@@ -12,6 +12,7 @@ from hpc_constructs.dashboard import Dashboard
 from hpc_constructs.dead_letters import DeadLetters
 from hpc_constructs.history import JobHistory
 from hpc_constructs.job_events import QUEUE_BLOCKED, STATE_CHANGE, JobEventRules
+from hpc_constructs.key import read_key_arn
 from hpc_constructs.notices import PARENTS, NoticeTopic
 from hpc_constructs.queue_reference import read_arn
 from stacks.compute import ComputeStack
@@ -67,6 +68,7 @@ class OperationsStack(EnvironmentStack):
             environment=environment.name,
             queue_arns=list(self._queues.values()),
             retention_days=environment.operations.history_retention_days,
+            key_arn=read_key_arn(self, environment.name),
             removal=self._removal,
             dead_letters=self._dead_letters,
         )

@@ -120,8 +120,8 @@ def test_an_acknowledged_finding_is_kept_with_its_reason_and_others_stay(app: cd
     [
         ("HPC999", "a reason that would be long enough", "'HPC999' given"),
         ("HPC202", "configuration is corrected, not accepted", "'HPC202' given"),
-        ("HPC040", "because", "HPC040: 'because' given; allowed: a reason of at least 20 characters"),
-        ("HPC040", " " * 30, "at least 20 characters"),
+        ("HPC040", "because", "HPC040: 'because' given; allowed: a reason of at least 40 characters"),
+        ("HPC040", " " * 50, "at least 40 characters"),
     ],
 )
 def test_an_acknowledgement_without_rule_or_reason_is_refused(rule: str, reason: str, expected: str) -> None:

@@ -427,6 +427,17 @@ def no_bucket_policy(edit: Any) -> None:
     edit.remove("AWS::S3::BucketPolicy")
 
 
+@trips("HPC063")
+def no_topic_policy(edit: Any) -> None:
+    edit.remove("AWS::SNS::TopicPolicy")
+
+
+@trips("HPC063")
+def topic_policy_without_the_refusal(edit: Any) -> None:
+    document = edit.properties("AWS::SNS::TopicPolicy")["PolicyDocument"]
+    document["Statement"] = [item for item in document["Statement"] if item["Effect"] == "Allow"]
+
+
 @trips("HPC105")
 def image_by_tag(edit: Any) -> None:
     edit.container("task")["Image"] = "public.ecr.aws/docker/library/busybox:latest"
