@@ -42,8 +42,8 @@ REGISTER = """\
 The same synthesis runs four packs of [cdk-nag](https://github.com/cdklabs/cdk-nag/blob/main/RULES.md): AwsSolutions,
 HIPAA, NIST 800-53 R5 and PCI DSS 3.2.1. They check rules; passing them is no certificate. What they find is changed in
 the construct; only what is right as it is stands in `constructs/hpc_constructs/rules/acknowledged.toml`, which is this
-table. Any other finding ends the synthesis, warnings of the packs included. In ids `{x}` stands for any text without an
-asterisk, in paths for any one part.
+table. Any other finding ends the synthesis, warnings of the packs included. In ids `{x}` stands for any text without
+asterisk and slash, in paths for any one part.
 """
 
 HEADINGS: dict[Kind, str] = {

@@ -18,7 +18,7 @@ class Acknowledgement:
 
     ids: tuple[str, ...]
     """`<pack>::<rule>`, or `<pack>::<rule>[<finding>]` where the rule says what it found; `{...}` stands for any text
-    without an asterisk."""
+    without asterisk and slash."""
     paths: tuple[str, ...]
     """Of the constructs; `{...}` stands for any one part of a path."""
     reason: str
@@ -26,7 +26,7 @@ class Acknowledgement:
 
     @cached_property
     def _ids(self) -> re.Pattern[str]:
-        return _patterns(self.ids, "[^*]+")
+        return _patterns(self.ids, "[^*/]+")
 
     @cached_property
     def _paths(self) -> re.Pattern[str]:
