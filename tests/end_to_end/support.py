@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from subprocess import CompletedProcess
+from typing import Any
+
+import boto3
 
 from examples.deployment import Deployment
 from localcloud.session import LocalCloud
@@ -35,6 +38,13 @@ class Platform:
         answer = self.hpc("logs", run)
         assert answer.returncode == 0, answer.stderr
         return answer.stdout
+
+    def client(self, service: str) -> Any:
+        """Return a client of the local cloud."""
+        return boto3.client(
+            service, endpoint_url=self.cloud.url, region_name="us-east-1", aws_access_key_id="test",
+            aws_secret_access_key="test",
+        )  # fmt: skip
 
     def calls(self, operation: str) -> int:
         """Return how many calls of an operation the local cloud has seen."""
