@@ -156,7 +156,7 @@ async def _serve(listener: socket.socket, settings: Settings, ready_file: Path |
     from localcloud.cloudformation import batch as batch_types
     from localcloud.cloudformation import budgets as budget_types
     from localcloud.cloudformation import ec2 as ec2_types
-    from localcloud.cloudformation import exports
+    from localcloud.cloudformation import encryption, exports
     from localcloud.cloudformation import stores as store_types
     from localcloud.cloudformation import vpc as vpc_types
 
@@ -165,9 +165,9 @@ async def _serve(listener: socket.socket, settings: Settings, ready_file: Path |
     service = BatchService(engine)
     ministack_app.SERVICE_HANDLERS["batch"] = service.handle_request
     model.watchers.append(events.send)
-    for part in (eventbridge, exports, store_types):
+    for part in (eventbridge, encryption, exports, store_types):
         part.install()
-    added = (ec2_types, vpc_types, budget_types, store_types)
+    added = (ec2_types, vpc_types, budget_types, store_types, encryption)
     for types in (batch_types.handlers(service), *(part.handlers() for part in added)):
         provisioners._RESOURCE_HANDLERS.update(types)
 

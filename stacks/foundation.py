@@ -1,4 +1,4 @@
-"""What outlives everything: network, data bucket, shared file system, image repository, log group."""
+"""What outlives everything: network, key, data bucket, shared file system, image repository, log group."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from hpc_constructs.data import DataBucket
 from hpc_constructs.endpoints import Endpoints
 from hpc_constructs.flow_logs import FlowLogs
 from hpc_constructs.images import ImageRepository
+from hpc_constructs.key import EnvironmentKey
 from hpc_constructs.logs import JobLogs
 from hpc_constructs.network import Network
 from hpc_constructs.shared_file_system import SharedFileSystem
@@ -24,15 +25,25 @@ class FoundationStack(EnvironmentStack):
         super().__init__(scope, "Foundation", environment=environment, description="network, data, images, logs")
         removal = self._removal
         self.network = Network(self, "Network", environment=environment)
-        self.data = DataBucket(self, "Data", settings=environment.data, removal=removal)
-        self.images = ImageRepository(self, "Images", removal=removal)
+        self.key = EnvironmentKey(self, "Key", environment=environment.name, removal=removal)
+        self.data = DataBucket(
+            self,
+            "Data",
+            settings=environment.data,
+            access_log_days=environment.logs.retention_days,
+            key=self.key,
+            removal=removal,
+        )
+        self.images = ImageRepository(self, "Images", key=self.key, removal=removal)
         own = [name for name, project in environment.projects.items() if project.own_images]
         projects = Construct(self, "OwnImages")
-        self.own_images = {name: ImageRepository(projects, name, removal=removal) for name in own}
-        self.logs = JobLogs(self, "Logs", retention_days=environment.logs.retention_days, removal=removal)
+        self.own_images = {name: ImageRepository(projects, name, key=self.key, removal=removal) for name in own}
+        self.logs = JobLogs(self, "Logs", retention_days=environment.logs.retention_days, key=self.key, removal=removal)
         shared = environment.file_system
         self.file_system = (
-            SharedFileSystem(self, "Shared", settings=shared, network=self.network, removal=removal) if shared else None
+            SharedFileSystem(self, "Shared", settings=shared, network=self.network, removal=removal, key=self.key)
+            if shared
+            else None
         )
         if self.network.own_vpc:
             Endpoints(
@@ -50,9 +61,13 @@ class FoundationStack(EnvironmentStack):
                     "FlowLogs",
                     vpc_id=self.network.vpc.vpc_id,
                     retention_days=environment.network.flow_logs_retention_days,
+                    key=self.key,
                     removal=removal,
                 )
         cdk.CfnOutput(self, "BucketName", value=self.data.name, description="Data bucket")
+        cdk.CfnOutput(
+            self, "AccessLogBucketName", value=self.data.access_logs.bucket_name, description="Who used the data bucket"
+        )
         cdk.CfnOutput(self, "RepositoryUri", value=self.images.uri, description="Push the container image here")
 
     @property

@@ -13,6 +13,7 @@ from hpc_constructs.dashboard import Dashboard
 from hpc_constructs.dead_letters import DeadLetters
 from hpc_constructs.history import JobHistory
 from hpc_constructs.job_events import QUEUE_BLOCKED, STATE_CHANGE, JobEventRules
+from hpc_constructs.key import read_key_arn
 from hpc_constructs.notices import PARENTS, NoticeTopic
 from hpc_constructs.operator_policy import OperatorPolicy
 from stacks.compute import ComputeStack
@@ -79,6 +80,7 @@ class OperationsStack(EnvironmentStack):
             environment=environment.name,
             queue_arns=list(self._queues.values()),
             retention_days=environment.operations.history_retention_days,
+            key_arn=read_key_arn(self, environment.name),
             removal=self._removal,
             dead_letters=self._dead_letters,
         )

@@ -1,7 +1,7 @@
-"""Take an environment down: empty its data bucket, then `cdk destroy`.
+"""Take an environment down: empty its buckets, then `cdk destroy`.
 
 CloudFormation deletes no bucket that holds objects
-(https://docs.aws.amazon.com/AmazonS3/latest/userguide/empty-bucket.html), so this empties it first, all versions
+(https://docs.aws.amazon.com/AmazonS3/latest/userguide/empty-bucket.html), so this empties them first, all versions
 included, after asking. Only environments whose YAML says `removal: destroy`: everywhere else the data outlives the
 stacks, and `cdk destroy` alone is what is wanted.
 """
@@ -40,10 +40,13 @@ def main(environment: str, yes: bool, environments: Path, app: str | None) -> No
             " removal: destroy first"
         )
     try:
-        bucket = _bucket_of(stack_name(environment, "Foundation"))
+        data, access_logs = _buckets_of(stack_name(environment, "Foundation"))
         if not yes:
-            click.confirm(f"Delete {environment} with all objects in s3://{bucket}?", abort=True, err=True)
-        click.echo(f"{_empty(bucket)} object versions deleted from s3://{bucket}", err=True)
+            click.confirm(f"Delete {environment} with all objects in s3://{data}?", abort=True, err=True)
+        # Else what is deleted here would be logged, hours later, into a bucket that is to go.
+        boto3.client("s3").put_bucket_logging(Bucket=data, BucketLoggingStatus={})
+        for bucket in (data, access_logs):
+            click.echo(f"{_empty(bucket)} object versions deleted from s3://{bucket}", err=True)
     except (BotoCoreError, ClientError) as error:
         raise click.ClickException(f"{error}; check the credentials and the Region") from None
     source = ["--app", app] if app else []
@@ -61,9 +64,11 @@ def main(environment: str, yes: bool, environments: Path, app: str | None) -> No
     sys.exit(subprocess.run(command, cwd=ROOT, check=False).returncode)
 
 
-def _bucket_of(stack: str) -> str:
+def _buckets_of(stack: str) -> tuple[str, str]:
+    """Return the buckets of data and of access logs."""
     outputs = boto3.client("cloudformation").describe_stacks(StackName=stack)["Stacks"][0].get("Outputs", [])
-    return next(item["OutputValue"] for item in outputs if item["OutputKey"] == "BucketName")
+    values = {item["OutputKey"]: item["OutputValue"] for item in outputs}
+    return values["BucketName"], values["AccessLogBucketName"]
 
 
 def _empty(bucket: str) -> int:

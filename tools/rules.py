@@ -7,6 +7,7 @@ from pathlib import Path
 
 import click
 
+from hpc_constructs.rules.acknowledged import Acknowledgement, register_of_acknowledgements
 from hpc_constructs.rules.catalogue import KINDS, Kind, Rule, catalogue, pitfalls
 
 DOCUMENT = Path(__file__).resolve().parents[1] / "docs" / "rules.md"
@@ -36,6 +37,16 @@ rules.acknowledge(construct, "HPC009", "two nodes are kept warm during the cours
 
 The validation report in `cdk.out/validation-report.json` lists what was accepted, where and why. A test
 refuses an acknowledgement that no finding meets any more.
+"""
+
+REGISTER = """\
+## Findings of cdk-nag that are acknowledged
+
+The same synthesis runs four packs of [cdk-nag](https://github.com/cdklabs/cdk-nag/blob/main/RULES.md): AwsSolutions,
+HIPAA, NIST 800-53 R5 and PCI DSS 3.2.1. They check rules; passing them is no certificate. What they find is changed in
+the construct; only what is right as it is stands in `constructs/hpc_constructs/rules/acknowledged.toml`, which is this
+table. Any other finding ends the synthesis, warnings of the packs included. In ids `{x}` stands for any text without
+asterisk and slash, in paths for any one part.
 """
 
 HEADINGS: dict[Kind, str] = {
@@ -80,6 +91,20 @@ def _sentence(text: str) -> str:
     return f"{text[0].upper()}{text[1:]}."
 
 
+def acknowledged() -> str:
+    """Say how much of cdk-nag is acknowledged: the packs share most of their rules."""
+    entries = register_of_acknowledgements()
+    rules = {rule for entry in entries for rule in entry.rules}
+    ids = {text.partition("[")[0] for entry in entries for text in entry.ids}
+    return f"{len(rules)} rules ({len(ids)} counted in each pack), for {len(entries)} reasons"
+
+
+def _acknowledgement(entry: Acknowledgement) -> str:
+    ids = "<br>".join(f"`{text}`" for text in entry.ids)
+    paths = "<br>".join(f"`{text}`" for text in entry.paths)
+    return _row((ids, paths, f"{entry.reason}. [AWS]({entry.link})"))
+
+
 def document() -> str:
     """Return the text of `docs/rules.md`."""
     lines = [INTRODUCTION, f"There are {counts()}.", ""]
@@ -87,6 +112,9 @@ def document() -> str:
         lines += [f"## {HEADINGS[kind]}", ""]
         for rule in of_kind(kind):
             lines += _section(rule)
+    lines += [REGISTER, f"There are {acknowledged()}.", ""]
+    lines += ["| ids | constructs | reason |", "|---|---|---|"]
+    lines += [*map(_acknowledgement, register_of_acknowledgements()), ""]
     lines += ["## Pitfalls and what covers them", "", "| pitfall | rules | besides, or instead |", "|---|---|---|"]
     lines += [_row((item.subject, ", ".join(item.rules), item.otherwise)) for item in pitfalls()]
     return "\n".join(lines) + "\n"
@@ -100,6 +128,7 @@ def main(write: bool) -> None:
         mark = " (warning)" if rule.severity == "warning" else ""
         click.echo(f"{rule.id}  {rule.kind:13}  {rule.title}{mark}")
     click.echo(counts(), err=True)
+    click.echo(f"acknowledged of cdk-nag: {acknowledged()}", err=True)
     if write:
         DOCUMENT.write_text(document(), encoding="utf-8")
         click.echo("wrote docs/rules.md", err=True)

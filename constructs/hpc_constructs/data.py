@@ -2,23 +2,69 @@
 
 from __future__ import annotations
 
+from typing import cast
+
 import aws_cdk as cdk
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_s3 as s3
 from constructs import Construct
 
 from hpc_constructs.config.sections import Data
+from hpc_constructs.key import EnvironmentKey
 from hpc_constructs.permissions import allow
 
 
 class DataBucket(Construct):
-    """Versioned, encrypted, TLS only, closed to the public."""
+    """Versioned, encrypted, TLS only, closed to the public; beside it the bucket that tells who did what with it."""
 
-    def __init__(self, scope: Construct, id: str, *, settings: Data, removal: cdk.RemovalPolicy) -> None:
+    def __init__(
+        self,
+        scope: Construct,
+        id: str,
+        *,
+        settings: Data,
+        access_log_days: int,
+        key: EnvironmentKey,
+        removal: cdk.RemovalPolicy,
+    ) -> None:
         super().__init__(scope, id)
+        self._key = key
+        abort_multipart = s3.LifecycleRule(
+            id="unfinished-uploads",
+            abort_incomplete_multipart_upload_after=cdk.Duration.days(settings.abort_multipart_days),
+        )
+        self.access_logs = self._access_logs(access_log_days, abort_multipart, removal)
         self.bucket = s3.Bucket(
             self,
             "Bucket",
+            encryption=s3.BucketEncryption.KMS,
+            encryption_key=key.key,
+            # One call to KMS for many objects, not one for each
+            # (https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucket-key.html).
+            bucket_key_enabled=True,
+            server_access_logs_bucket=self.access_logs,
+            enforce_ssl=True,
+            minimum_tls_version=1.2,
+            versioned=True,
+            block_public_access=s3.BlockPublicAccess.BLOCK_ALL,
+            object_ownership=s3.ObjectOwnership.BUCKET_OWNER_ENFORCED,
+            removal_policy=removal,
+            lifecycle_rules=[
+                abort_multipart,
+                s3.LifecycleRule(
+                    id="old-versions",
+                    noncurrent_version_expiration=cdk.Duration.days(settings.noncurrent_days),
+                    expired_object_delete_marker=True,
+                ),
+            ],
+        )
+
+    def _access_logs(self, days: int, abort_multipart: s3.LifecycleRule, removal: cdk.RemovalPolicy) -> s3.IBucket:
+        """With keys of S3: to a bucket with any other encryption S3 delivers no access logs
+        (https://docs.aws.amazon.com/AmazonS3/latest/userguide/enable-server-access-logging.html)."""
+        bucket = s3.Bucket(
+            self,
+            "AccessLogs",
             encryption=s3.BucketEncryption.S3_MANAGED,
             enforce_ssl=True,
             minimum_tls_version=1.2,
@@ -27,17 +73,16 @@ class DataBucket(Construct):
             object_ownership=s3.ObjectOwnership.BUCKET_OWNER_ENFORCED,
             removal_policy=removal,
             lifecycle_rules=[
+                abort_multipart,
                 s3.LifecycleRule(
-                    id="unfinished-uploads",
-                    abort_incomplete_multipart_upload_after=cdk.Duration.days(settings.abort_multipart_days),
-                ),
-                s3.LifecycleRule(
-                    id="old-versions",
-                    noncurrent_version_expiration=cdk.Duration.days(settings.noncurrent_days),
-                    expired_object_delete_marker=True,
+                    id="old-logs",
+                    expiration=cdk.Duration.days(days),
+                    noncurrent_version_expiration=cdk.Duration.days(1),
                 ),
             ],
         )
+        # The cast: CDK's classes and interfaces name some parameters differently, which type checkers refuse.
+        return cast("s3.IBucket", bucket)
 
     @property
     def name(self) -> str:
@@ -58,6 +103,7 @@ class DataBucket(Construct):
             [self.bucket.bucket_arn],
             {"StringLike": {"s3:prefix": [f"{project}/*"]}},
         )
+        self._key.grant_by_s3(policy)
 
 
 def grant_read_buckets(policy: iam.ManagedPolicy, names: tuple[str, ...]) -> None:

@@ -8,6 +8,7 @@ from aws_cdk import aws_iam as iam
 from aws_cdk import aws_logs as logs
 from constructs import Construct
 
+from hpc_constructs.key import EnvironmentKey
 from hpc_constructs.permissions import WorkloadRole, allow
 
 
@@ -18,10 +19,17 @@ class FlowLogs(Construct):
     """
 
     def __init__(
-        self, scope: Construct, id: str, *, vpc_id: str, retention_days: int, removal: cdk.RemovalPolicy
+        self,
+        scope: Construct,
+        id: str,
+        *,
+        vpc_id: str,
+        retention_days: int,
+        key: EnvironmentKey,
+        removal: cdk.RemovalPolicy,
     ) -> None:
         super().__init__(scope, id)
-        group = logs.CfnLogGroup(self, "Group", retention_in_days=retention_days)
+        group = logs.CfnLogGroup(self, "Group", retention_in_days=retention_days, kms_key_id=key.arn)
         group.apply_removal_policy(removal)
         role = WorkloadRole(self, "Delivery", principal=self._principal(), description="VPC flow logs: write them")
         self._grant_write(role.policy, group.ref)

@@ -24,12 +24,13 @@ class JobHistory(Construct):
         environment: str,
         queue_arns: Sequence[str],
         retention_days: int,
+        key_arn: str,
         removal: cdk.RemovalPolicy,
         dead_letters: DeadLetters,
     ) -> None:
         super().__init__(scope, id)
         stack = cdk.Stack.of(self)
-        self.group = logs.CfnLogGroup(self, "Group", retention_in_days=retention_days)
+        self.group = logs.CfnLogGroup(self, "Group", retention_in_days=retention_days, kms_key_id=key_arn)
         self.group.apply_removal_policy(removal)
         self.arn = stack.format_arn(
             service="logs",

@@ -10,6 +10,7 @@ from aws_cdk import aws_iam as iam
 from constructs import Construct
 
 from hpc_constructs.config.values import ECR_IMAGE
+from hpc_constructs.key import EnvironmentKey
 from hpc_constructs.permissions import allow
 
 PULL = ["ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer"]
@@ -47,15 +48,18 @@ def grant_pull_others(policy: iam.ManagedPolicy, images: Iterable[str | None]) -
 
 
 class ImageRepository(Construct):
-    """Immutable tags, scanned on push."""
+    """Immutable tags, scanned on push, encrypted with the environment's key, which ECR uses by a grant of its own: who
+    pulls needs no right of the key (https://docs.aws.amazon.com/AmazonECR/latest/userguide/encryption-at-rest.html)."""
 
-    def __init__(self, scope: Construct, id: str, *, removal: cdk.RemovalPolicy) -> None:
+    def __init__(self, scope: Construct, id: str, *, key: EnvironmentKey, removal: cdk.RemovalPolicy) -> None:
         super().__init__(scope, id)
         self.repository = ecr.Repository(
             self,
             "Repository",
             image_tag_mutability=ecr.TagMutability.IMMUTABLE,
             image_scan_on_push=True,
+            encryption=ecr.RepositoryEncryption.KMS,
+            encryption_key=key.key,
             removal_policy=removal,
             empty_on_delete=True if removal is cdk.RemovalPolicy.DESTROY else None,
             lifecycle_rules=[

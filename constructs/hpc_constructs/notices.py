@@ -24,7 +24,8 @@ PARENTS: Mapping[str, Any] = {
 
 class NoticeTopic(Construct):
     """Encrypted, TLS only. The key is our own: services cannot publish to a topic under the key alias/aws/sns, whose
-    policy nobody can change (https://docs.aws.amazon.com/sns/latest/dg/sns-key-management.html)."""
+    policy nobody can change (https://docs.aws.amazon.com/sns/latest/dg/sns-key-management.html). It is not the
+    environment's key: EventBridge, which must be admitted without a condition, is kept away from keys of data."""
 
     def __init__(self, scope: Construct, id: str, *, environment: str, emails: Sequence[str]) -> None:
         super().__init__(scope, id)

@@ -6,12 +6,15 @@ An export cannot change while another stack imports it: no queue could be remove
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import aws_cdk as cdk
 from aws_cdk import aws_ssm as ssm
 from constructs import Construct
 
-from hpc_constructs.logs import JobLogs
-from hpc_constructs.queue import JobQueue
+if TYPE_CHECKING:
+    from hpc_constructs.logs import JobLogs
+    from hpc_constructs.queue import JobQueue
 
 ROOT = "/hpc-operations"
 """Apart from the contract below /hpc, which is for those who submit."""

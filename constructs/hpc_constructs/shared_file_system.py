@@ -12,6 +12,7 @@ from aws_cdk import aws_iam as iam
 from constructs import Construct
 
 from hpc_constructs.config.sections import FileSystem
+from hpc_constructs.key import EnvironmentKey
 from hpc_constructs.network import Network
 from hpc_constructs.permissions import allow
 
@@ -35,18 +36,14 @@ class SharedFileSystem(Construct):
         settings: FileSystem,
         network: Network,
         removal: cdk.RemovalPolicy,
-        kms_key_arn: str | None = None,
+        key: EnvironmentKey,
     ) -> None:
-        """
-        Args:
-            kms_key_arn: encrypts the data; default: the key that AWS manages for EFS.
-        """
         super().__init__(scope, id)
         self._resource = efs.CfnFileSystem(
             self,
             "FileSystem",
             encrypted=True,
-            kms_key_id=kms_key_arn,
+            kms_key_id=key.arn,
             performance_mode="generalPurpose",
             throughput_mode="elastic",
             lifecycle_policies=_lifecycle(settings),

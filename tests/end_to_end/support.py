@@ -42,6 +42,13 @@ class Platform:
         assert answer.returncode == 0, answer.stderr
         return answer.stdout
 
+    def client(self, service: str) -> Any:
+        """Return a client of the local cloud."""
+        return boto3.client(
+            service, endpoint_url=self.cloud.url, region_name="us-east-1", aws_access_key_id="test",
+            aws_secret_access_key="test",
+        )  # fmt: skip
+
     def calls(self, operation: str) -> int:
         """Return how many calls of an operation the local cloud has seen."""
         return sum(call["operation"] == operation for call in self.cloud.calls())

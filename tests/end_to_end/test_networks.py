@@ -33,7 +33,9 @@ def test_the_isolated_environment_runs_a_job_without_a_way_to_the_internet(tmp_p
         assert ec2.describe_vpc_endpoints()["VpcEndpoints"] == []
         assert vpc not in [item["VpcId"] for item in ec2.describe_vpcs()["Vpcs"]]
         buckets = [item["Name"] for item in client(cloud, "s3").list_buckets()["Buckets"]]
-        assert len([name for name in buckets if not name.startswith("cdk-")]) == 1, "the data outlives the stacks"
+        assert len([name for name in buckets if not name.startswith("cdk-")]) == 2, (
+            "data and access logs outlive the stacks"
+        )
 
 
 EXISTING = """

@@ -19,6 +19,28 @@ def test_a_job_runs_and_its_log_and_output_come_back(platform: Platform, output:
     assert (output / "0" / "RESULT").read_text() == "42\n"
 
 
+def test_what_a_job_leaves_is_encrypted_with_the_environments_key(platform: Platform) -> None:
+    run = platform.submit("--output", "RESULT", "--", "bash", "-c", "echo 42 > $RESULT")
+    assert platform.wait(run) == 0
+    (key,) = [
+        item["PhysicalResourceId"]
+        for item in platform.client("cloudformation").describe_stack_resources(StackName="HpcDevFoundation")[
+            "StackResources"
+        ]
+        if item["ResourceType"] == "AWS::KMS::Key"
+    ]
+    s3 = platform.client("s3")
+    (bucket,) = [item["Name"] for item in s3.list_buckets()["Buckets"] if "databucket" in item["Name"]]
+    found = s3.list_objects_v2(Bucket=bucket, Prefix=f"default/runs/{run}/")["Contents"]
+    assert len(found) >= 3, "request, output, status"
+    for item in found:
+        head = s3.head_object(Bucket=bucket, Key=item["Key"])
+        assert head["SSEKMSKeyId"].endswith(key), item["Key"]
+    logs = platform.client("logs").describe_log_groups()["logGroups"]
+    assert logs
+    assert all(item["kmsKeyId"].endswith(key) for item in logs)
+
+
 def test_stdout_of_submit_is_the_run_id_alone_and_stderr_says_what_to_do_next(platform: Platform) -> None:
     answer = platform.hpc("submit", "--", "true")
     run = answer.stdout.strip()

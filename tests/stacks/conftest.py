@@ -30,7 +30,7 @@ operations:
   budget_alert_percents: [50, 90]
 file_system: {{infrequent_access_days: null, backup: false}}
 projects:
-  alpha: {{read_buckets: [reference-genomes]}}
+  alpha: {{read_buckets: [reference-genomes], own_images: true, image_sources: [public.ecr.aws/biocontainers]}}
   beta: {{}}
 compute_environments:
   gpu: {{instance_types: [g5], scratch: instance-store, scale_down_delay_minutes: 30}}

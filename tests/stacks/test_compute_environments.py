@@ -283,6 +283,7 @@ def test_the_stack_itself_has_no_tags_that_cloudformation_would_spread(stacks: A
 
 def test_everything_else_is_tagged_with_the_environment(stacks: Any) -> None:
     tag = {"Key": "hpc:environment", "Value": stacks.environment.name}
-    assert tag in stacks.foundation.only("AWS::S3::Bucket")["Tags"]
+    for bucket in stacks.foundation.of("AWS::S3::Bucket").values():
+        assert tag in bucket["Tags"]
     for role in stacks.compute.of("AWS::IAM::Role").values():
         assert tag in role["Tags"]

@@ -66,22 +66,83 @@ def test_nothing_from_outside_is_admitted(stacks: Any) -> None:
         assert admitted in ([], [(stacks.environment.network.cidr, 443, 443)]), key
 
 
-def test_the_bucket_is_versioned_encrypted_and_closed(stacks: Any) -> None:
-    bucket = stacks.foundation.only("AWS::S3::Bucket")
-    assert bucket["VersioningConfiguration"] == {"Status": "Enabled"}
-    assert bucket["BucketEncryption"]["ServerSideEncryptionConfiguration"]
-    assert set(bucket["PublicAccessBlockConfiguration"].values()) == {True}
-    assert len(bucket["PublicAccessBlockConfiguration"]) == 4
+def bucket(stacks: Any, name: str = "DataBucket") -> dict[str, Any]:
+    (found,) = [item for key, item in stacks.foundation.of("AWS::S3::Bucket").items() if key.startswith(name)]
+    return found
 
 
-def test_the_bucket_refuses_everything_but_tls(stacks: Any) -> None:
-    policy = stacks.foundation.only("AWS::S3::BucketPolicy")["PolicyDocument"]["Statement"]
-    denied = [item for item in policy if item["Effect"] == "Deny" and item["Action"] == "s3:*"]
-    assert {"Bool": {"aws:SecureTransport": "false"}} in [item["Condition"] for item in denied]
+def key_arn(stacks: Any) -> dict[str, Any]:
+    (key,) = stacks.foundation.of("AWS::KMS::Key")
+    return {"Fn::GetAtt": [key, "Arn"]}
+
+
+def test_both_buckets_are_versioned_and_closed(stacks: Any) -> None:
+    buckets = stacks.foundation.of("AWS::S3::Bucket")
+    assert len(buckets) == 2
+    for item in buckets.values():
+        assert item["VersioningConfiguration"] == {"Status": "Enabled"}
+        assert set(item["PublicAccessBlockConfiguration"].values()) == {True}
+        assert len(item["PublicAccessBlockConfiguration"]) == 4
+
+
+def test_both_buckets_refuse_everything_but_tls(stacks: Any) -> None:
+    policies = stacks.foundation.of("AWS::S3::BucketPolicy").values()
+    assert len(policies) == 2
+    for policy in policies:
+        denied = [item for item in policy["PolicyDocument"]["Statement"] if item["Action"] == "s3:*"]
+        assert {"Bool": {"aws:SecureTransport": "false"}} in [item["Condition"] for item in denied]
+        assert {item["Effect"] for item in denied} == {"Deny"}
+
+
+def test_data_is_encrypted_with_the_environments_key_by_a_bucket_key(stacks: Any) -> None:
+    (rule,) = bucket(stacks)["BucketEncryption"]["ServerSideEncryptionConfiguration"]
+    assert rule["BucketKeyEnabled"] is True
+    default = {"SSEAlgorithm": "aws:kms", "KMSMasterKeyID": key_arn(stacks)}
+    assert rule["ServerSideEncryptionByDefault"] == default
+
+
+def test_access_logs_go_to_a_bucket_with_the_only_encryption_to_which_s3_delivers(stacks: Any) -> None:
+    (target,) = [key for key in stacks.foundation.of("AWS::S3::Bucket") if key.startswith("DataAccessLogs")]
+    assert bucket(stacks)["LoggingConfiguration"]["DestinationBucketName"] == {"Ref": target}
+    (rule,) = bucket(stacks, "DataAccessLogs")["BucketEncryption"]["ServerSideEncryptionConfiguration"]
+    assert rule["ServerSideEncryptionByDefault"] == {"SSEAlgorithm": "AES256"}
+    rules = bucket(stacks, "DataAccessLogs")["LifecycleConfiguration"]["Rules"]
+    assert [item["ExpirationInDays"] for item in rules if "ExpirationInDays" in item] == [
+        stacks.environment.logs.retention_days
+    ]
+
+
+def test_s3_alone_may_deliver_access_logs_and_of_the_data_bucket_alone(stacks: Any) -> None:
+    (policy,) = [item for key, item in stacks.foundation.of("AWS::S3::BucketPolicy").items() if "AccessLogs" in key]
+    (allowed,) = [item for item in policy["PolicyDocument"]["Statement"] if item["Effect"] == "Allow"]
+    assert allowed["Principal"] == {"Service": "logging.s3.amazonaws.com"}
+    assert allowed["Action"] == "s3:PutObject"
+    assert set(allowed["Condition"]) == {"ArnLike", "StringEquals"}
+
+
+def test_every_log_group_and_the_repository_are_encrypted_with_the_environments_key(stacks: Any) -> None:
+    groups = stacks.foundation.of("AWS::Logs::LogGroup").values()
+    assert groups
+    assert all(item["KmsKeyId"] == key_arn(stacks) for item in groups)
+    encryption = stacks.foundation.only("AWS::ECR::Repository")["EncryptionConfiguration"]
+    assert encryption == {"EncryptionType": "KMS", "KmsKey": key_arn(stacks)}
+    for item in stacks.operations.of("AWS::Logs::LogGroup").values():
+        parameter = stacks.operations.raw["Parameters"][item["KmsKeyId"]["Ref"]]
+        assert parameter["Default"] == f"/hpc-operations/{stacks.environment.name}/key"
+
+
+def test_the_key_rotates_and_admits_beside_the_account_only_cloudwatch_logs_for_its_log_groups(stacks: Any) -> None:
+    key = stacks.foundation.only("AWS::KMS::Key")
+    assert key["EnableKeyRotation"] is True
+    account, logs = key["KeyPolicy"]["Statement"]
+    assert account["Action"] == "kms:*"
+    assert list(account["Principal"]) == ["AWS"]
+    assert list(logs["Principal"]) == ["Service"]
+    assert list(logs["Condition"]["ArnLike"]) == ["kms:EncryptionContext:aws:logs:arn"]
 
 
 def test_the_bucket_forgets_unfinished_uploads_and_old_versions(stacks: Any) -> None:
-    rules = stacks.foundation.only("AWS::S3::Bucket")["LifecycleConfiguration"]["Rules"]
+    rules = bucket(stacks)["LifecycleConfiguration"]["Rules"]
     assert {"DaysAfterInitiation": 7} in [rule.get("AbortIncompleteMultipartUpload") for rule in rules]
     assert {"NoncurrentDays": 30} in [rule.get("NoncurrentVersionExpiration") for rule in rules]
     assert not any("ExpirationInDays" in rule for rule in rules), "results would vanish"
@@ -106,12 +167,12 @@ def test_logs_end(stacks: Any) -> None:
     assert all(item["RetentionInDays"] for item in groups.values())
 
 
-STATEFUL = ("AWS::S3::Bucket", "AWS::ECR::Repository", "AWS::Logs::LogGroup")
+STATEFUL = ("AWS::S3::Bucket", "AWS::ECR::Repository", "AWS::Logs::LogGroup", "AWS::KMS::Key")
 
 
 def test_what_holds_state_stays_unless_its_first_deployment_failed(minimal: Any) -> None:
     found = [item for item in minimal.foundation.resources.values() if item["Type"] in STATEFUL]
-    assert len(found) == 4
+    assert len(found) == 6
     assert {item["DeletionPolicy"] for item in found} == {"RetainExceptOnCreate"}
     assert {item["UpdateReplacePolicy"] for item in found} == {"Retain"}
     assert "EmptyOnDelete" not in minimal.foundation.only("AWS::ECR::Repository")

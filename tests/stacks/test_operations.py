@@ -42,12 +42,19 @@ def test_the_compute_stack_writes_the_arns_that_operations_reads(stacks: Stacks)
     read = {
         item["Default"]
         for item in stacks.operations.raw["Parameters"].values()
-        if item["Default"].startswith("/hpc-operations/")
+        if item["Default"].startswith(f"/hpc-operations/{stacks.environment.name}/queues/")
     }
     assert set(written) == read
     logs = written.pop(f"/hpc-operations/{stacks.environment.name}/log-group")
     assert ":log-group:" in logs
     assert all(re.fullmatch(r"\$\{\w+\.JobQueueArn\}", value) for value in written.values())
+
+
+def test_the_foundation_stack_writes_the_arn_of_the_key_that_operations_reads(stacks: Stacks) -> None:
+    written = stacks.foundation.only("AWS::SSM::Parameter")
+    read = stacks.operations.raw["Parameters"][stacks.operations.only("AWS::Logs::LogGroup")["KmsKeyId"]["Ref"]]
+    assert read["Default"] == written["Name"]
+    assert re.fullmatch(r"\$\{Key\w+\.Arn\}", text(written["Value"]))
 
 
 def test_operations_imports_nothing_that_would_tie_down_the_other_stacks(stacks: Stacks) -> None:

@@ -147,7 +147,22 @@ def test_a_job_deletes_nothing_and_calls_no_other_service(stacks: Any) -> None:
         allowed = actions(stacks.policy(f"Projects{project}Job"))
         shell = any(item.enable_execute_command for item in stacks.environment.definitions.values())
         expected = {"s3:AbortMultipartUpload", "s3:GetObject", "s3:ListBucket", "s3:PutObject"}
-        assert allowed == expected | (EXECUTE_COMMAND if shell else set())
+        assert allowed == expected | {"kms:Decrypt", "kms:GenerateDataKey"} | (EXECUTE_COMMAND if shell else set())
+
+
+def test_the_key_is_used_by_s3_alone_and_by_jobs_and_submitters_alone(stacks: Any) -> None:
+    region = stacks.environment.region or {"Ref": "AWS::Region"}
+    service = (
+        f"s3.{region}.amazonaws.com"
+        if isinstance(region, str)
+        else {"Fn::Join": ["", ["s3.", region, ".amazonaws.com"]]}
+    )
+    for project in projects(stacks.environment):
+        for role in ("Job", "Submitter"):
+            (use,) = [item for item in stacks.policy(f"Projects{project}{role}") if item["Sid"] == "KeyOfBucket"]
+            assert use["Condition"] == {"StringEquals": {"kms:ViaService": service}}
+    for role in ("InstanceRole", "ExecutionRole"):
+        assert not any(action.startswith("kms:") for action in actions(stacks.policy(role)))
 
 
 def test_read_buckets_are_read_only_and_for_their_project_only(wide: Any) -> None:

@@ -82,10 +82,10 @@ class Image(Model):
 
 
 class Logs(Model):
-    """The log group of all jobs."""
+    """The log group of all jobs, and the access logs of the data bucket."""
 
     retention_days: RetentionDays = 90
-    """Days after which log events are deleted."""
+    """Days after which log events and access logs are deleted."""
 
 
 class Data(Model):

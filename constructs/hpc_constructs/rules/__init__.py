@@ -17,25 +17,31 @@ from hpc_constructs.rules.plugin import GUARD_NAME, NAME, Relations, guard_plugi
 CONTEXT = MappingProxyType({"@aws-cdk/core:validateAgainstDefaultRules": True})
 """Context of an app with rules: without it the CDK turns the findings of Guard into warnings."""
 
-SHORTEST_REASON = 20
+SHORTEST_REASON = 40
 
 __all__ = ["CONTEXT", "acknowledge", "register"]
 
 
 def register(app: cdk.App) -> None:
-    """Check the rules whenever the app is synthesized, and end the synthesis if one does not hold.
+    """Check the rules, and those of cdk-nag's packs, whenever the app is synthesized, and end the synthesis if one does
+    not hold.
 
     The app must have been made with `CONTEXT`.
     """
+    # Loaded here, because loading the packs takes time that who checks nothing need not wait for.
+    from hpc_constructs.rules.nag import packs
+
     plugins = cdk.Validations.of(app)
     # The cast: jsii checks at run time that the class has the plugin's members, which type checkers cannot see.
     plugins.add_plugins(
-        cast("cdk.IPolicyValidationPlugin", Relations()), cast("cdk.IPolicyValidationPlugin", guard_plugin())
+        *(cast("cdk.IPolicyValidationPlugin", plugin) for plugin in (Relations(), guard_plugin(), *packs()))
     )
 
 
 def acknowledge(construct: IConstruct, rule: str, reason: str) -> None:
-    """Accept that a rule does not hold for a construct and all below it; the validation report keeps the reason.
+    """Accept that a rule of ours does not hold for a construct and all below it; the report keeps the reason.
+
+    Findings of cdk-nag are acknowledged in `acknowledged.toml` alone.
 
     Raises:
         ValueError: there is no such rule, or the reason is too short to be one.

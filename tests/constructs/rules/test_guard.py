@@ -85,6 +85,16 @@ def second_bucket(edit: Any) -> None:
     edit.add("SecondPolicy", "AWS::S3::BucketPolicy", BUCKET, **{**policy, "Bucket": bucket})
 
 
+def target(edit: Any) -> Any:
+    return edit.properties("AWS::Events::Rule")["Targets"][0]
+
+
+def second_target(edit: Any) -> None:
+    """A second target that keeps nothing: the first one's queue must not stand for it."""
+    bare = {key: value for key, value in target(edit).items() if key != "DeadLetterConfig"}
+    edit.properties("AWS::Events::Rule")["Targets"].append({**bare, "Id": "Second"})
+
+
 CASES = [
     *both(lambda container: container.update(Privileged=True), "HPC101", "privileged"),
     case("HPC102", "no timeout", lambda edit: edit.properties(DEFINITION, "task").pop("Timeout")),
@@ -232,9 +242,11 @@ CASES = [
         "unsaid",
         lambda edit: edit.add("Key", "AWS::KMS::Key", CE, KeyPolicy={"Version": "2012-10-17", "Statement": []}),
     ),
-    case("HPC182", "unsaid", lambda edit: edit.add("Topic", "AWS::SNS::Topic", CE)),
+    case("HPC182", "unsaid", lambda edit: edit.properties("AWS::SNS::Topic").pop("KmsMasterKeyId")),
     case("HPC183", "unsaid", lambda edit: edit.add("Messages", "AWS::SQS::Queue", CE)),
     case("HPC183", "off", lambda edit: edit.add("Messages", "AWS::SQS::Queue", CE, SqsManagedSseEnabled=False)),
+    case("HPC184", "unsaid", lambda edit: target(edit).pop("DeadLetterConfig")),
+    case("HPC184", "in one of two targets", second_target),
 ]
 
 
@@ -278,7 +290,10 @@ def test_an_edit_trips_exactly_its_rule(
         pytest.param(
             lambda edit: edit.add("Messages", "AWS::SQS::Queue", CE, SqsManagedSseEnabled=True), id="encrypted queue"
         ),
-        pytest.param(lambda edit: edit.add("Topic", "AWS::SNS::Topic", CE, KmsMasterKeyId="k"), id="encrypted topic"),
+        pytest.param(
+            lambda edit: edit.properties("AWS::SNS::Topic").update(KmsMasterKeyId="alias/notices"), id="encrypted topic"
+        ),
+        pytest.param(lambda edit: edit.properties("AWS::Events::Rule").pop("Targets"), id="rule without targets"),
     ],
 )
 def test_what_is_right_is_no_finding(allow: Callable[[Any], Any], edit: Any, found: Callable[[Any], set[str]]) -> None:

@@ -1,4 +1,4 @@
-"""Who may do what, by the part that a role plays; and policies of buckets."""
+"""Who may do what, by the part that a role plays; and policies of buckets and topics."""
 
 from __future__ import annotations
 
@@ -67,24 +67,33 @@ def jobs_leave_the_platform_alone(platform: Platform) -> Iterator[Hit]:
                 yield policy, action, "Properties.PolicyDocument"
 
 
-def _denies_plain_http(statement: Properties) -> bool:
+def _denies_plain_http(statement: Properties, action: str) -> bool:
     insecure = statement.get("Condition", {}).get("Bool", {}).get("aws:SecureTransport")
     return (
         statement.get("Effect") == "Deny"
         and str(insecure).lower() == "false"
-        and "s3:*" in listed(statement.get("Action"))
+        and action in listed(statement.get("Action"))
     )
 
 
-@check("HPC062")
-def tls_only(platform: Platform) -> Iterator[Hit]:
-    policies = platform.templates.of("AWS::S3::BucketPolicy")
-    for bucket in platform.templates.of("AWS::S3::Bucket"):
+def _without_tls(platform: Platform, kind: str, policy_kind: str, member: str, action: str) -> Iterator[Hit]:
+    """Yield the resources of a kind without a policy that denies the action over anything but TLS."""
+    for resource in platform.templates.of(kind):
         statements = [
             statement
-            for policy in policies
-            if platform.templates.find(policy.properties.get("Bucket"), policy.template) is bucket
+            for policy in platform.templates.of(policy_kind)
+            if resource in platform.templates.find_all(policy.properties.get(member), policy.template)
             for statement in listed(policy.properties["PolicyDocument"].get("Statement"))
         ]
-        if not any(map(_denies_plain_http, statements)):
-            yield bucket, "", ""
+        if not any(_denies_plain_http(statement, action) for statement in statements):
+            yield resource, "", ""
+
+
+@check("HPC062")
+def buckets_over_tls_only(platform: Platform) -> Iterator[Hit]:
+    yield from _without_tls(platform, "AWS::S3::Bucket", "AWS::S3::BucketPolicy", "Bucket", "s3:*")
+
+
+@check("HPC063")
+def topics_over_tls_only(platform: Platform) -> Iterator[Hit]:
+    yield from _without_tls(platform, "AWS::SNS::Topic", "AWS::SNS::TopicPolicy", "Topics", "sns:Publish")

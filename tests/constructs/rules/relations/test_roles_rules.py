@@ -39,6 +39,17 @@ def no_bucket_policy(edit: Any) -> None:
     edit.remove("AWS::S3::BucketPolicy")
 
 
+@trips("HPC063")
+def no_topic_policy(edit: Any) -> None:
+    edit.remove("AWS::SNS::TopicPolicy")
+
+
+@trips("HPC063")
+def topic_policy_without_the_refusal(edit: Any) -> None:
+    document = edit.properties("AWS::SNS::TopicPolicy")["PolicyDocument"]
+    document["Statement"] = [item for item in document["Statement"] if item["Effect"] == "Allow"]
+
+
 @CASES.each
 def test_an_edit_trips_exactly_its_rule(
     rule: str, spoil: Callable[[Any], Any], edit: Any, found: Callable[[Any], set[str]]
