@@ -48,7 +48,13 @@ def main() -> None:
     else:
         rules.register(app)
     build(app, environment)
-    app.synth()
+    try:
+        app.synth()
+    except RuntimeError as error:
+        if "ValidationFailed" not in str(error):
+            raise
+        print(f"nothing was synthesized: see the findings above, and docs/rules.md ({error})", file=sys.stderr)
+        sys.exit(1)
 
 
 if __name__ == "__main__":
