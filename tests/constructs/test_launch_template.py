@@ -11,7 +11,7 @@ import aws_cdk as cdk
 import pytest
 
 from hpc_constructs.config import ComputeEnvironment
-from hpc_constructs.config.compute_checks import LONGEST_USER_DATA
+from hpc_constructs.config.instance_checks import LONGEST_USER_DATA
 from hpc_constructs.instances import catalogue
 from hpc_constructs.launch_template import INSTANCE_STORE, LaunchTemplate, efa_layout, user_data
 
