@@ -19,7 +19,9 @@ from typing import TYPE_CHECKING, Any
 from hpc import jobs, state
 from hpc.aws import Clients, error_code
 from hpc.errors import BadInput, HpcError
-from hpc.plan import Plan, Upload, client_name, user_name
+from hpc.plan import Plan
+from hpc.uploads import Upload
+from hpc.user import client_name, user_name
 
 if TYPE_CHECKING:
     from types_boto3_s3.client import S3Client

@@ -11,32 +11,15 @@ from typing import Any
 import click
 
 from hpc import runid
-from hpc.checks import MAX_DEPENDENCIES
 from hpc.cli.app import hint, pass_cluster
 from hpc.cli.progress import watch
+from hpc.cli.quantities import DURATION, MEMORY
 from hpc.cluster import Cluster
 from hpc.errors import BadInput, NotFound
+from hpc.limits import MAX_DEPENDENCIES
 from hpc.plan import Plan
 from hpc.spec import Input, JobSpec
 from hpc.tasks import TasksFile
-from hpc.units import parse_duration_s, parse_memory_mib
-
-
-class Quantity(click.ParamType[int]):
-    """A memory size or a duration."""
-
-    def __init__(self, name: str, parse: Callable[[str], int]) -> None:
-        self.name, self._parse = name, parse
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
-        try:
-            return self._parse(str(value))
-        except ValueError as error:
-            self.fail(str(error), param, ctx)
-
-
-MEMORY = Quantity("SIZE", parse_memory_mib)
-DURATION = Quantity("TIME", parse_duration_s)
 
 
 @click.command(context_settings={"allow_interspersed_args": False})

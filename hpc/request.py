@@ -1,0 +1,56 @@
+"""The body of a run's request.json."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+from hpc import contract, runid
+from hpc.spec import JobSpec
+from hpc.target_checks import Target
+from hpc.uploads import Upload, uri
+
+
+def body(spec: JobSpec, target: Target, paths: contract.RunPaths, bucket: str, rows: int | None) -> dict[str, Any]:
+    size = rows or spec.array or 1
+    return {
+        "version": contract.VERSION,
+        "run_id": paths.run_id,
+        "project": target.project.name,
+        "name": spec.name or _name_of(spec.command),
+        "queue": target.queue.name,
+        "definition": target.definition.name,
+        "kind": target.queue.kind,
+        "command": list(spec.command),
+        "tasks": rows,
+        "array": size if size > 1 else None,
+        "nodes": spec.nodes,
+        "vcpus": spec.vcpus or target.definition.vcpus,
+        "memory_mib": spec.memory_mib or target.definition.memory_mib,
+        "gpus": target.definition.gpus if spec.gpus is None else spec.gpus,
+        "inputs": [{"name": item.name, "uri": uri(item, paths, bucket)} for item in spec.inputs],
+        "outputs": list(spec.outputs),
+        "environment": dict(spec.environment),
+        "parts": [{"offset": 0, "size": size}],
+    }
+
+
+def _name_of(command: tuple[str, ...]) -> str:
+    """Return the command's first word as a job name."""
+    word = re.sub(r"[^A-Za-z0-9_-]+", "-", Path(command[0]).name).strip("-_")
+    return word[: runid.MAX_NAME] or "job"
+
+
+def digest(request: dict[str, Any], spec: JobSpec, uploads: tuple[Upload, ...]) -> str:
+    """Hash what was asked, with the content of every file, so that a resumed run is known to be the same."""
+    found = hashlib.sha256(json.dumps(request, sort_keys=True).encode())
+    after = json.dumps([spec.after, spec.retries, spec.timeout_s, spec.share, spec.priority])
+    found.update(after.encode())
+    files = [upload.path for upload in uploads] + ([spec.tasks.path] if spec.tasks else [])
+    for path in files:
+        with path.open("rb") as file:
+            found.update(hashlib.file_digest(file, "sha256").digest())
+    return found.hexdigest()
