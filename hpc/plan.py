@@ -6,16 +6,18 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
-from hpc import contract, uploads
+from hpc import contract, ranges, uploads
+from hpc.columns import Column
 from hpc.environment import Environment
 from hpc.errors import BadInput
 from hpc.limits import MAX_PAYLOAD_BYTES
 from hpc.request import body, digest
-from hpc.request_checks import check_request
+from hpc.request_checks import check_request, check_uri
+from hpc.rows import Rows
 from hpc.spec import JobSpec
 from hpc.submit_job import submit_jobs
-from hpc.target_checks import Target, check_against
-from hpc.tasks import TasksFile
+from hpc.target_checks import Target, check_against, check_readable
+from hpc.tasks import CheckCell, Scan
 from hpc.uploads import Upload
 from hpc.words import unknown
 
@@ -29,7 +31,7 @@ class Plan:
     request: dict[str, Any]
     """The body of `request.json`, but for who submits when."""
     uploads: tuple[Upload, ...]
-    tasks: TasksFile | None
+    rows: Rows | None
     jobs: tuple[dict[str, Any], ...]
     """The SubmitJob requests, in order."""
     queue: str
@@ -45,18 +47,20 @@ def plan(spec: JobSpec, environment: Environment, run_id: str) -> Plan:
     Raises:
         BadInput: the request cannot be right, with every complaint that can be found without a service.
     """
-    complaints = list(check_request(spec))
+    complaints = list[str]()
     target = _target(spec, environment, complaints)
+    scan = spec.tasks.scan(_only(spec), _cell_check(target, environment.meta)) if spec.tasks else None
+    complaints += check_request(spec, scan)
     if target is None:
         raise BadInput(complaints)
     complaints += check_against(spec, target, environment.meta)
     if complaints:
         raise BadInput(complaints)
     paths = contract.RunPaths(project=target.project.name, run_id=run_id)
-    rows = spec.tasks.check()[0] if spec.tasks else None
+    rows = _rows(spec, scan)
     files = tuple(uploads.uploads(spec, paths))
     request = body(spec, target, paths, environment.meta.bucket, rows)
-    request["sha256"] = digest(request, spec, files)
+    request["sha256"] = digest(request, spec, files, rows)
     jobs = tuple(submit_jobs(spec, target, environment, request))
     size = max(len(json.dumps(job)) for job in jobs)
     if size > MAX_PAYLOAD_BYTES:
@@ -69,10 +73,32 @@ def plan(spec: JobSpec, environment: Environment, run_id: str) -> Plan:
         bucket=environment.meta.bucket,
         request=request,
         uploads=files,
-        tasks=spec.tasks,
+        rows=rows,
         jobs=jobs,
         queue=target.queue.name,
     )
+
+
+def _only(spec: JobSpec) -> tuple[contract.Range, ...] | None:
+    return None if spec.only is None else ranges.merge(spec.only)
+
+
+def _rows(spec: JobSpec, scan: Scan | None) -> Rows | None:
+    if spec.tasks is None or scan is None:
+        return None
+    return Rows(file=spec.tasks, only=_only(spec), count=scan.chosen, size=scan.size, sha256=scan.sha256)
+
+
+def _cell_check(target: Target | None, meta: contract.Meta) -> CheckCell:
+    """Return what is asked about every cell of a column with a role."""
+
+    def check(column: Column, cell: str) -> str | None:
+        if column.role != "--input":
+            return None
+        complaint = check_uri(cell) or (check_readable(cell, target, meta) if target else None)
+        return complaint and f"--input {column.name}: {complaint}"
+
+    return check
 
 
 def _target(spec: JobSpec, environment: Environment, complaints: list[str]) -> Target | None:

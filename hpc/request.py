@@ -9,16 +9,17 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from hpc import contract, runid
+from hpc import contract, ranges, runid
 from hpc.limits import MAX_ARRAY
+from hpc.rows import Rows
 from hpc.spec import JobSpec
 from hpc.target_checks import Target
 from hpc.uploads import Upload, uri
 
 
-def body(spec: JobSpec, target: Target, paths: contract.RunPaths, bucket: str, rows: int | None) -> dict[str, Any]:
-    size = rows or spec.array or 1
-    pack = 1
+def body(spec: JobSpec, target: Target, paths: contract.RunPaths, bucket: str, rows: Rows | None) -> dict[str, Any]:
+    only = None if spec.only is None else ranges.merge(spec.only)
+    size = rows.count if rows else ranges.count(only) if only else spec.array or 1
     return {
         "version": contract.VERSION,
         "run_id": paths.run_id,
@@ -28,10 +29,10 @@ def body(spec: JobSpec, target: Target, paths: contract.RunPaths, bucket: str, r
         "definition": target.definition.name,
         "kind": target.queue.kind,
         "command": list(spec.command),
-        "tasks": rows,
+        "tasks": rows.count if rows else None,
         "array": spec.array,
-        "pack": pack,
-        "only": None,
+        "pack": spec.pack,
+        "only": None if only is None else [list(item) for item in only],
         "nodes": spec.nodes,
         "vcpus": spec.vcpus or target.definition.vcpus,
         "memory_mib": spec.memory_mib or target.definition.memory_mib,
@@ -39,7 +40,7 @@ def body(spec: JobSpec, target: Target, paths: contract.RunPaths, bucket: str, r
         "inputs": [{"name": item.name, "uri": uri(item, paths, bucket)} for item in spec.inputs],
         "outputs": list(spec.outputs),
         "environment": dict(spec.environment),
-        "parts": [{"offset": offset, "size": length} for offset, length in parts(size, pack)],
+        "parts": [{"offset": offset, "size": length} for offset, length in parts(size, spec.pack)],
     }
 
 
@@ -55,13 +56,13 @@ def _name_of(command: tuple[str, ...]) -> str:
     return word[: runid.MAX_NAME] or "job"
 
 
-def digest(request: dict[str, Any], spec: JobSpec, uploads: tuple[Upload, ...]) -> str:
+def digest(request: dict[str, Any], spec: JobSpec, uploads: tuple[Upload, ...], rows: Rows | None) -> str:
     """Hash what was asked, with the content of every file, so that a resumed run is known to be the same."""
     found = hashlib.sha256(json.dumps(request, sort_keys=True).encode())
     after = json.dumps([spec.after, spec.retries, spec.timeout_s, spec.share, spec.priority])
     found.update(after.encode())
-    files = [upload.path for upload in uploads] + ([spec.tasks.path] if spec.tasks else [])
-    for path in files:
-        with path.open("rb") as file:
+    found.update((rows.sha256 if rows else "").encode())
+    for upload in uploads:
+        with upload.path.open("rb") as file:
             found.update(hashlib.file_digest(file, "sha256").digest())
     return found.hexdigest()

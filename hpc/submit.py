@@ -101,11 +101,8 @@ def _upload(plan: Plan, s3: S3Client, progress: Progress) -> None:
     """Upload inputs and tasks; every object is whole before a job can look for it."""
     with tempfile.TemporaryDirectory(prefix="hpc-submit-") as folder, ThreadPoolExecutor(UPLOAD_THREADS) as pool:
         uploads = list(plan.uploads)
-        if plan.tasks:
-            path = Path(folder) / "tasks.jsonl"
-            with path.open("w", encoding="utf-8") as file:
-                file.writelines(json.dumps(row) + "\n" for row in plan.tasks.rows())
-            uploads.append(Upload(path, plan.paths.tasks))
+        if plan.rows:
+            uploads += plan.rows.write(Path(folder), plan.paths)
 
         def send(upload: Upload) -> None:
             s3.upload_file(str(upload.path), plan.bucket, upload.key, Callback=progress)

@@ -102,12 +102,18 @@ def _check_share(spec: JobSpec, target: Target) -> Iterator[str]:
 
 def _check_buckets(spec: JobSpec, target: Target, meta: contract.Meta) -> Iterator[str]:
     for item in (item for item in spec.inputs if item.is_uri):
-        bucket, _, key = item.source.removeprefix("s3://").partition("/")
-        own = bucket == meta.bucket and key.startswith(f"{target.project.name}/")
-        if not own and bucket not in target.project.read_buckets:
-            others = ", ".join(target.project.read_buckets) or "no other bucket"
-            yield (
-                f"--input {item.name}={item.source}: jobs of project {target.project.name} read"
-                f" s3://{meta.bucket}/{target.project.name}/ and {others}; the platform team adds buckets by"
-                " read_buckets"
-            )
+        if complaint := check_readable(item.source, target, meta):
+            yield f"--input {item.name}={complaint}"
+
+
+def check_readable(uri: str, target: Target, meta: contract.Meta) -> str | None:
+    """Return why the project's jobs cannot read an object in S3, None if they can."""
+    bucket, _, key = uri.removeprefix("s3://").partition("/")
+    own = bucket == meta.bucket and key.startswith(f"{target.project.name}/")
+    if own or bucket in target.project.read_buckets:
+        return None
+    others = ", ".join(target.project.read_buckets) or "no other bucket"
+    return (
+        f"{uri}: jobs of project {target.project.name} read s3://{meta.bucket}/{target.project.name}/ and {others};"
+        " the platform team adds buckets by read_buckets"
+    )
