@@ -146,8 +146,8 @@ def _check_variables(spec: JobSpec, cells: tuple[columns.Column, ...]) -> Iterat
 def _check_input(item: Input) -> Iterator[str]:
     flag = f"--input {item.name}={item.source}"
     if item.is_uri:
-        if check_uri(item.source):
-            yield f"--input {item.name}={check_uri(item.source)}"
+        if complaint := check_uri(item.source):
+            yield f"--input {item.name}={complaint}"
     elif not item.path.exists():
         yield f"{flag}: no such file or folder here; paths are relative to the folder you are in"
     elif item.path.is_dir() and not any(path.is_file() for path in item.path.rglob("*")):

@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from types_boto3_s3.client import S3Client
 
 UPLOAD_THREADS = 8
+PART_THREADS = 4
+"""Of one large file. Each holds about a MiB; with UPLOAD_THREADS they are as many as the client has connections."""
 RESEND_DELAYS_S = (0.5, 1.0, 2.0, 4.0, 8.0)
 """Before a resend: time for ListJobs to know of a job that was accepted although its answer was lost."""
 
@@ -99,13 +101,16 @@ def _claim(plan: Plan, s3: S3Client, submitted_at: str) -> None:
 
 def _upload(plan: Plan, s3: S3Client, progress: Progress) -> None:
     """Upload inputs and tasks; every object is whole before a job can look for it."""
+    from boto3.s3.transfer import TransferConfig
+
+    config = TransferConfig(max_concurrency=PART_THREADS)
     with tempfile.TemporaryDirectory(prefix="hpc-submit-") as folder, ThreadPoolExecutor(UPLOAD_THREADS) as pool:
         uploads = list(plan.uploads)
         if plan.rows:
             uploads += plan.rows.write(Path(folder), plan.paths)
 
         def send(upload: Upload) -> None:
-            s3.upload_file(str(upload.path), plan.bucket, upload.key, Callback=progress)
+            s3.upload_file(str(upload.path), plan.bucket, upload.key, Callback=progress, Config=config)
 
         list(pool.map(send, uploads))
 
