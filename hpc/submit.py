@@ -16,15 +16,19 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from hpc import jobs, state
+from hpc import contract, jobs, state
 from hpc.aws import Clients, error_code
 from hpc.errors import BadInput, HpcError
-from hpc.plan import Plan, Upload, client_name, user_name
+from hpc.plan import Plan
+from hpc.uploads import Upload
+from hpc.user import client_name, user_name
 
 if TYPE_CHECKING:
     from types_boto3_s3.client import S3Client
 
 UPLOAD_THREADS = 8
+PART_THREADS = 4
+"""Of one large file. Each holds about a MiB; with UPLOAD_THREADS they are as many as the client has connections."""
 RESEND_DELAYS_S = (0.5, 1.0, 2.0, 4.0, 8.0)
 """Before a resend: time for ListJobs to know of a job that was accepted although its answer was lost."""
 
@@ -53,16 +57,18 @@ def submit(plan: Plan, clients: Clients, environment: str, *, resume: bool, prog
         queue=plan.queue,
         sha256=plan.request["sha256"],
         submitted_at=datetime.now(UTC).isoformat(timespec="seconds"),
+        pack=contract.Layout.of(plan.request).pack,
+        only=contract.Layout.of(plan.request).only,
     )
     state.save(record)
     _claim(plan, clients.s3, record.submitted_at)
-    known = {job["jobName"]: _find(clients, job) for job in plan.jobs} if resume else {}
+    known = jobs.by_name(clients.batch, plan.jobs[0]["jobQueue"], f"{plan.run_id}-*") if resume else {}
     if not all(known.get(job["jobName"]) for job in plan.jobs):
         _upload(plan, clients.s3, progress)
     parts = list[state.Part]()
-    for job, part in zip(plan.jobs, plan.request["parts"], strict=True):
+    for number, (job, part) in enumerate(zip(plan.jobs, plan.request["parts"], strict=True)):
         job_id = known.get(job["jobName"]) or _send(clients, job, plan.run_id)
-        parts.append(state.Part(job_id=job_id, offset=part["offset"], size=part["size"]))
+        parts.append(state.Part(number=number, job_id=job_id, offset=part["offset"], size=part["size"]))
         record = replace(record, parts=tuple(parts))
         state.save(record)
     return record
@@ -95,22 +101,18 @@ def _claim(plan: Plan, s3: S3Client, submitted_at: str) -> None:
 
 def _upload(plan: Plan, s3: S3Client, progress: Progress) -> None:
     """Upload inputs and tasks; every object is whole before a job can look for it."""
+    from boto3.s3.transfer import TransferConfig
+
+    config = TransferConfig(max_concurrency=PART_THREADS)
     with tempfile.TemporaryDirectory(prefix="hpc-submit-") as folder, ThreadPoolExecutor(UPLOAD_THREADS) as pool:
         uploads = list(plan.uploads)
-        if plan.tasks:
-            path = Path(folder) / "tasks.jsonl"
-            with path.open("w", encoding="utf-8") as file:
-                file.writelines(json.dumps(row) + "\n" for row in plan.tasks.rows())
-            uploads.append(Upload(path, plan.paths.tasks))
+        if plan.rows:
+            uploads += plan.rows.write(Path(folder), plan.paths)
 
         def send(upload: Upload) -> None:
-            s3.upload_file(str(upload.path), plan.bucket, upload.key, Callback=progress)
+            s3.upload_file(str(upload.path), plan.bucket, upload.key, Callback=progress, Config=config)
 
         list(pool.map(send, uploads))
-
-
-def _find(clients: Clients, job: dict[str, Any]) -> str | None:
-    return jobs.by_name(clients.batch, job["jobQueue"], job["jobName"]).get(job["jobName"])
 
 
 def _send(clients: Clients, job: dict[str, Any], run_id: str) -> str:
@@ -121,7 +123,7 @@ def _send(clients: Clients, job: dict[str, Any], run_id: str) -> str:
     for delay_s in (0.0, *RESEND_DELAYS_S):
         if lost is not None:
             time.sleep(delay_s)
-            found = _find(clients, job)
+            found = jobs.by_name(clients.batch, job["jobQueue"], job["jobName"]).get(job["jobName"])
             if found:
                 return found
         try:

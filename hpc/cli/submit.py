@@ -10,33 +10,16 @@ from typing import Any
 
 import click
 
-from hpc import runid
-from hpc.checks import MAX_DEPENDENCIES
+from hpc import contract, ranges, runid
 from hpc.cli.app import hint, pass_cluster
 from hpc.cli.progress import watch
+from hpc.cli.quantities import DURATION, MEMORY
 from hpc.cluster import Cluster
 from hpc.errors import BadInput, NotFound
+from hpc.limits import MAX_DEPENDENCIES
 from hpc.plan import Plan
 from hpc.spec import Input, JobSpec
 from hpc.tasks import TasksFile
-from hpc.units import parse_duration_s, parse_memory_mib
-
-
-class Quantity(click.ParamType[int]):
-    """A memory size or a duration."""
-
-    def __init__(self, name: str, parse: Callable[[str], int]) -> None:
-        self.name, self._parse = name, parse
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
-        try:
-            return self._parse(str(value))
-        except ValueError as error:
-            self.fail(str(error), param, ctx)
-
-
-MEMORY = Quantity("SIZE", parse_memory_mib)
-DURATION = Quantity("TIME", parse_duration_s)
 
 
 @click.command(context_settings={"allow_interspersed_args": False})
@@ -47,14 +30,21 @@ DURATION = Quantity("TIME", parse_duration_s)
 @click.option("--vcpus", type=int, metavar="N", help="vCPUs of each task or node.")
 @click.option("--memory", type=MEMORY, help="Memory of each task or node, such as 4GiB.")
 @click.option("--gpus", type=int, metavar="N", help="GPUs of each task or node.")
-@click.option(
-    "--array", type=int, metavar="N", help="Run N children, 2 to 10,000: $AWS_BATCH_JOB_ARRAY_INDEX is 0 to N-1."
-)
+@click.option("--array", type=int, metavar="N", help="Run N tasks: $HPC_INDEX is 0 to N-1.")
 @click.option(
     "--tasks",
     type=click.Path(path_type=Path),
     metavar="FILE",
-    help="Run one child a row of this CSV, TSV or JSONL file; {column} in the command is the row's value.",
+    help="Run one task a row of this CSV, TSV or JSONL file. A column is for {column} in the command, or as its header"
+    " says: --setenv NAME, --input NAME.",
+)
+@click.option("--only", metavar="RANGES", help="Of the tasks run these alone: 3,7,10-12. They keep their numbers.")
+@click.option(
+    "--pack",
+    type=int,
+    default=1,
+    metavar="K",
+    help="Run K tasks in each child, one after the other.",
 )
 @click.option(
     "--nodes", type=int, metavar="N", help="Run on N nodes at once: mpirun in the command starts ranks on all."
@@ -136,6 +126,7 @@ def _spec(
     inputs: tuple[str, ...],
     setenv: tuple[str, ...],
     tasks: Path | None,
+    only: str | None,
     memory: int | None,
     timeout: int | None,
     **rest: Any,
@@ -146,6 +137,7 @@ def _spec(
         flag: list(_pairs(flag, values, complaints)) for flag, values in (("--input", inputs), ("--setenv", setenv))
     }
     after_ids = _job_ids(cluster, after, complaints)
+    chosen = _ranges(only, complaints)
     if complaints:
         raise BadInput(complaints)
     return JobSpec(
@@ -153,6 +145,7 @@ def _spec(
         inputs=tuple(Input(name, source) for name, source in pairs["--input"]),
         environment=dict(pairs["--setenv"]),
         tasks=TasksFile(tasks) if tasks else None,
+        only=chosen,
         memory_mib=memory,
         timeout_s=timeout,
         **rest,
@@ -166,6 +159,14 @@ def _pairs(flag: str, values: tuple[str, ...], complaints: list[str]) -> Generat
             yield name, value
         else:
             complaints.append(f"{flag} {text!r}: write NAME=VALUE")
+
+
+def _ranges(text: str | None, complaints: list[str]) -> tuple[contract.Range, ...] | None:
+    try:
+        return None if text is None else ranges.parse(text)
+    except ValueError as error:
+        complaints.append(f"--only {error}")
+        return None
 
 
 def _job_ids(cluster: Cluster, references: tuple[str, ...], complaints: list[str]) -> tuple[str, ...]:
@@ -196,7 +197,7 @@ def _dry_run(plan: Plan) -> dict[str, Any]:
         "run_id": plan.run_id,
         "request": plan.request,
         "uploads": [{"path": str(upload.path), "key": upload.key} for upload in plan.uploads],
-        "tasks": {"path": str(plan.tasks.path), "key": plan.paths.tasks} if plan.tasks else None,
+        "tasks": {"path": str(plan.rows.file.path), "key": plan.paths.tasks} if plan.rows else None,
         "submit_job": list(plan.jobs),
     }
 
@@ -204,7 +205,7 @@ def _dry_run(plan: Plan) -> dict[str, Any]:
 @contextmanager
 def _upload_progress(plan: Plan) -> Generator[Callable[[int], None]]:
     """Show a bar on stderr while inputs are uploaded, if there is anything to wait for."""
-    total = sum(upload.path.stat().st_size for upload in plan.uploads)
+    total = sum(upload.path.stat().st_size for upload in plan.uploads) + (plan.rows.upload_bytes if plan.rows else 0)
     if total < 1_000_000:
         yield lambda _: None
         return

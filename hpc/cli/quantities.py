@@ -1,0 +1,27 @@
+"""Sizes and times on the command line."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import click
+
+from hpc.units import parse_duration_s, parse_memory_mib
+
+
+class Quantity(click.ParamType[int]):
+    """A memory size or a duration."""
+
+    def __init__(self, name: str, parse: Callable[[str], int]) -> None:
+        self.name, self._parse = name, parse
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        try:
+            return self._parse(str(value))
+        except ValueError as error:
+            self.fail(str(error), param, ctx)
+
+
+MEMORY = Quantity("SIZE", parse_memory_mib)
+DURATION = Quantity("TIME", parse_duration_s)

@@ -1,0 +1,19 @@
+"""Limits of AWS Batch, each with the page that says so."""
+
+from __future__ import annotations
+
+MAX_ARRAY = 10_000
+"""https://docs.aws.amazon.com/batch/latest/userguide/array_jobs.html"""
+MAX_CHILDREN = 1_000_000
+"""Of one run: so many jobs a queue takes that wait
+(https://docs.aws.amazon.com/batch/latest/userguide/service_limits.html)."""
+MAX_DEPENDENCIES = 20
+"""https://docs.aws.amazon.com/batch/latest/userguide/job_dependencies.html"""
+MAX_RETRIES = 9
+"""Batch allows ten attempts: https://docs.aws.amazon.com/batch/latest/userguide/job_retries.html"""
+MAX_NODES = 1000
+"""https://docs.aws.amazon.com/batch/latest/userguide/multi-node-parallel-jobs.html"""
+MIN_TIMEOUT_S = 60
+"""https://docs.aws.amazon.com/batch/latest/userguide/job_timeouts.html"""
+MAX_PAYLOAD_BYTES = 30 * 1024
+"""https://docs.aws.amazon.com/batch/latest/userguide/service_limits.html"""

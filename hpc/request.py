@@ -1,0 +1,68 @@
+"""The body of a run's request.json."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from hpc import contract, ranges, runid
+from hpc.limits import MAX_ARRAY
+from hpc.rows import Rows
+from hpc.spec import JobSpec
+from hpc.target_checks import Target
+from hpc.uploads import Upload, uri
+
+
+def body(spec: JobSpec, target: Target, paths: contract.RunPaths, bucket: str, rows: Rows | None) -> dict[str, Any]:
+    only = None if spec.only is None else ranges.merge(spec.only)
+    size = rows.count if rows else ranges.count(only) if only else spec.array or 1
+    return {
+        "version": contract.VERSION,
+        "run_id": paths.run_id,
+        "project": target.project.name,
+        "name": spec.name or _name_of(spec.command),
+        "queue": target.queue.name,
+        "definition": target.definition.name,
+        "kind": target.queue.kind,
+        "command": list(spec.command),
+        "tasks": rows.count if rows else None,
+        "array": spec.array,
+        "pack": spec.pack,
+        "only": None if only is None else [list(item) for item in only],
+        "nodes": spec.nodes,
+        "vcpus": spec.vcpus or target.definition.vcpus,
+        "memory_mib": spec.memory_mib or target.definition.memory_mib,
+        "gpus": target.definition.gpus if spec.gpus is None else spec.gpus,
+        "inputs": [{"name": item.name, "uri": uri(item, paths, bucket)} for item in spec.inputs],
+        "outputs": list(spec.outputs),
+        "environment": dict(spec.environment),
+        "parts": [{"offset": offset, "size": length} for offset, length in parts(size, spec.pack)],
+    }
+
+
+def parts(size: int, pack: int) -> Iterator[tuple[int, int]]:
+    """Yield first position and number of tasks of each Batch job: an array has no more than 10,000 children."""
+    for offset in range(0, size, MAX_ARRAY * pack):
+        yield offset, min(MAX_ARRAY * pack, size - offset)
+
+
+def _name_of(command: tuple[str, ...]) -> str:
+    """Return the command's first word as a job name."""
+    word = re.sub(r"[^A-Za-z0-9_-]+", "-", Path(command[0]).name).strip("-_")
+    return word[: runid.MAX_NAME] or "job"
+
+
+def digest(request: dict[str, Any], spec: JobSpec, uploads: tuple[Upload, ...], rows: Rows | None) -> str:
+    """Hash what was asked, with the content of every file, so that a resumed run is known to be the same."""
+    found = hashlib.sha256(json.dumps(request, sort_keys=True).encode())
+    after = json.dumps([spec.after, spec.retries, spec.timeout_s, spec.share, spec.priority])
+    found.update(after.encode())
+    found.update((rows.sha256 if rows else "").encode())
+    for upload in uploads:
+        with upload.path.open("rb") as file:
+            found.update(hashlib.file_digest(file, "sha256").digest())
+    return found.hexdigest()
