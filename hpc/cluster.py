@@ -8,7 +8,7 @@ import re
 from dataclasses import dataclass
 from functools import cached_property
 
-from hpc import contract, environment, jobs, runid, state
+from hpc import contract, environment, jobs, runid, state, words
 from hpc.aws import Clients, error_code, in_words
 from hpc.environment import Environment
 from hpc.errors import NotFound
@@ -97,12 +97,15 @@ class Cluster:
         paths = contract.RunPaths(project=record.project, run_id=record.run_id)
         if index is None:
             return Run(self.clients, self.environment.meta, paths, tuple(part.job_id for part in record.parts), None)
-        for part in record.parts:
-            if part.offset <= index < part.offset + part.size:
-                job_id = f"{part.job_id}:{index - part.offset}" if part.size > 1 else part.job_id
-                return Run(self.clients, self.environment.meta, paths, (job_id,), index)
-        last = sum(part.size for part in record.parts) - 1
-        raise NotFound(f"run {record.run_id} has the tasks 0 to {last}; {index} was given")
+        layout = record.layout
+        found = layout.find(index)
+        if found is None:
+            have = words.ranges(layout.only or [(0, sum(size for _, size in layout.parts) - 1)])
+            raise NotFound(f"run {record.run_id} has the tasks {have}; {index} was given")
+        part, child = found
+        job_id = record.parts[part].job_id
+        child_id = f"{job_id}:{child}" if layout.children(part) > 1 else job_id
+        return Run(self.clients, self.environment.meta, paths, (child_id,), index)
 
     def _look_up(self, run_id: str) -> state.Record:
         """Rebuild the record of a run that was submitted elsewhere, from its request.json and its jobs' names."""
@@ -123,9 +126,10 @@ class Cluster:
                     f"run {run_id} was asked for, but AWS Batch has no job of it; repeat its hpc submit with"
                     f" --run {run_id} if it was interrupted"
                 )
+            layout = contract.Layout.of(request)
             parts = [
-                state.Part(job_id=found[number], offset=part["offset"], size=part["size"])
-                for number, part in enumerate(request["parts"])
+                state.Part(number=number, job_id=found[number], offset=offset, size=size)
+                for number, (offset, size) in enumerate(layout.parts)
                 if number in found
             ]
             return state.Record(
@@ -137,5 +141,7 @@ class Cluster:
                 sha256=request["sha256"],
                 submitted_at=request.get("submitted_at", ""),
                 parts=tuple(parts),
+                pack=layout.pack,
+                only=layout.only,
             )
         raise NotFound(f"run {run_id}: not found in environment {self.environment.name}; hpc status lists your runs")

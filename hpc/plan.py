@@ -13,7 +13,7 @@ from hpc.limits import MAX_PAYLOAD_BYTES
 from hpc.request import body, digest
 from hpc.request_checks import check_request
 from hpc.spec import JobSpec
-from hpc.submit_job import submit_job
+from hpc.submit_job import submit_jobs
 from hpc.target_checks import Target, check_against
 from hpc.tasks import TasksFile
 from hpc.uploads import Upload
@@ -57,8 +57,8 @@ def plan(spec: JobSpec, environment: Environment, run_id: str) -> Plan:
     files = tuple(uploads.uploads(spec, paths))
     request = body(spec, target, paths, environment.meta.bucket, rows)
     request["sha256"] = digest(request, spec, files)
-    job = submit_job(spec, target, environment, request)
-    size = len(json.dumps(job))
+    jobs = tuple(submit_jobs(spec, target, environment, request))
+    size = max(len(json.dumps(job)) for job in jobs)
     if size > MAX_PAYLOAD_BYTES:
         raise BadInput(
             f"the job is {size:,} bytes long, AWS Batch takes {MAX_PAYLOAD_BYTES:,}; put the long part of the command"
@@ -70,7 +70,7 @@ def plan(spec: JobSpec, environment: Environment, run_id: str) -> Plan:
         request=request,
         uploads=files,
         tasks=spec.tasks,
-        jobs=(job,),
+        jobs=jobs,
         queue=target.queue.name,
     )
 

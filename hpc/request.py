@@ -5,10 +5,12 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from hpc import contract, runid
+from hpc.limits import MAX_ARRAY
 from hpc.spec import JobSpec
 from hpc.target_checks import Target
 from hpc.uploads import Upload, uri
@@ -16,6 +18,7 @@ from hpc.uploads import Upload, uri
 
 def body(spec: JobSpec, target: Target, paths: contract.RunPaths, bucket: str, rows: int | None) -> dict[str, Any]:
     size = rows or spec.array or 1
+    pack = 1
     return {
         "version": contract.VERSION,
         "run_id": paths.run_id,
@@ -26,7 +29,9 @@ def body(spec: JobSpec, target: Target, paths: contract.RunPaths, bucket: str, r
         "kind": target.queue.kind,
         "command": list(spec.command),
         "tasks": rows,
-        "array": size if size > 1 else None,
+        "array": spec.array,
+        "pack": pack,
+        "only": None,
         "nodes": spec.nodes,
         "vcpus": spec.vcpus or target.definition.vcpus,
         "memory_mib": spec.memory_mib or target.definition.memory_mib,
@@ -34,8 +39,14 @@ def body(spec: JobSpec, target: Target, paths: contract.RunPaths, bucket: str, r
         "inputs": [{"name": item.name, "uri": uri(item, paths, bucket)} for item in spec.inputs],
         "outputs": list(spec.outputs),
         "environment": dict(spec.environment),
-        "parts": [{"offset": 0, "size": size}],
+        "parts": [{"offset": offset, "size": length} for offset, length in parts(size, pack)],
     }
+
+
+def parts(size: int, pack: int) -> Iterator[tuple[int, int]]:
+    """Yield first position and number of tasks of each Batch job: an array has no more than 10,000 children."""
+    for offset in range(0, size, MAX_ARRAY * pack):
+        yield offset, min(MAX_ARRAY * pack, size - offset)
 
 
 def _name_of(command: tuple[str, ...]) -> str:

@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterator
 
 from hpc import columns, contract, runid
-from hpc.limits import MAX_ARRAY, MAX_DEPENDENCIES, MAX_NODES, MAX_RETRIES, MIN_TIMEOUT_S
+from hpc.limits import MAX_CHILDREN, MAX_DEPENDENCIES, MAX_NODES, MAX_RETRIES, MIN_TIMEOUT_S
 from hpc.spec import Input, JobSpec
 from hpc.words import unknown
 
@@ -54,16 +54,16 @@ def _check_shape(spec: JobSpec) -> Iterator[str]:
     if spec.nodes is not None and (spec.array is not None or spec.tasks is not None):
         other = "--array" if spec.array is not None else "--tasks"
         yield f"--nodes and {other}: AWS Batch has no arrays of multi-node jobs; submit them one by one"
-    if spec.array is not None and not 2 <= spec.array <= MAX_ARRAY:
+    if spec.array is not None and not 2 <= spec.array <= MAX_CHILDREN:
         fix = "leave --array out for a single job" if spec.array < 2 else "submit several runs"
-        yield f"--array {spec.array}: 2 to {MAX_ARRAY:,} children are allowed; {fix}"
+        yield f"--array {spec.array}: 2 to {MAX_CHILDREN:,} children are allowed; {fix}"
     if spec.nodes is not None and not 1 <= spec.nodes <= MAX_NODES:
         yield f"--nodes {spec.nodes}: 1 to {MAX_NODES:,} nodes are allowed"
     if spec.tasks is not None:
         count, complaints = spec.tasks.check()
         yield from complaints
-        if count > MAX_ARRAY:
-            yield f"--tasks {spec.tasks.path}: {count:,} rows, at most {MAX_ARRAY:,} are allowed; split the file"
+        if count > MAX_CHILDREN:
+            yield f"--tasks {spec.tasks.path}: {count:,} rows, at most {MAX_CHILDREN:,} are allowed; split the file"
         if not complaints:
             have = spec.tasks.columns()
             missing = [name for name in columns.named_in(spec.command) if name not in have]

@@ -53,15 +53,13 @@ class Run:
         return [found[job_id] for job_id in self.job_ids]
 
     def failed_children(self, most: int) -> list[Job]:
-        """Return the first failed children of the run's arrays, in the order of their index."""
+        """Return the first failed children of the run's arrays, in the order of parts and children."""
         batch = self.clients.batch
         with in_words():
-            ids = [
-                child
-                for parent in self.jobs()
-                if parent.array_size is not None
-                for child in jobs.failed_children(batch, parent)
-            ]
+            ids = list[str]()
+            for parent in self.jobs():
+                if (parent.array_summary or {}).get("FAILED") and len(ids) < most:
+                    ids += jobs.failed_children(batch, parent)
             found = jobs.describe(batch, ids[:most])
         return [found[child] for child in ids[:most] if child in found]
 

@@ -45,9 +45,9 @@ class JobSpec:
     memory_mib: int | None = None
     gpus: int | None = None
     array: int | None = None
-    """Number of children, 2 to 10,000; each finds its own number in `$AWS_BATCH_JOB_ARRAY_INDEX`."""
+    """Number of tasks; each finds its own number, from 0, in `$HPC_INDEX`."""
     tasks: TasksFile | None = None
-    """One child a row; `{column}` in the command is the row's value."""
+    """One task a row; `{column}` in the command is the row's value."""
     nodes: int | None = None
     after: tuple[str, ...] = ()
     """Batch job ids that must succeed first, at most 20."""

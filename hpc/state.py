@@ -9,11 +9,15 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from hpc import contract
+
 
 @dataclass(frozen=True, kw_only=True)
 class Part:
     """One Batch job of a run, and the tasks that it runs."""
 
+    number: int
+    """Of the run's Batch jobs, from 0."""
     job_id: str
     offset: int
     size: int
@@ -31,6 +35,15 @@ class Record:
     sha256: str
     submitted_at: str
     parts: tuple[Part, ...] = ()
+    """Those that AWS Batch has accepted."""
+    pack: int = 1
+    only: tuple[contract.Range, ...] | None = None
+
+    @property
+    def layout(self) -> contract.Layout:
+        """Where the tasks are; its part n is the n-th of `parts`."""
+        parts = tuple((part.offset, part.size) for part in self.parts)
+        return contract.Layout(parts=parts, pack=self.pack, only=self.only)
 
 
 def folder() -> Path:
@@ -68,6 +81,7 @@ def _read(path: Path) -> Record | None:
     try:
         raw = json.loads(path.read_text())
         raw["parts"] = tuple(Part(**part) for part in raw["parts"])
+        raw["only"] = raw["only"] and tuple((first, last) for first, last in raw["only"])
         return Record(**raw)
     except (OSError, ValueError, TypeError, KeyError):
         return None  # written by another version, or half written: the service knows the run all the same

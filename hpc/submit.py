@@ -16,7 +16,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from hpc import jobs, state
+from hpc import contract, jobs, state
 from hpc.aws import Clients, error_code
 from hpc.errors import BadInput, HpcError
 from hpc.plan import Plan
@@ -55,16 +55,18 @@ def submit(plan: Plan, clients: Clients, environment: str, *, resume: bool, prog
         queue=plan.queue,
         sha256=plan.request["sha256"],
         submitted_at=datetime.now(UTC).isoformat(timespec="seconds"),
+        pack=contract.Layout.of(plan.request).pack,
+        only=contract.Layout.of(plan.request).only,
     )
     state.save(record)
     _claim(plan, clients.s3, record.submitted_at)
-    known = {job["jobName"]: _find(clients, job) for job in plan.jobs} if resume else {}
+    known = jobs.by_name(clients.batch, plan.jobs[0]["jobQueue"], f"{plan.run_id}-*") if resume else {}
     if not all(known.get(job["jobName"]) for job in plan.jobs):
         _upload(plan, clients.s3, progress)
     parts = list[state.Part]()
-    for job, part in zip(plan.jobs, plan.request["parts"], strict=True):
+    for number, (job, part) in enumerate(zip(plan.jobs, plan.request["parts"], strict=True)):
         job_id = known.get(job["jobName"]) or _send(clients, job, plan.run_id)
-        parts.append(state.Part(job_id=job_id, offset=part["offset"], size=part["size"]))
+        parts.append(state.Part(number=number, job_id=job_id, offset=part["offset"], size=part["size"]))
         record = replace(record, parts=tuple(parts))
         state.save(record)
     return record
@@ -111,10 +113,6 @@ def _upload(plan: Plan, s3: S3Client, progress: Progress) -> None:
         list(pool.map(send, uploads))
 
 
-def _find(clients: Clients, job: dict[str, Any]) -> str | None:
-    return jobs.by_name(clients.batch, job["jobQueue"], job["jobName"]).get(job["jobName"])
-
-
 def _send(clients: Clients, job: dict[str, Any], run_id: str) -> str:
     """Call SubmitJob until one call is known to be accepted; return the job id."""
     from botocore.exceptions import ClientError, HTTPClientError
@@ -123,7 +121,7 @@ def _send(clients: Clients, job: dict[str, Any], run_id: str) -> str:
     for delay_s in (0.0, *RESEND_DELAYS_S):
         if lost is not None:
             time.sleep(delay_s)
-            found = _find(clients, job)
+            found = jobs.by_name(clients.batch, job["jobQueue"], job["jobName"]).get(job["jobName"])
             if found:
                 return found
         try:

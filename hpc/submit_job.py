@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 from hpc import contract, runid
@@ -17,10 +18,20 @@ _RETRY_COMMAND = [
 ]
 
 
-def submit_job(spec: JobSpec, target: Target, environment: Environment, request: dict[str, Any]) -> dict[str, Any]:
-    """Return the SubmitJob request (https://docs.aws.amazon.com/batch/latest/APIReference/API_SubmitJob.html)."""
+def submit_jobs(
+    spec: JobSpec, target: Target, environment: Environment, request: dict[str, Any]
+) -> Iterator[dict[str, Any]]:
+    """Yield the SubmitJob request of each part."""
+    layout = contract.Layout.of(request)
+    for part in range(len(layout.parts)):
+        yield _submit_job(spec, target, environment, request, part, layout.children(part))
+
+
+def _submit_job(
+    spec: JobSpec, target: Target, environment: Environment, request: dict[str, Any], part: int, children: int
+) -> dict[str, Any]:
     job: dict[str, Any] = {
-        "jobName": runid.job_name(request["run_id"], 0, request["name"]),
+        "jobName": runid.job_name(request["run_id"], part, request["name"]),
         "jobQueue": target.queue.arn,
         "jobDefinition": target.definition.arn,
         "tags": {
@@ -31,7 +42,7 @@ def submit_job(spec: JobSpec, target: Target, environment: Environment, request:
         },
         "propagateTags": True,
     }
-    override = _container_override(spec, request)
+    override = _container_override(spec, request, part)
     if spec.nodes is None:
         job["containerOverrides"] = override
     else:
@@ -39,8 +50,8 @@ def submit_job(spec: JobSpec, target: Target, environment: Environment, request:
             "numNodes": spec.nodes,
             "nodePropertyOverrides": [{"targetNodes": "0:", "containerOverrides": override}],
         }
-    if request["array"]:
-        job["arrayProperties"] = {"size": request["array"]}
+    if children > 1:
+        job["arrayProperties"] = {"size": children}
     if spec.after:
         job["dependsOn"] = [{"jobId": job_id} for job_id in spec.after]
     if spec.retries is not None:
@@ -54,12 +65,12 @@ def submit_job(spec: JobSpec, target: Target, environment: Environment, request:
     return job
 
 
-def _container_override(spec: JobSpec, request: dict[str, Any]) -> dict[str, Any]:
+def _container_override(spec: JobSpec, request: dict[str, Any], part: int) -> dict[str, Any]:
     override: dict[str, Any] = {
         "command": list(spec.command),
         "environment": [
             {"name": contract.ENV_RUN_ID, "value": request["run_id"]},
-            {"name": contract.ENV_PART, "value": "0"},
+            {"name": contract.ENV_PART, "value": str(part)},
         ],
     }
     wanted = {"VCPU": spec.vcpus, "MEMORY": spec.memory_mib, "GPU": spec.gpus or None}

@@ -30,14 +30,12 @@ from hpc.tasks import TasksFile
 @click.option("--vcpus", type=int, metavar="N", help="vCPUs of each task or node.")
 @click.option("--memory", type=MEMORY, help="Memory of each task or node, such as 4GiB.")
 @click.option("--gpus", type=int, metavar="N", help="GPUs of each task or node.")
-@click.option(
-    "--array", type=int, metavar="N", help="Run N children, 2 to 10,000: $AWS_BATCH_JOB_ARRAY_INDEX is 0 to N-1."
-)
+@click.option("--array", type=int, metavar="N", help="Run N tasks: $HPC_INDEX is 0 to N-1.")
 @click.option(
     "--tasks",
     type=click.Path(path_type=Path),
     metavar="FILE",
-    help="Run one child a row of this CSV, TSV or JSONL file; {column} in the command is the row's value.",
+    help="Run one task a row of this CSV, TSV or JSONL file; {column} in the command is the row's value.",
 )
 @click.option(
     "--nodes", type=int, metavar="N", help="Run on N nodes at once: mpirun in the command starts ranks on all."

@@ -14,7 +14,7 @@ RECORD = state.Record(
     queue="q",
     sha256="0",
     submitted_at="2026-11-22T17:33:55+00:00",
-    parts=(state.Part(job_id="j", offset=0, size=2),),
+    parts=(state.Part(number=0, job_id="j", offset=0, size=2),),
 )
 
 
