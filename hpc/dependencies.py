@@ -6,6 +6,7 @@ waits for more gets barriers: jobs that do nothing but wait for 20 of them.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -60,3 +61,14 @@ def depends_on(after: list[str], each: Parent | None, *, one_by_one: bool) -> li
     if one_by_one:
         items.append({"type": "SEQUENTIAL"})
     return items
+
+
+def resolved(job: dict[str, Any], ids: Mapping[str, str]) -> dict[str, Any]:
+    """Return a SubmitJob request with job ids where its `dependsOn` has names of jobs that were submitted before."""
+    if "dependsOn" not in job:
+        return job
+    items = [
+        item | {"jobId": ids.get(item["jobId"], item["jobId"])} if "jobId" in item else item
+        for item in job["dependsOn"]
+    ]
+    return job | {"dependsOn": items}

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from hpc.dependencies import Parent
 from hpc.tasks import TasksFile
 
 
@@ -50,7 +51,11 @@ class JobSpec:
     """One task a row; `{column}` in the command is the row's value."""
     nodes: int | None = None
     after: tuple[str, ...] = ()
-    """Batch job ids that must succeed first, at most 20."""
+    """Batch job ids that must succeed first."""
+    after_each: tuple[Parent, ...] = ()
+    """The Batch jobs of a run of as many tasks: each task starts when the task of the same number has succeeded."""
+    one_by_one: bool = False
+    """Whether each child of an array starts when the one before it has succeeded."""
     inputs: tuple[Input, ...] = ()
     outputs: tuple[str, ...] = ()
     """Names; the command writes a file or folder to the path in `$NAME`."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 
 def unknown(flag: str, given: str, allowed: Iterable[str], what: str) -> str:
@@ -17,3 +17,13 @@ def unknown(flag: str, given: str, allowed: Iterable[str], what: str) -> str:
 def ranges(numbers: Iterable[tuple[int, int]]) -> str:
     """Write ranges as `--only` takes them: `3,7,10-12`."""
     return ",".join(str(first) if first == last else f"{first}-{last}" for first, last in numbers)
+
+
+def arrays(sizes: Sequence[int]) -> str:
+    """Say of how many tasks the jobs of a run are: `arrays of 10,000, 10,000 and 500 children`."""
+    if list(sizes) == [1]:
+        return "a single job"
+    listed = [f"{size:,}" for size in sizes]
+    if len(listed) == 1:
+        return f"an array of {listed[0]} children"
+    return f"arrays of {', '.join(listed[:-1])} and {listed[-1]} children"

@@ -3,7 +3,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hpc.dependencies import Parent, barriers, depends_on
+from hpc.dependencies import Parent, barriers, depends_on, resolved
 
 RUN_ID = "20261122-173355-k3v9qz"
 
@@ -63,3 +63,15 @@ def test_a_single_job_waits_for_a_single_job_plainly() -> None:
 
 def test_one_by_one_is_a_dependency_without_a_job() -> None:
     assert depends_on([], None, one_by_one=True) == [{"type": "SEQUENTIAL"}]
+
+
+def test_names_of_jobs_become_their_ids_when_these_are_known() -> None:
+    job = {
+        "jobName": "b",
+        "dependsOn": [{"jobId": "a"}, {"jobId": "0b1b9c1e", "type": "N_TO_N"}, {"type": "SEQUENTIAL"}],
+    }
+    assert resolved(job, {"a": "id of a"})["dependsOn"] == [
+        {"jobId": "id of a"},
+        {"jobId": "0b1b9c1e", "type": "N_TO_N"},
+        {"type": "SEQUENTIAL"},
+    ]
