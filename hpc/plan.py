@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from typing import Any
 
-from hpc import contract, ranges, uploads
+from hpc import contract, dependencies, ranges, uploads, words
 from hpc.columns import Column
 from hpc.environment import Environment
 from hpc.errors import BadInput
-from hpc.limits import MAX_PAYLOAD_BYTES
+from hpc.limits import MAX_DEPENDENCIES, MAX_PAYLOAD_BYTES
 from hpc.request import body, digest
 from hpc.request_checks import check_request, check_uri
 from hpc.rows import Rows
 from hpc.spec import JobSpec
-from hpc.submit_job import submit_jobs
+from hpc.submit_job import barrier_job, submit_jobs
 from hpc.target_checks import Target, check_against, check_readable
 from hpc.tasks import CheckCell, Scan
 from hpc.uploads import Upload
@@ -32,8 +33,11 @@ class Plan:
     """The body of `request.json`, but for who submits when."""
     uploads: tuple[Upload, ...]
     rows: Rows | None
+    barriers: tuple[dict[str, Any], ...]
+    """SubmitJob requests of jobs that only wait for others, in order; they go first."""
     jobs: tuple[dict[str, Any], ...]
-    """The SubmitJob requests, in order."""
+    """The SubmitJob requests of the parts, in order. A `jobId` in a `dependsOn` may be the name of a job that goes
+    before."""
     queue: str
 
     @property
@@ -61,7 +65,20 @@ def plan(spec: JobSpec, environment: Environment, run_id: str) -> Plan:
     files = tuple(uploads.uploads(spec, paths))
     request = body(spec, target, paths, environment.meta.bucket, rows)
     request["sha256"] = digest(request, spec, files, rows)
-    jobs = tuple(submit_jobs(spec, target, environment, request))
+    complaints += _check_parents(spec, contract.Layout.of(request))
+    waiting, after = dependencies.barriers(spec.after, run_id, most=_free_dependencies(spec))
+    queue_of_barriers = _target_of_barriers(target, environment)
+    if waiting and queue_of_barriers is None:
+        complaints.append(
+            f"--after: {len(spec.after)} jobs given, AWS Batch allows {MAX_DEPENDENCIES} without jobs that wait in"
+            " between, and the environment has no queue of single jobs for those"
+        )
+    if complaints:
+        raise BadInput(complaints)
+    barriers = tuple(
+        barrier_job(barrier, spec, queue_of_barriers or target, environment, run_id) for barrier in waiting
+    )
+    jobs = tuple(submit_jobs(spec, target, environment, request, after))
     size = max(len(json.dumps(job)) for job in jobs)
     if size > MAX_PAYLOAD_BYTES:
         raise BadInput(
@@ -74,6 +91,7 @@ def plan(spec: JobSpec, environment: Environment, run_id: str) -> Plan:
         request=request,
         uploads=files,
         rows=rows,
+        barriers=barriers,
         jobs=jobs,
         queue=target.queue.name,
     )
@@ -120,6 +138,30 @@ def _target(spec: JobSpec, environment: Environment, complaints: list[str]) -> T
         complaints.append(unknown("--definition", name, definitions, f"definition in project {project.name}"))
         return None
     return Target(project=project, queue=queue, definition=definition)
+
+
+def _target_of_barriers(target: Target, environment: Environment) -> Target | None:
+    """Return where barriers go: to the run's own queue, or the first one of single jobs."""
+    definitions = environment.definitions_of(target.project.name)
+    for queue in (target.queue, *environment.queues.values()):
+        if queue.kind == "single" and queue.definition in definitions:
+            return replace(target, queue=queue, definition=definitions[queue.definition])
+    return None
+
+
+def _free_dependencies(spec: JobSpec) -> int:
+    """Return how many entries of `dependsOn` are left for `--after`."""
+    return MAX_DEPENDENCIES - (1 if spec.after_each else 0) - (2 if spec.one_by_one else 0)
+
+
+def _check_parents(spec: JobSpec, layout: contract.Layout) -> Iterator[str]:
+    own = [layout.children(part) for part in range(len(layout.parts))]
+    parents = [parent.children for parent in spec.after_each]
+    if parents and parents != own:
+        yield (
+            f"--after-each: that run has {words.arrays(parents)}, this one {words.arrays(own)}; give both the same"
+            " number of tasks (and the same --pack), or wait for all of it with --after"
+        )
 
 
 def _default_queue(spec: JobSpec, environment: Environment) -> str:

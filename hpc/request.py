@@ -59,7 +59,8 @@ def _name_of(command: tuple[str, ...]) -> str:
 def digest(request: dict[str, Any], spec: JobSpec, uploads: tuple[Upload, ...], rows: Rows | None) -> str:
     """Hash what was asked, with the content of every file, so that a resumed run is known to be the same."""
     found = hashlib.sha256(json.dumps(request, sort_keys=True).encode())
-    after = json.dumps([spec.after, spec.retries, spec.timeout_s, spec.share, spec.priority])
+    each = [parent.job_id for parent in spec.after_each]
+    after = json.dumps([spec.after, each, spec.one_by_one, spec.retries, spec.timeout_s, spec.share, spec.priority])
     found.update(after.encode())
     found.update((rows.sha256 if rows else "").encode())
     for upload in uploads:

@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterator
 
 from hpc import columns, contract, ranges, runid
-from hpc.limits import MAX_ARRAY, MAX_CHILDREN, MAX_DEPENDENCIES, MAX_NODES, MAX_RETRIES, MIN_TIMEOUT_S
+from hpc.limits import MAX_ARRAY, MAX_CHILDREN, MAX_NODES, MAX_RETRIES, MIN_TIMEOUT_S
 from hpc.spec import Input, JobSpec
 from hpc.tasks import Scan
 from hpc.words import unknown
@@ -62,6 +62,9 @@ def _check_shape(spec: JobSpec) -> Iterator[str]:
         yield f"--array {spec.array}: 2 or more tasks are allowed; leave --array out for a single job"
     if spec.nodes is not None and not 1 <= spec.nodes <= MAX_NODES:
         yield f"--nodes {spec.nodes}: 1 to {MAX_NODES:,} nodes are allowed"
+    if spec.array is None and spec.tasks is None:
+        given = [flag for flag, on in (("--after-each", spec.after_each), ("--one-by-one", spec.one_by_one)) if on]
+        yield from (f"{flag}: the run is a single job; it is for runs with --array or --tasks" for flag in given)
 
 
 def _check_tasks(spec: JobSpec, scan: Scan) -> Iterator[str]:
@@ -102,11 +105,6 @@ def _check_sweep(spec: JobSpec, scan: Scan | None) -> Iterator[str]:
 
 
 def _check_limits(spec: JobSpec) -> Iterator[str]:
-    if len(spec.after) > MAX_DEPENDENCIES:
-        yield (
-            f"--after: {len(spec.after)} jobs given, AWS Batch allows {MAX_DEPENDENCIES};"
-            " submit an intermediate job that waits for some of them"
-        )
     if spec.timeout_s is not None and spec.timeout_s < MIN_TIMEOUT_S:
         yield f"--timeout of {spec.timeout_s} s: AWS Batch allows {MIN_TIMEOUT_S} s or more; write --timeout 1m"
     if spec.retries is not None and not 0 <= spec.retries <= MAX_RETRIES:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from hpc.contract import Range
+from hpc.dependencies import Parent
 from hpc.tasks import TasksFile
 
 
@@ -55,7 +56,11 @@ class JobSpec:
     """Tasks that one child runs, one after the other, each with an exit code of its own; for many short ones."""
     nodes: int | None = None
     after: tuple[str, ...] = ()
-    """Batch job ids that must succeed first, at most 20."""
+    """Batch job ids that must succeed first."""
+    after_each: tuple[Parent, ...] = ()
+    """The Batch jobs of a run of as many tasks: each task starts when the task of the same number has succeeded."""
+    one_by_one: bool = False
+    """Whether each child of an array starts when the one before it has succeeded."""
     inputs: tuple[Input, ...] = ()
     outputs: tuple[str, ...] = ()
     """Names; the command writes a file or folder to the path in `$NAME`."""

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from hpc import contract, jobs, state
 from hpc.aws import Clients, error_code
+from hpc.dependencies import resolved
 from hpc.errors import BadInput, HpcError
 from hpc.plan import Plan
 from hpc.uploads import Upload
@@ -62,12 +63,18 @@ def submit(plan: Plan, clients: Clients, environment: str, *, resume: bool, prog
     )
     state.save(record)
     _claim(plan, clients.s3, record.submitted_at)
-    known = jobs.by_name(clients.batch, plan.jobs[0]["jobQueue"], f"{plan.run_id}-*") if resume else {}
+    known = dict[str, str]()
+    for queue in {job["jobQueue"] for job in (*plan.barriers, *plan.jobs)} if resume else ():
+        known |= jobs.by_name(clients.batch, queue, f"{plan.run_id}-*")
     if not all(known.get(job["jobName"]) for job in plan.jobs):
         _upload(plan, clients.s3, progress)
+    ids = dict(known)
+    for job in plan.barriers:
+        ids[job["jobName"]] = known.get(job["jobName"]) or _send(clients, resolved(job, ids), plan.run_id)
     parts = list[state.Part]()
     for number, (job, part) in enumerate(zip(plan.jobs, plan.request["parts"], strict=True)):
-        job_id = known.get(job["jobName"]) or _send(clients, job, plan.run_id)
+        job_id = known.get(job["jobName"]) or _send(clients, resolved(job, ids), plan.run_id)
+        ids[job["jobName"]] = job_id
         parts.append(state.Part(number=number, job_id=job_id, offset=part["offset"], size=part["size"]))
         record = replace(record, parts=tuple(parts))
         state.save(record)

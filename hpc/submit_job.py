@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from hpc import contract, runid
+from hpc.dependencies import Barrier, depends_on
 from hpc.environment import Environment
 from hpc.spec import JobSpec
 from hpc.target_checks import Target
@@ -19,29 +20,42 @@ _RETRY_COMMAND = [
 
 
 def submit_jobs(
-    spec: JobSpec, target: Target, environment: Environment, request: dict[str, Any]
+    spec: JobSpec, target: Target, environment: Environment, request: dict[str, Any], after: list[str]
 ) -> Iterator[dict[str, Any]]:
-    """Yield the SubmitJob request of each part."""
+    """Yield the SubmitJob request of each part.
+
+    Args:
+        after: Batch job ids that must have succeeded, and names of jobs that are submitted before these.
+    """
     layout = contract.Layout.of(request)
     for part in range(len(layout.parts)):
-        yield _submit_job(spec, target, environment, request, part, layout.children(part))
+        children = layout.children(part)
+        job = _submit_job(spec, target, environment, request, part, children)
+        before = [runid.job_name(request["run_id"], part - 1, request["name"])] if spec.one_by_one and part else []
+        each = spec.after_each[part] if spec.after_each else None
+        dependencies = depends_on([*after, *before], each, one_by_one=spec.one_by_one and children > 1)
+        yield job | ({"dependsOn": dependencies} if dependencies else {})
+
+
+def barrier_job(
+    barrier: Barrier, spec: JobSpec, target: Target, environment: Environment, run_id: str
+) -> dict[str, Any]:
+    """Return the SubmitJob request of a barrier. It runs `true`, on a queue of single jobs, as small as can be."""
+    job = _common(barrier.name, spec, target, environment, run_id)
+    return job | {
+        "containerOverrides": {
+            "command": ["true"],
+            "resourceRequirements": [{"type": "VCPU", "value": "1"}, {"type": "MEMORY", "value": "512"}],
+        },
+        "dependsOn": depends_on(list(barrier.after), None, one_by_one=False),
+    }
 
 
 def _submit_job(
     spec: JobSpec, target: Target, environment: Environment, request: dict[str, Any], part: int, children: int
 ) -> dict[str, Any]:
-    job: dict[str, Any] = {
-        "jobName": runid.job_name(request["run_id"], part, request["name"]),
-        "jobQueue": target.queue.arn,
-        "jobDefinition": target.definition.arn,
-        "tags": {
-            contract.TAG_ENVIRONMENT: environment.name,
-            contract.TAG_PROJECT: target.project.name,
-            contract.TAG_RUN: request["run_id"],
-            contract.TAG_USER: user_name(),
-        },
-        "propagateTags": True,
-    }
+    name = runid.job_name(request["run_id"], part, request["name"])
+    job = _common(name, spec, target, environment, request["run_id"])
     override = _container_override(spec, request, part)
     if spec.nodes is None:
         job["containerOverrides"] = override
@@ -52,16 +66,30 @@ def _submit_job(
         }
     if children > 1:
         job["arrayProperties"] = {"size": children}
-    if spec.after:
-        job["dependsOn"] = [{"jobId": job_id} for job_id in spec.after]
     if spec.retries is not None:
         job["retryStrategy"] = {"attempts": spec.retries + 1, "evaluateOnExit": _RETRY_COMMAND}
     if spec.timeout_s is not None:
         job["timeout"] = {"attemptDurationSeconds": spec.timeout_s}
-    if target.queue.fair_share:
-        job["shareIdentifier"] = spec.share or target.project.share_identifier
     if spec.priority is not None:
         job["schedulingPriorityOverride"] = spec.priority
+    return job
+
+
+def _common(name: str, spec: JobSpec, target: Target, environment: Environment, run_id: str) -> dict[str, Any]:
+    job: dict[str, Any] = {
+        "jobName": name,
+        "jobQueue": target.queue.arn,
+        "jobDefinition": target.definition.arn,
+        "tags": {
+            contract.TAG_ENVIRONMENT: environment.name,
+            contract.TAG_PROJECT: target.project.name,
+            contract.TAG_RUN: run_id,
+            contract.TAG_USER: user_name(),
+        },
+        "propagateTags": True,
+    }
+    if target.queue.fair_share:
+        job["shareIdentifier"] = spec.share or target.project.share_identifier
     return job
 
 

@@ -15,8 +15,8 @@ from hpc.cli.app import hint, pass_cluster
 from hpc.cli.progress import watch
 from hpc.cli.quantities import DURATION, MEMORY
 from hpc.cluster import Cluster
+from hpc.dependencies import Parent
 from hpc.errors import BadInput, NotFound
-from hpc.limits import MAX_DEPENDENCIES
 from hpc.plan import Plan
 from hpc.spec import Input, JobSpec
 from hpc.tasks import TasksFile
@@ -49,7 +49,11 @@ from hpc.tasks import TasksFile
 @click.option(
     "--nodes", type=int, metavar="N", help="Run on N nodes at once: mpirun in the command starts ranks on all."
 )
-@click.option("--after", multiple=True, metavar="JOB", help="Start when this run or job has succeeded; up to 20.")
+@click.option("--after", multiple=True, metavar="JOB", help="Start when this run or job has succeeded.")
+@click.option(
+    "--after-each", metavar="RUN", help="Start each task when the task of the same number of this run has succeeded."
+)
+@click.option("--one-by-one", is_flag=True, help="Start each task when the one before it has succeeded.")
 @click.option(
     "--input",
     "inputs",
@@ -123,6 +127,7 @@ def _spec(
     cluster: Cluster,
     *,
     after: tuple[str, ...],
+    after_each: str | None,
     inputs: tuple[str, ...],
     setenv: tuple[str, ...],
     tasks: Path | None,
@@ -137,11 +142,13 @@ def _spec(
         flag: list(_pairs(flag, values, complaints)) for flag, values in (("--input", inputs), ("--setenv", setenv))
     }
     after_ids = _job_ids(cluster, after, complaints)
+    parents = _parents(cluster, after_each, complaints)
     chosen = _ranges(only, complaints)
     if complaints:
         raise BadInput(complaints)
     return JobSpec(
         after=after_ids,
+        after_each=parents,
         inputs=tuple(Input(name, source) for name, source in pairs["--input"]),
         environment=dict(pairs["--setenv"]),
         tasks=TasksFile(tasks) if tasks else None,
@@ -170,16 +177,25 @@ def _ranges(text: str | None, complaints: list[str]) -> tuple[contract.Range, ..
 
 
 def _job_ids(cluster: Cluster, references: tuple[str, ...], complaints: list[str]) -> tuple[str, ...]:
-    """Return the Batch jobs behind `--after`; the limit is checked before anything is looked up."""
-    if len(references) > MAX_DEPENDENCIES:
-        return references
+    """Return the Batch jobs behind `--after`."""
     found = list[str]()
-    for reference in references:
+    for reference in dict.fromkeys(references):
         try:
             found += cluster.find(reference).job_ids
         except NotFound as error:
             complaints.append(f"--after {error}")
     return tuple(found)
+
+
+def _parents(cluster: Cluster, reference: str | None, complaints: list[str]) -> tuple[Parent, ...]:
+    """Return the Batch jobs behind `--after-each`."""
+    if reference is None:
+        return ()
+    try:
+        return tuple(Parent(job_id=job.job_id, children=job.array_size or 1) for job in cluster.find(reference).jobs())
+    except NotFound as error:
+        complaints.append(f"--after-each {error}")
+        return ()
 
 
 def _run_id(cluster: Cluster, spec: JobSpec, run_id: str | None, once: str | None) -> str:
@@ -198,7 +214,7 @@ def _dry_run(plan: Plan) -> dict[str, Any]:
         "request": plan.request,
         "uploads": [{"path": str(upload.path), "key": upload.key} for upload in plan.uploads],
         "tasks": {"path": str(plan.rows.file.path), "key": plan.paths.tasks} if plan.rows else None,
-        "submit_job": list(plan.jobs),
+        "submit_job": [*plan.barriers, *plan.jobs],
     }
 
 

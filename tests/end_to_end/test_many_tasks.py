@@ -87,29 +87,3 @@ def test_cancel_ends_what_runs(platform: Platform) -> None:
     _until(platform, run, "FAILED")
     assert _status(platform, run)["status_reason"] == "changed my mind"
     assert platform.wait(run) != 0
-
-
-def test_a_job_after_another_starts_when_it_has_succeeded(platform: Platform) -> None:
-    first = platform.submit("--", "sleep", "1")
-    second = platform.submit("--after", first, "--", "true")
-    assert platform.wait(second) == 0
-    assert platform.wait(first) == 0
-    ended, started = _status(platform, first)["stopped_at_ms"], _status(platform, second)["started_at_ms"]
-    assert isinstance(ended, int)
-    assert isinstance(started, int)
-    assert started >= ended
-
-
-def test_a_job_after_a_failed_one_fails_without_running(platform: Platform) -> None:
-    first = platform.submit("--", "false")
-    second = platform.submit("--after", first, "--", "true")
-    assert platform.wait(second) == 125
-    assert "Dependent" in str(_status(platform, second)["status_reason"])
-
-
-def test_cancelling_a_waiting_job_leaves_the_one_it_waits_for(platform: Platform) -> None:
-    first = platform.submit("--", "sleep", "2")
-    second = platform.submit("--after", first, "--", "true")
-    platform.hpc("cancel", second)
-    assert platform.wait(second) == 125
-    assert platform.wait(first) == 0

@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hpc import runid
+from hpc.dependencies import Parent
 from hpc.environment import Environment
 from hpc.errors import BadInput
 from hpc.plan import plan
@@ -184,7 +185,12 @@ def test_the_hash_tells_requests_apart_by_options_and_by_content(environment: En
         ({"gpus": 1}, ["--gpus 1", "at most 0"]),
         ({"timeout_s": 30}, ["30 s", "60 s or more"]),
         ({"retries": 10}, ["--retries 10", "0 to 9"]),
-        ({"after": ("j",) * 21}, ["21 jobs given", "allows 20"]),
+        ({"one_by_one": True}, ["--one-by-one", "single job", "--array or --tasks"]),
+        ({"after_each": (Parent(job_id="j", children=3),)}, ["--after-each", "single job"]),
+        (
+            {"after_each": (Parent(job_id="j", children=3),), "array": 4},
+            ["array of 3 children", "array of 4"],
+        ),
         ({"environment": {"AWS_BATCH_X": "1"}}, ["AWS_BATCH_X", "reserved by AWS Batch"]),
         ({"environment": {"HPC_RUN_ID": "1"}}, ["HPC_RUN_ID", "reserved"]),
         ({"environment": {"A-B": "1"}}, ["'A-B'"]),
@@ -336,3 +342,39 @@ def test_what_is_wrong_with_a_sweep_is_told_with_what_is_allowed(
 def test_a_sweep_that_cannot_be_is_refused(environment: Environment, options: dict[str, Any], words: list[str]) -> None:
     text = "\n".join(complaints(replace(spec(), **options), environment))
     assert [word for word in words if word not in text] == []
+
+
+def test_more_than_twenty_parents_go_through_jobs_that_wait_for_them(environment: Environment) -> None:
+    made = plan(spec(after=tuple(f"job-{number}" for number in range(25))), environment, RUN_ID)
+    (barrier,), (job,) = made.barriers, made.jobs
+    assert barrier["containerOverrides"]["command"] == ["true"]
+    assert [item["jobId"] for item in barrier["dependsOn"]] == [f"job-{number}" for number in range(6)]
+    assert job["dependsOn"][-1] == {"jobId": barrier["jobName"]}
+    assert len(job["dependsOn"]) == 20
+
+
+def test_the_barriers_of_a_multi_node_job_wait_on_a_queue_of_single_jobs(environment: Environment) -> None:
+    made = plan(spec(queue="tightly-coupled", nodes=2, after=("j",) * 21), environment, RUN_ID)
+    assert made.barriers[0]["jobQueue"].endswith("/loosely-coupled")
+    assert made.barriers[0]["jobDefinition"].endswith("hpc-dev-default-task:3")
+
+
+def test_without_a_queue_of_single_jobs_twenty_parents_are_the_most(environment: Environment) -> None:
+    only = {"tightly-coupled": environment.queues["tightly-coupled"]}
+    wanted = spec(queue="tightly-coupled", nodes=2, after=("j",) * 21)
+    (complaint,) = complaints(wanted, replace(environment, queues=only))
+    assert "21 jobs given" in complaint
+    assert "allows 20" in complaint
+
+
+def test_one_by_one_goes_on_from_part_to_part(environment: Environment) -> None:
+    first, second = plan(spec(array=10_002, one_by_one=True, after=("j",)), environment, RUN_ID).jobs
+    assert first["dependsOn"] == [{"jobId": "j"}, {"type": "SEQUENTIAL"}]
+    assert second["dependsOn"] == [{"jobId": "j"}, {"jobId": first["jobName"]}, {"type": "SEQUENTIAL"}]
+
+
+def test_each_part_waits_for_the_same_part_of_the_other_run(environment: Environment) -> None:
+    parents = (Parent(job_id="a", children=10_000), Parent(job_id="b", children=1))
+    first, second = plan(spec(array=10_001, after_each=parents), environment, RUN_ID).jobs
+    assert first["dependsOn"] == [{"jobId": "a", "type": "N_TO_N"}]
+    assert second["dependsOn"] == [{"jobId": "b"}]
