@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from typing import Any
 
 from hpc import contract, uploads
 from hpc.environment import Environment
 from hpc.errors import BadInput
-from hpc.limits import MAX_PAYLOAD_BYTES
 from hpc.request import body, digest
 from hpc.request_checks import check_request
 from hpc.spec import JobSpec
 from hpc.submit_job import submit_jobs
 from hpc.target_checks import Target, check_against
 from hpc.tasks import TasksFile
-from hpc.uploads import Upload
+from hpc.uploads import Objects, Upload
 from hpc.words import unknown
 
 
@@ -46,29 +44,24 @@ def plan(spec: JobSpec, environment: Environment, run_id: str) -> Plan:
         BadInput: the request cannot be right, with every complaint that can be found without a service.
     """
     complaints = list(check_request(spec))
+    files = uploads.find(spec, complaints)
     target = _target(spec, environment, complaints)
     if target is None:
         raise BadInput(complaints)
     complaints += check_against(spec, target, environment.meta)
     if complaints:
         raise BadInput(complaints)
+    objects = Objects(files)
     paths = contract.RunPaths(project=target.project.name, run_id=run_id)
     rows = spec.tasks.check()[0] if spec.tasks else None
-    files = tuple(uploads.uploads(spec, paths))
-    request = body(spec, target, paths, environment.meta.bucket, rows)
-    request["sha256"] = digest(request, spec, files)
+    request = body(spec, target, run_id, rows, files, objects)
+    request["sha256"] = digest(request, spec)
     jobs = tuple(submit_jobs(spec, target, environment, request))
-    size = max(len(json.dumps(job)) for job in jobs)
-    if size > MAX_PAYLOAD_BYTES:
-        raise BadInput(
-            f"the job is {size:,} bytes long, AWS Batch takes {MAX_PAYLOAD_BYTES:,}; put the long part of the command"
-            " into a file and send it with --input SCRIPT=FILE -- bash -c 'bash $SCRIPT'"
-        )
     return Plan(
         paths=paths,
         bucket=environment.meta.bucket,
         request=request,
-        uploads=files,
+        uploads=objects.uploads,
         tasks=spec.tasks,
         jobs=jobs,
         queue=target.queue.name,

@@ -8,12 +8,13 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from hpc import columns, contract, runid
+from hpc import columns, contract, runid, wanted
+from hpc.data_checks import check_data
 from hpc.limits import MAX_CHILDREN, MAX_DEPENDENCIES, MAX_NODES, MAX_RETRIES, MIN_TIMEOUT_S
-from hpc.spec import Input, JobSpec
+from hpc.spec import JobSpec
+from hpc.wanted import VARIABLE as _VARIABLE
 from hpc.words import unknown
 
-_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
 _KNOBS = {contract.ENV_RENDEZVOUS_TIMEOUT_S, contract.ENV_SCRATCH}
 
@@ -25,15 +26,12 @@ def check_request(spec: JobSpec) -> Iterator[str]:
     yield from _check_shape(spec)
     yield from _check_limits(spec)
     yield from _check_variables(spec)
-    for item in spec.inputs:
-        yield from _check_input(item)
+    yield from check_data(spec)
 
 
 def _check_command(spec: JobSpec) -> Iterator[str]:
-    if not spec.command:
+    if not spec.command and spec.script is None:
         yield "no command given; write it last: hpc submit [options] -- COMMAND [ARG...]"
-    if "" in spec.command:
-        yield "the command has an empty argument, which AWS Batch refuses; wrap it: -- bash -c 'program \"\"'"
 
 
 def _check_name(name: str | None) -> Iterator[str]:
@@ -96,7 +94,8 @@ def _check_variables(spec: JobSpec) -> Iterator[str]:
         elif name.startswith("HPC_") and name not in _KNOBS:
             yield f"--setenv {name}: names that start with HPC_ are reserved; choose another"
     seen = set(spec.environment)
-    for flag, name in [*(("--input", i.name) for i in spec.inputs), *(("--output", o) for o in spec.outputs)]:
+    outputs = [output.name for output in map(wanted.parse, spec.outputs) if output.name]
+    for flag, name in [*(("--input", i.name) for i in spec.inputs), *(("--output", name) for name in outputs)]:
         if not _VARIABLE.fullmatch(name) or name.startswith(("AWS_", "HPC_")):
             yield (
                 f"{flag} {name!r}: the name becomes a variable: letters, digits and _, not starting with a digit,"
@@ -105,15 +104,3 @@ def _check_variables(spec: JobSpec) -> Iterator[str]:
         if name in seen:
             yield f"{flag} {name}: the name is taken by another input, output or variable"
         seen.add(name)
-
-
-def _check_input(item: Input) -> Iterator[str]:
-    flag = f"--input {item.name}={item.source}"
-    if item.is_uri:
-        bucket, _, key = item.source.removeprefix("s3://").partition("/")
-        if not bucket or not key:
-            yield f"{flag}: write s3://bucket/key for an object, s3://bucket/prefix/ for a folder"
-    elif not item.path.exists():
-        yield f"{flag}: no such file or folder here; paths are relative to the folder you are in"
-    elif item.path.is_dir() and not any(path.is_file() for path in item.path.rglob("*")):
-        yield f"{flag}: the folder has no file"

@@ -9,32 +9,27 @@ from __future__ import annotations
 import json
 import tempfile
 import time
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from hpc import contract, jobs, state
+from hpc import contract, jobs, state, store
 from hpc.aws import Clients, error_code
 from hpc.errors import BadInput, HpcError
 from hpc.plan import Plan
-from hpc.uploads import Upload
+from hpc.store import Progress
+from hpc.tasks import TasksFile
 from hpc.user import client_name, user_name
 
 if TYPE_CHECKING:
     from types_boto3_s3.client import S3Client
 
-UPLOAD_THREADS = 8
 RESEND_DELAYS_S = (0.5, 1.0, 2.0, 4.0, 8.0)
 """Before a resend: time for ListJobs to know of a job that was accepted although its answer was lost."""
 
 _CLAIMED = ("PreconditionFailed", "ConditionalRequestConflict")
 _NOT_ACCEPTED = ("TooManyRequestsException", "ThrottlingException", "Throttling", "RequestLimitExceeded")
-
-Progress = Callable[[int], None]
-"""Called with the number of bytes uploaded since the last call."""
 
 
 def submit(plan: Plan, clients: Clients, environment: str, *, resume: bool, progress: Progress) -> state.Record:
@@ -59,10 +54,13 @@ def submit(plan: Plan, clients: Clients, environment: str, *, resume: bool, prog
         only=contract.Layout.of(plan.request).only,
     )
     state.save(record)
-    _claim(plan, clients.s3, record.submitted_at)
     known = jobs.by_name(clients.batch, plan.jobs[0]["jobQueue"], f"{plan.run_id}-*") if resume else {}
-    if not all(known.get(job["jobName"]) for job in plan.jobs):
-        _upload(plan, clients.s3, progress)
+    complete = all(known.get(job["jobName"]) for job in plan.jobs)
+    if not complete:  # before the claim: a run whose files changed meanwhile has asked for nothing
+        store.send(clients.s3, plan.bucket, plan.paths.project, plan.uploads, progress)
+    _claim(plan, clients.s3, record.submitted_at)
+    if plan.tasks and not complete:
+        _upload_tasks(plan.tasks, plan, clients.s3)
     parts = list[state.Part]()
     for number, (job, part) in enumerate(zip(plan.jobs, plan.request["parts"], strict=True)):
         job_id = known.get(job["jobName"]) or _send(clients, job, plan.run_id)
@@ -97,20 +95,13 @@ def _claim(plan: Plan, s3: S3Client, submitted_at: str) -> None:
             ) from None
 
 
-def _upload(plan: Plan, s3: S3Client, progress: Progress) -> None:
-    """Upload inputs and tasks; every object is whole before a job can look for it."""
-    with tempfile.TemporaryDirectory(prefix="hpc-submit-") as folder, ThreadPoolExecutor(UPLOAD_THREADS) as pool:
-        uploads = list(plan.uploads)
-        if plan.tasks:
-            path = Path(folder) / "tasks.jsonl"
-            with path.open("w", encoding="utf-8") as file:
-                file.writelines(json.dumps(row) + "\n" for row in plan.tasks.rows())
-            uploads.append(Upload(path, plan.paths.tasks))
-
-        def send(upload: Upload) -> None:
-            s3.upload_file(str(upload.path), plan.bucket, upload.key, Callback=progress)
-
-        list(pool.map(send, uploads))
+def _upload_tasks(tasks: TasksFile, plan: Plan, s3: S3Client) -> None:
+    """Upload the tasks; the object is whole before a job can look for it."""
+    with tempfile.TemporaryDirectory(prefix="hpc-submit-") as folder:
+        path = Path(folder) / "tasks.jsonl"
+        with path.open("w", encoding="utf-8") as file:
+            file.writelines(json.dumps(row) + "\n" for row in tasks.rows())
+        s3.upload_file(str(path), plan.bucket, plan.paths.tasks)
 
 
 def _send(clients: Clients, job: dict[str, Any], run_id: str) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from hpc import contract
+from hpc import contract, wanted
 from hpc.limits import MAX_NODES
 from hpc.spec import JobSpec
 from hpc.units import show_mib
@@ -42,6 +42,7 @@ def check_against(spec: JobSpec, target: Target, meta: contract.Meta) -> Iterato
     yield from _check_size(spec, target)
     yield from _check_share(spec, target)
     yield from _check_buckets(spec, target, meta)
+    yield from _check_destinations(spec, target, meta)
 
 
 def _check_nodes(spec: JobSpec, queue: contract.Queue) -> Iterator[str]:
@@ -111,3 +112,15 @@ def _check_buckets(spec: JobSpec, target: Target, meta: contract.Meta) -> Iterat
                 f" s3://{meta.bucket}/{target.project.name}/ and {others}; the platform team adds buckets by"
                 " read_buckets"
             )
+
+
+def _check_destinations(spec: JobSpec, target: Target, meta: contract.Meta) -> Iterator[str]:
+    own = f"s3://{meta.bucket}/{target.project.name}/"
+    for text in spec.outputs:
+        destination = wanted.parse(text).destination
+        if destination is None or not destination.startswith("s3://"):
+            continue
+        if not destination.startswith(own):
+            yield f"--output {text}: jobs of project {target.project.name} write below {own} only"
+        elif destination.removeprefix(own).startswith(("runs/", "objects/")):
+            yield f"--output {text}: runs/ and objects/ belong to hpc; choose another folder below {own}"

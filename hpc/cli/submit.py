@@ -10,7 +10,7 @@ from typing import Any
 
 import click
 
-from hpc import runid
+from hpc import contract, runid
 from hpc.cli.app import hint, pass_cluster
 from hpc.cli.progress import watch
 from hpc.cli.quantities import DURATION, MEMORY
@@ -52,8 +52,18 @@ from hpc.tasks import TasksFile
     "--output",
     "outputs",
     multiple=True,
-    metavar="NAME",
-    help="The command writes a file or folder to the path in $NAME; it must exist in the end.",
+    metavar="NAME[=s3://...]|PATTERN",
+    help="NAME: the command writes a file or folder to the path in $NAME. PATTERN, such as 'out/*.vtk': files that it"
+    " makes below its working directory. Either must exist in the end. s3://...: keep it there.",
+)
+@click.option(
+    "--workdir",
+    type=click.Path(path_type=Path),
+    metavar="DIR",
+    help="Send this folder, without what .gitignore names, and run in a copy of it.",
+)
+@click.option(
+    "--script", type=click.Path(path_type=Path), metavar="FILE", help="Run this script; COMMAND is its arguments."
 )
 @click.option("--setenv", multiple=True, metavar="NAME=VALUE", help="Set a variable for the command.")
 @click.option(
@@ -176,7 +186,14 @@ def _dry_run(plan: Plan) -> dict[str, Any]:
     return {
         "run_id": plan.run_id,
         "request": plan.request,
-        "uploads": [{"path": str(upload.path), "key": upload.key} for upload in plan.uploads],
+        "uploads": [
+            {
+                "path": str(upload.path) if upload.path else None,
+                "key": contract.object_key(plan.paths.project, upload.sha256),
+                "size": upload.size,
+            }
+            for upload in plan.uploads
+        ],
         "tasks": {"path": str(plan.tasks.path), "key": plan.paths.tasks} if plan.tasks else None,
         "submit_job": list(plan.jobs),
     }
@@ -185,7 +202,7 @@ def _dry_run(plan: Plan) -> dict[str, Any]:
 @contextmanager
 def _upload_progress(plan: Plan) -> Generator[Callable[[int], None]]:
     """Show a bar on stderr while inputs are uploaded, if there is anything to wait for."""
-    total = sum(upload.path.stat().st_size for upload in plan.uploads)
+    total = sum(upload.size for upload in plan.uploads)
     if total < 1_000_000:
         yield lambda _: None
         return

@@ -9,11 +9,11 @@ import shutil
 import stat
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from hpc import contract
-from hpc.node import storage
+from hpc.node import outputs, storage
 from hpc.node.failure import Failure
 from hpc.node.place import Place, scratch
 from hpc.node.request import Request
@@ -30,10 +30,17 @@ class Task:
     node_folder: Path
     """This node's own, also where several nodes share a machine."""
     node_log: Path
+    before: dict[str, outputs.Stamp] = field(default_factory=dict[str, outputs.Stamp])
+    """The files that matched an output's pattern before the command started."""
 
     @property
     def inputs(self) -> Path:
         return self.folder / "inputs"
+
+    @property
+    def workdir(self) -> Path:
+        """Where the command runs: a copy of the folder that was sent, else where the image says."""
+        return self.folder / "work" if self.request.workdir else Path.cwd()
 
     @property
     def outputs(self) -> Path:
@@ -45,7 +52,12 @@ class Task:
         Raises:
             Failure: an input could not be fetched.
         """
-        paths = storage.stage_in(self.s3, self.request.inputs, self.inputs)
+        wanted = [(item, self.inputs / item.name) for item in self.request.inputs]
+        workdir = self.request.workdir
+        paths = storage.stage_in(self.s3, self.place, [*wanted, (workdir, self.workdir)] if workdir else wanted)
+        if workdir:
+            paths["PWD"] = paths.pop(workdir.name)
+        self.before.update(outputs.stamps(self.workdir, self.request.patterns))
         return {
             **os.environ,
             **self.request.environment,
@@ -63,23 +75,39 @@ class Task:
         Raises:
             Failure: a file could not be sent.
         """
+        return storage.stage_out(self.s3, self.place.bucket, self._leaving())
+
+    def _leaving(self) -> dict[str, Path]:
+        """Return the files to send, by key."""
         prefix = self.place.paths.output(self.request.index)
+        destinations = self.request.destinations
         if not self.place.is_main:
-            prefix += f"node-{self.place.node}/"
-        return storage.stage_out(self.s3, self.outputs, self.place.bucket, prefix)
+            prefix, destinations = f"{prefix}node-{self.place.node}/", {}
+        files: dict[str, Path] = {}
+        for name, path in outputs.below(self.outputs).items():
+            destination = destinations.get(name.partition("/")[0])
+            files[outputs.key_at(destination, name) if destination else prefix + name] = path
+        for pattern in self.request.patterns:
+            for name, path in outputs.made(self.workdir, pattern, self.before).items():
+                if files.setdefault(prefix + name, path) != path:
+                    raise Failure(contract.EXIT_STAGE_OUT, f"{path} and {files[prefix + name]} have the same name")
+        return files
 
     def missing_outputs(self) -> list[str]:
-        return [name for name in self.request.outputs if not (self.outputs / name).exists()]
+        """Return what the command should have left and has not, in words."""
+        names = [f"${name}" for name in self.request.outputs if not (self.outputs / name).exists()]
+        made = ((pattern, outputs.made(self.workdir, pattern, self.before)) for pattern in self.request.patterns)
+        return names + [f"{pattern} in {self.workdir}" for pattern, files in made if not files]
 
     def remove(self) -> None:
         """Remove the folders, and pass on the node log if it is a file of its own."""
         with contextlib.suppress(OSError):
             if self.node_log.parent == self.node_folder:
                 sys.stderr.write(self.node_log.read_text(errors="replace"))
-        for folder in {self.inputs, self.outputs, self.node_folder}:
-            shutil.rmtree(folder, ignore_errors=True)
-        with contextlib.suppress(OSError):  # another node of this machine may still be there
-            self.folder.rmdir()
+        if self.node_folder != self.folder:
+            shutil.rmtree(self.node_folder, ignore_errors=True)
+        if not any(self.folder.glob("node-*")):  # another node of this machine may still be there
+            shutil.rmtree(self.folder, ignore_errors=True)
 
 
 def prepare(s3: S3, place: Place, request: Request, env: Mapping[str, str]) -> Task:
