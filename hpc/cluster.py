@@ -8,12 +8,13 @@ import re
 from dataclasses import dataclass
 from functools import cached_property
 
-from hpc import contract, environment, jobs, runid, state, words
+from hpc import contract, environment, jobs, ranges, runid, state
 from hpc.aws import Clients, error_code, in_words
 from hpc.environment import Environment
 from hpc.errors import NotFound
 from hpc.plan import Plan, plan
 from hpc.run import Run
+from hpc.skip import Remaining, remaining
 from hpc.spec import JobSpec
 from hpc.submit import Progress, submit
 
@@ -46,6 +47,12 @@ class Cluster:
     def plan(self, spec: JobSpec, run_id: str | None = None) -> Plan:
         """Return what `submit` would send. Raises BadInput with every complaint."""
         return plan(spec, self.environment, run_id or runid.new())
+
+    def remaining(self, spec: JobSpec) -> Remaining:
+        """Return what is left of a request: without the tasks whose outputs all exist at their destinations."""
+        self.plan(spec)  # what is wrong with it is told first
+        with in_words():
+            return remaining(spec, self.clients.s3)
 
     def submit(self, spec: JobSpec) -> Run:
         """Submit a new run. Raises BadInput with every complaint before anything is sent."""
@@ -89,23 +96,23 @@ class Cluster:
                 record = self._look_up(named[0])
         project = record.project if record else self.project(None)
         paths = contract.RunPaths(project=project, run_id=named[0]) if named else None
-        index = jobs.number_of(job_id) if ":" in job_id else None
-        return Run(self.clients, self.environment.meta, paths, (job_id,), index)
+        return Run(self.clients, self.environment.meta, paths, (job_id,), record and record.task_of(job_id), record)
 
     def _run(self, record: state.Record, index: int | None) -> Run:
         """Return the whole run, or one task of it."""
         paths = contract.RunPaths(project=record.project, run_id=record.run_id)
         if index is None:
-            return Run(self.clients, self.environment.meta, paths, tuple(part.job_id for part in record.parts), None)
+            ids = tuple(part.job_id for part in record.parts)
+            return Run(self.clients, self.environment.meta, paths, ids, None, record)
         layout = record.layout
         found = layout.find(index)
         if found is None:
-            have = words.ranges(layout.only or [(0, sum(size for _, size in layout.parts) - 1)])
+            have = ranges.show(layout.only or [(0, sum(size for _, size in layout.parts) - 1)])
             raise NotFound(f"run {record.run_id} has the tasks {have}; {index} was given")
         part, child = found
         job_id = record.parts[part].job_id
         child_id = f"{job_id}:{child}" if layout.children(part) > 1 else job_id
-        return Run(self.clients, self.environment.meta, paths, (child_id,), index)
+        return Run(self.clients, self.environment.meta, paths, (child_id,), index, record)
 
     def _look_up(self, run_id: str) -> state.Record:
         """Rebuild the record of a run that was submitted elsewhere, from its request.json and its jobs' names."""

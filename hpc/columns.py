@@ -8,13 +8,43 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
+from typing import NamedTuple
 
 NAME = r"[A-Za-z_][A-Za-z0-9_.-]*"
 _TOKEN = re.compile(r"\{\{|\}\}|\{(" + NAME + r")\}")
 
 
-def is_column_name(text: str) -> bool:
-    return re.fullmatch(NAME, text) is not None
+ROLES = ("--setenv", "--input", "--output")
+"""What a column may stand for beside a plain value, as dsub's tasks files do
+(https://github.com/DataBiosphere/dsub#submitting-a-batch-job)."""
+
+
+class Column(NamedTuple):
+    """What the cells of a column are for."""
+
+    role: str | None
+    """One of ROLES, or None: the value of `{name}` in the command."""
+    name: str
+
+
+def parse(header: str) -> Column | None:
+    """Read a header: `alpha`, `--setenv NAME`, `--input NAME`, `--output NAME`; None if it is none of these."""
+    role, _, name = header.partition(" ")
+    column = Column(role, name.strip()) if role in ROLES else Column(None, header)
+    grammar = r"[A-Za-z_][A-Za-z0-9_]*" if column.role else NAME
+    return column if re.fullmatch(grammar, column.name) else None
+
+
+def plain(row: Mapping[str, str]) -> dict[str, str]:
+    """Return the cells that `{column}` can name."""
+    return {name: value for name, value in row.items() if not name.startswith("--")}
+
+
+def with_role(row: Mapping[str, str], role: str) -> dict[str, str]:
+    """Return the cells of a role, by the name that the header gives."""
+    return {
+        header.partition(" ")[2].strip(): value for header, value in row.items() if header.partition(" ")[0] == role
+    }
 
 
 def named_in(arguments: Iterable[str]) -> list[str]:

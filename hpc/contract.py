@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import struct
 from dataclasses import dataclass
 from typing import Any, Literal, TypeVar, get_args
 
@@ -228,8 +229,13 @@ class RunPaths:
 
     @property
     def tasks(self) -> str:
-        """One JSON object a line, one line a task."""
+        """One JSON object a line, one line a task, in the order of their positions."""
         return self.prefix + "tasks.jsonl"
+
+    @property
+    def tasks_index(self) -> str:
+        """Where each line of `tasks` begins, and where the last one ends: TASK_OFFSETs."""
+        return self.prefix + "tasks.idx"
 
     @property
     def outputs(self) -> str:
@@ -257,6 +263,9 @@ class RunPaths:
 
 
 # ----------------------------------------------------------------------------------------------- the tasks of a run
+
+TASK_OFFSET = struct.Struct("<Q")
+"""A number of bytes in a run's `tasks_index`."""
 
 Range = tuple[int, int]
 """First and last number, both included."""

@@ -33,11 +33,18 @@ def check_data(spec: JobSpec) -> Iterator[str]:
 def _check_input(item: Input) -> Iterator[str]:
     flag = f"--input {item.name}={item.source}"
     if item.is_uri:
-        bucket, _, key = item.source.removeprefix("s3://").partition("/")
-        if not bucket or not key:
-            yield f"{flag}: write s3://bucket/key for an object, s3://bucket/prefix/ for a folder"
+        if complaint := check_uri(item.source):
+            yield f"--input {item.name}={complaint}"
     elif not item.path.exists():
         yield f"{flag}: no such file or folder here; paths are relative to the folder you are in"
+
+
+def check_uri(source: str) -> str | None:
+    """Return what is wrong with the form of an object's address, None if nothing is."""
+    bucket, _, key = source.removeprefix("s3://").partition("/")
+    if source.startswith("s3://") and bucket and key:
+        return None
+    return f"{source}: write s3://bucket/key for an object, s3://bucket/prefix/ for a folder"
 
 
 def _check_destinations(spec: JobSpec) -> Iterator[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 MAX_ARRAY = 10_000
 """https://docs.aws.amazon.com/batch/latest/userguide/array_jobs.html"""
 MAX_CHILDREN = 1_000_000
-"""Of one run: so many jobs a queue takes before they start
+"""Of one run: so many jobs a queue takes that wait
 (https://docs.aws.amazon.com/batch/latest/userguide/service_limits.html)."""
 MAX_DEPENDENCIES = 20
 """https://docs.aws.amazon.com/batch/latest/userguide/job_dependencies.html"""

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -57,34 +58,33 @@ class Source:
             self.stream, self.token = stream, None
 
 
-def sources(job: Job, log_group: str) -> list[Source]:
-    """Return the containers of a job: itself, an array's children, or a multi-node job's nodes."""
+def sources(job: Job, log_group: str) -> Iterator[Source]:
+    """Yield the containers of a job: itself, an array's children, or a multi-node job's nodes."""
     if job.nodes is not None:
-        ids = [(jobs.node_id(job.job_id, node), f"node {node}") for node in range(job.nodes)]
+        ids = ((jobs.node_id(job.job_id, node), f"node {node}") for node in range(job.nodes))
     elif job.array_size is not None:
-        ids = [(f"{job.job_id}:{index}", str(index)) for index in range(job.array_size)]
+        ids = ((f"{job.job_id}:{index}", str(index)) for index in range(job.array_size))
     else:
-        ids = [(job.job_id, "")]
-    return [Source(job_id, label, log_group=log_group) for job_id, label in ids]
+        ids = ((job.job_id, ""),)
+    return (Source(job_id, label, log_group=log_group) for job_id, label in ids)
 
 
-def lines(clients: Clients, wanted: list[Source], *, follow: bool) -> Iterator[tuple[str, str]]:
+def lines(clients: Clients, wanted: Iterable[Source], *, follow: bool) -> Iterator[tuple[str, str]]:
     """Yield label and line; with `follow`, until every container has ended and its log is read to the end."""
-    pending = wanted
-    while pending:
-        described = jobs.describe(clients.batch, [source.job_id for source in pending])
-        still = list[Source]()
-        for source in pending:
-            job = described.get(source.job_id)
-            source.switch(job.log_stream if job else None)
-            before = source.lines
-            for line in source.read(clients.logs):
-                yield source.label, line
-            # Lines may arrive a moment after the container ended: it is done when a pass after its end is empty.
-            if job and (not job.is_terminal or source.lines > before):
-                still.append(source)
-        if not follow:
+    while True:
+        pending, still = iter(wanted), list[Source]()
+        while batch := list(itertools.islice(pending, jobs.DESCRIBE_MAX)):
+            described = jobs.describe(clients.batch, [source.job_id for source in batch])
+            for source in batch:
+                job = described.get(source.job_id)
+                source.switch(job.log_stream if job else None)
+                before = source.lines
+                for line in source.read(clients.logs):
+                    yield source.label, line
+                # Lines may arrive a moment after the container ended: it is done when a pass after its end is empty.
+                if follow and job and (not job.is_terminal or source.lines > before):
+                    still.append(source)
+        if not still:
             return
-        pending = still
-        if pending:
-            time.sleep(POLL_S)
+        wanted = still
+        time.sleep(POLL_S)

@@ -5,15 +5,18 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from hpc import contract, uploads
+from hpc import contract, ranges, secret_values, uploads, wanted
+from hpc.columns import Column
+from hpc.data_checks import check_uri
 from hpc.environment import Environment
 from hpc.errors import BadInput
 from hpc.request import body, digest
 from hpc.request_checks import check_request
+from hpc.rows import Rows
 from hpc.spec import JobSpec
 from hpc.submit_job import submit_jobs
-from hpc.target_checks import Target, check_against
-from hpc.tasks import TasksFile
+from hpc.target_checks import Target, check_against, check_readable, check_writable
+from hpc.tasks import CheckCell, Scan
 from hpc.uploads import Objects, Upload
 from hpc.words import unknown
 
@@ -27,7 +30,7 @@ class Plan:
     request: dict[str, Any]
     """The body of `request.json`, but for who submits when."""
     uploads: tuple[Upload, ...]
-    tasks: TasksFile | None
+    rows: Rows | None
     jobs: tuple[dict[str, Any], ...]
     """The SubmitJob requests, in order."""
     queue: str
@@ -43,9 +46,11 @@ def plan(spec: JobSpec, environment: Environment, run_id: str) -> Plan:
     Raises:
         BadInput: the request cannot be right, with every complaint that can be found without a service.
     """
-    complaints = list(check_request(spec))
+    complaints = list[str]()
     files = uploads.find(spec, complaints)
     target = _target(spec, environment, complaints)
+    scan = spec.tasks.scan(_only(spec), _cell_check(target, environment.meta)) if spec.tasks else None
+    complaints += check_request(spec, scan)
     if target is None:
         raise BadInput(complaints)
     complaints += check_against(spec, target, environment.meta)
@@ -53,19 +58,49 @@ def plan(spec: JobSpec, environment: Environment, run_id: str) -> Plan:
         raise BadInput(complaints)
     objects = Objects(files)
     paths = contract.RunPaths(project=target.project.name, run_id=run_id)
-    rows = spec.tasks.check()[0] if spec.tasks else None
+    rows = _rows(spec, scan)
     request = body(spec, target, run_id, rows, files, objects)
-    request["sha256"] = digest(request, spec)
+    request["sha256"] = digest(request, spec, rows)
     jobs = tuple(submit_jobs(spec, target, environment, request))
     return Plan(
         paths=paths,
         bucket=environment.meta.bucket,
         request=request,
         uploads=objects.uploads,
-        tasks=spec.tasks,
+        rows=rows,
         jobs=jobs,
         queue=target.queue.name,
     )
+
+
+def _only(spec: JobSpec) -> tuple[contract.Range, ...] | None:
+    return None if spec.only is None else ranges.merge(spec.only)
+
+
+def _rows(spec: JobSpec, scan: Scan | None) -> Rows | None:
+    if spec.tasks is None or scan is None:
+        return None
+    return Rows(file=spec.tasks, only=_only(spec), count=scan.chosen, size=scan.size, sha256=scan.sha256)
+
+
+def _cell_check(target: Target | None, meta: contract.Meta) -> CheckCell:
+    """Return what is asked about every cell of a column with a role."""
+
+    def check(column: Column, cell: str) -> str | None:
+        if column.role == "--output":
+            if cell.startswith("s3://"):
+                complaint = check_uri(cell) or (check_writable(cell, target, meta) if target else None)
+            else:
+                complaint = wanted.check_file_name(cell)
+            return complaint and f"--output {column.name}: {complaint}"
+        if column.role == "--setenv" and (found := secret_values.kind(cell)):
+            return f"--setenv {column.name}: this looks like {found}; give it to all tasks by --secret NAME=<its ARN>"
+        if column.role != "--input":
+            return None
+        complaint = check_uri(cell) or (check_readable(cell, target, meta) if target else None)
+        return complaint and f"--input {column.name}: {complaint}"
+
+    return check
 
 
 def _target(spec: JobSpec, environment: Environment, complaints: list[str]) -> Target | None:

@@ -9,19 +9,20 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from hpc import contract, runid, wanted
+from hpc import contract, ranges, runid, wanted
 from hpc.limits import MAX_ARRAY
+from hpc.rows import Rows
 from hpc.spec import JobSpec
 from hpc.target_checks import Target
 from hpc.uploads import SCRIPT, LocalFiles, Objects
 
 
 def body(
-    spec: JobSpec, target: Target, run_id: str, rows: int | None, files: LocalFiles, objects: Objects
+    spec: JobSpec, target: Target, run_id: str, rows: Rows | None, files: LocalFiles, objects: Objects
 ) -> dict[str, Any]:
     outputs = [wanted.parse(text) for text in spec.outputs]
-    size = rows or spec.array or 1
-    pack = 1
+    only = None if spec.only is None else ranges.merge(spec.only)
+    size = rows.count if rows else ranges.count(only) if only else spec.array or 1
     return {
         "version": contract.VERSION,
         "run_id": run_id,
@@ -31,10 +32,10 @@ def body(
         "definition": target.definition.name,
         "kind": target.queue.kind,
         "command": _command(spec),
-        "tasks": rows,
+        "tasks": rows.count if rows else None,
         "array": spec.array,
-        "pack": pack,
-        "only": None,
+        "pack": spec.pack,
+        "only": None if only is None else [list(item) for item in only],
         "nodes": spec.nodes,
         "vcpus": spec.vcpus or target.definition.vcpus,
         "memory_mib": spec.memory_mib or target.definition.memory_mib,
@@ -48,7 +49,7 @@ def body(
         "destinations": {output.name: output.destination for output in outputs if output.destination},
         "patterns": [output.pattern for output in outputs if output.pattern],
         "environment": dict(spec.environment),
-        "parts": [{"offset": offset, "size": length} for offset, length in parts(size, pack)],
+        "parts": [{"offset": offset, "size": length} for offset, length in parts(size, spec.pack)],
     }
 
 
@@ -71,12 +72,10 @@ def _name_of(spec: JobSpec) -> str:
     return word[: runid.MAX_NAME] or "job"
 
 
-def digest(request: dict[str, Any], spec: JobSpec) -> str:
+def digest(request: dict[str, Any], spec: JobSpec, rows: Rows | None) -> str:
     """Hash what was asked, with the content of every file, so that a resumed run is known to be the same."""
     found = hashlib.sha256(json.dumps(request, sort_keys=True).encode())
     after = json.dumps([spec.after, spec.retries, spec.timeout_s, spec.share, spec.priority])
     found.update(after.encode())
-    if spec.tasks:
-        with spec.tasks.path.open("rb") as file:
-            found.update(hashlib.file_digest(file, "sha256").digest())
+    found.update((rows.sha256 if rows else "").encode())
     return found.hexdigest()

@@ -8,10 +8,11 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from hpc import columns, contract, runid, wanted
+from hpc import columns, contract, ranges, runid, wanted
 from hpc.data_checks import check_data
-from hpc.limits import MAX_CHILDREN, MAX_DEPENDENCIES, MAX_NODES, MAX_RETRIES, MIN_TIMEOUT_S
+from hpc.limits import MAX_ARRAY, MAX_CHILDREN, MAX_DEPENDENCIES, MAX_NODES, MAX_RETRIES, MIN_TIMEOUT_S
 from hpc.spec import JobSpec
+from hpc.tasks import Scan
 from hpc.wanted import VARIABLE as _VARIABLE
 from hpc.words import unknown
 
@@ -19,13 +20,16 @@ _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
 _KNOBS = {contract.ENV_RENDEZVOUS_TIMEOUT_S, contract.ENV_SCRATCH}
 
 
-def check_request(spec: JobSpec) -> Iterator[str]:
-    """Yield what is wrong with the request whatever the environment."""
+def check_request(spec: JobSpec, scan: Scan | None) -> Iterator[str]:
+    """Yield what is wrong with the request whatever the environment; `scan` is what its tasks file holds."""
     yield from _check_command(spec)
     yield from _check_name(spec.name)
     yield from _check_shape(spec)
+    if scan is not None:
+        yield from _check_tasks(spec, scan)
+    yield from _check_sweep(spec, scan)
     yield from _check_limits(spec)
-    yield from _check_variables(spec)
+    yield from _check_variables(spec, scan.columns if scan else ())
     yield from check_data(spec)
 
 
@@ -52,20 +56,47 @@ def _check_shape(spec: JobSpec) -> Iterator[str]:
     if spec.nodes is not None and (spec.array is not None or spec.tasks is not None):
         other = "--array" if spec.array is not None else "--tasks"
         yield f"--nodes and {other}: AWS Batch has no arrays of multi-node jobs; submit them one by one"
-    if spec.array is not None and not 2 <= spec.array <= MAX_CHILDREN:
-        fix = "leave --array out for a single job" if spec.array < 2 else "submit several runs"
-        yield f"--array {spec.array}: 2 to {MAX_CHILDREN:,} children are allowed; {fix}"
+    if spec.array is not None and spec.array < 2:
+        yield f"--array {spec.array}: 2 or more tasks are allowed; leave --array out for a single job"
     if spec.nodes is not None and not 1 <= spec.nodes <= MAX_NODES:
         yield f"--nodes {spec.nodes}: 1 to {MAX_NODES:,} nodes are allowed"
-    if spec.tasks is not None:
-        count, complaints = spec.tasks.check()
-        yield from complaints
-        if count > MAX_CHILDREN:
-            yield f"--tasks {spec.tasks.path}: {count:,} rows, at most {MAX_CHILDREN:,} are allowed; split the file"
-        if not complaints:
-            have = spec.tasks.columns()
-            missing = [name for name in columns.named_in(spec.command) if name not in have]
-            yield from (unknown("command", f"{{{name}}}", have, "column in the tasks file") for name in missing)
+
+
+def _check_tasks(spec: JobSpec, scan: Scan) -> Iterator[str]:
+    yield from scan.complaints
+    if scan.complaints:
+        return
+    have = [column.name for column in scan.columns if column.role is None]
+    missing = [name for name in columns.named_in(spec.command) if name not in have]
+    yield from (unknown("command", f"{{{name}}}", have, "column in the tasks file") for name in missing)
+    for text in spec.outputs:
+        missing = [name for name in wanted.columns_of(wanted.parse(text).destination or "") if name not in have]
+        yield from (unknown(f"--output {text}:", f"{{{name}}}", have, "column in the tasks file") for name in missing)
+
+
+def _check_sweep(spec: JobSpec, scan: Scan | None) -> Iterator[str]:
+    if spec.pack < 1:
+        yield f"--pack {spec.pack}: give the number of tasks that one child runs, 1 or more"
+        return
+    flags = [flag for flag, given in (("--only", spec.only is not None), ("--pack", spec.pack != 1)) if given]
+    size = scan.rows if scan else spec.array
+    if size is None:
+        if flags:
+            yield f"{' and '.join(flags)}: give --array N or --tasks FILE too, which say what to run"
+        return
+    wrong = [item for item in spec.only or () if not 0 <= item[0] <= item[1] < size]
+    if (wrong or spec.only == ()) and size:
+        yield f"--only {ranges.show(wrong) or 'nothing'}: there are the tasks 0 to {size - 1}"
+    children = -(-(size if spec.only is None else ranges.count(ranges.merge(spec.only))) // spec.pack)
+    if children > MAX_CHILDREN:
+        yield f"{children:,} children: a queue takes {MAX_CHILDREN:,}; run several tasks in each with --pack K"
+    if children > MAX_ARRAY:
+        flags.append(f"more than {MAX_ARRAY:,} children")
+    if flags and any("AWS_BATCH_JOB_ARRAY_INDEX" in word for word in spec.command):
+        yield (
+            f"the command reads $AWS_BATCH_JOB_ARRAY_INDEX, which with {' and '.join(flags)} is not the task's"
+            " number; use $HPC_INDEX"
+        )
 
 
 def _check_limits(spec: JobSpec) -> Iterator[str]:
@@ -85,17 +116,23 @@ def _check_limits(spec: JobSpec) -> Iterator[str]:
             yield f"{flag} {value}: give a positive number"
 
 
-def _check_variables(spec: JobSpec) -> Iterator[str]:
-    for name in spec.environment:
+def _check_variables(spec: JobSpec, cells: tuple[columns.Column, ...]) -> Iterator[str]:
+    """Check the names of all variables, those that a tasks file's columns set among them."""
+    variables = [*spec.environment, *(column.name for column in cells if column.role == "--setenv")]
+    for name in variables:
         if not _VARIABLE.fullmatch(name):
             yield f"--setenv {name!r}: a variable's name is letters, digits and _, not starting with a digit"
         elif name.startswith("AWS_BATCH"):
             yield f"--setenv {name}: names that start with AWS_BATCH are reserved by AWS Batch; choose another"
         elif name.startswith("HPC_") and name not in _KNOBS:
             yield f"--setenv {name}: names that start with HPC_ are reserved; choose another"
-    seen = set(spec.environment)
+    seen = set(variables)
+    if len(seen) < len(variables):
+        yield "--setenv: a column of the tasks file sets a variable that the command line sets too; drop one of them"
+    inputs = [*(item.name for item in spec.inputs), *(column.name for column in cells if column.role == "--input")]
     outputs = [output.name for output in map(wanted.parse, spec.outputs) if output.name]
-    for flag, name in [*(("--input", i.name) for i in spec.inputs), *(("--output", name) for name in outputs)]:
+    outputs += [column.name for column in cells if column.role == "--output"]
+    for flag, name in [*(("--input", name) for name in inputs), *(("--output", name) for name in outputs)]:
         if not _VARIABLE.fullmatch(name) or name.startswith(("AWS_", "HPC_")):
             yield (
                 f"{flag} {name!r}: the name becomes a variable: letters, digits and _, not starting with a digit,"

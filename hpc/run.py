@@ -7,10 +7,11 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from hpc import contract, jobs, logs, outputs
+from hpc import contract, jobs, logs, outputs, row_status
 from hpc.aws import Clients, in_words
-from hpc.errors import EXIT_NO_EXIT_CODE, HpcError, NotFound
+from hpc.errors import EXIT_NO_EXIT_CODE, BadInput, HpcError, NotFound
 from hpc.jobs import Job
+from hpc.state import Record
 
 POLL_MIN_S, POLL_MAX_S = 0.3, 10.0
 
@@ -26,6 +27,8 @@ class Run:
     job_ids: tuple[str, ...]
     index: int | None
     """The task that was asked for, None for all."""
+    record: Record | None = None
+    """What is known of the run; None for a job that `hpc` did not submit."""
 
     @property
     def run_id(self) -> str:
@@ -63,6 +66,28 @@ class Run:
             found = jobs.describe(batch, ids[:most])
         return [found[child] for child in ids[:most] if child in found]
 
+    @property
+    def is_packed(self) -> bool:
+        """Whether a child of it runs several tasks."""
+        return self.record is not None and self.record.pack > 1
+
+    def failed_rows(self, most: int) -> list[row_status.Row]:
+        """Return the first tasks that failed, or never ran, in children that run several; empty where none does."""
+        if self.record is None or not self.is_packed:
+            return []
+        if self.index is not None:
+            row = self._row(self.record, self.index)
+            return [row] if row.exit_code else []
+        alone = [job for job in self.jobs() if job.array_size is None and job.status == "FAILED"]
+        children = [*self.failed_children(most), *alone]
+        with in_words():
+            return row_status.failed(self.clients.s3, self.meta.bucket, self.record, children, most)
+
+    def _row(self, record: Record, index: int) -> row_status.Row:
+        with in_words():
+            rows = row_status.of_child(self.clients.s3, self.meta.bucket, record, self.job_ids[0])
+            return next(row for row in rows if row.index == index)
+
     def wait(self, on_poll: Callable[[list[Job]], None] = lambda _: None) -> list[Job]:
         """Wait until every job has ended; calls `on_poll` after every look."""
         started = time.monotonic()
@@ -76,6 +101,9 @@ class Run:
 
     def exit_code(self) -> int:
         """Return 0 if all succeeded, else the first failure's exit code (125 where no command exited)."""
+        if self.record is not None and self.is_packed and self.index is not None:
+            code = self._row(self.record, self.index).exit_code
+            return EXIT_NO_EXIT_CODE if code is None else code
         for job in self.jobs():
             if job.status == "FAILED":
                 with in_words():
@@ -85,9 +113,18 @@ class Run:
 
     def log_lines(self, *, follow: bool) -> Iterator[tuple[str, str]]:
         """Yield label and line of every container's log."""
-        wanted = [source for job in self.jobs() for source in logs.sources(job, self.meta.log_group)]
+        wanted = (source for job in self.jobs() for source in self._sources(job))
         with in_words():
             yield from logs.lines(self.clients, wanted, follow=follow)
+
+    def _sources(self, job: Job) -> Iterator[logs.Source]:
+        """Yield the containers of a job, those of an array under the number of their (first) task."""
+        number = self.job_ids.index(job.job_id)
+        for child, source in enumerate(logs.sources(job, self.meta.log_group)):
+            if self.record is not None and job.array_size is not None:
+                layout = self.record.layout
+                source.label = str(layout.index(layout.positions(number, child).start))
+            yield source
 
     def outputs(self) -> list[outputs.Output]:
         """Return the objects that the run has left so far."""
@@ -116,7 +153,15 @@ class Run:
 
         TerminateJob cancels a job that waits and stops one that runs
         (https://docs.aws.amazon.com/batch/latest/APIReference/API_TerminateJob.html).
+
+        Raises:
+            BadInput: one task was meant, and others would end with it.
         """
+        if self.is_packed and self.index is not None:
+            raise BadInput(
+                f"{self.reference}: this task shares a child with others, which would end too; to end them all:"
+                f" hpc cancel {self.job_ids[0]}"
+            )
         found = self.jobs()
         with in_words():
             for job in found:

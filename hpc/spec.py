@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from hpc.contract import Range
 from hpc.tasks import TasksFile
 
 
@@ -48,6 +49,10 @@ class JobSpec:
     """Number of tasks; each finds its own number, from 0, in `$HPC_INDEX`."""
     tasks: TasksFile | None = None
     """One task a row; `{column}` in the command is the row's value."""
+    only: tuple[Range, ...] | None = None
+    """First and last number of the rows, or of `array`, that are to run; None: all. They keep their numbers."""
+    pack: int = 1
+    """Tasks that one child runs, one after the other, each with an exit code of its own; for many short ones."""
     nodes: int | None = None
     after: tuple[str, ...] = ()
     """Batch job ids that must succeed first, at most 20."""

@@ -45,6 +45,14 @@ class Record:
         parts = tuple((part.offset, part.size) for part in self.parts)
         return contract.Layout(parts=parts, pack=self.pack, only=self.only)
 
+    def task_of(self, job_id: str) -> int | None:
+        """Return the index of the one task that a child runs; None where the job is no child, or runs several."""
+        parent, is_child, child = job_id.partition(":")
+        for number, part in enumerate(self.parts):
+            if is_child and part.job_id == parent and self.pack == 1:
+                return self.layout.index(self.layout.positions(number, int(child)).start)
+        return None
+
 
 def folder() -> Path:
     """Return the folder of the records: `$XDG_STATE_HOME/hpc`, by default `~/.local/state/hpc`

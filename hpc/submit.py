@@ -18,8 +18,8 @@ from hpc import contract, jobs, state, store
 from hpc.aws import Clients, error_code
 from hpc.errors import BadInput, HpcError
 from hpc.plan import Plan
+from hpc.rows import Rows
 from hpc.store import Progress
-from hpc.tasks import TasksFile
 from hpc.user import client_name, user_name
 
 if TYPE_CHECKING:
@@ -59,8 +59,8 @@ def submit(plan: Plan, clients: Clients, environment: str, *, resume: bool, prog
     if not complete:  # before the claim: a run whose files changed meanwhile has asked for nothing
         store.send(clients.s3, plan.bucket, plan.paths.project, plan.uploads, progress)
     _claim(plan, clients.s3, record.submitted_at)
-    if plan.tasks and not complete:
-        _upload_tasks(plan.tasks, plan, clients.s3)
+    if plan.rows and not complete:
+        _upload_rows(plan.rows, plan, clients.s3, progress)
     parts = list[state.Part]()
     for number, (job, part) in enumerate(zip(plan.jobs, plan.request["parts"], strict=True)):
         job_id = known.get(job["jobName"]) or _send(clients, job, plan.run_id)
@@ -95,13 +95,11 @@ def _claim(plan: Plan, s3: S3Client, submitted_at: str) -> None:
             ) from None
 
 
-def _upload_tasks(tasks: TasksFile, plan: Plan, s3: S3Client) -> None:
-    """Upload the tasks; the object is whole before a job can look for it."""
+def _upload_rows(rows: Rows, plan: Plan, s3: S3Client, progress: Progress) -> None:
+    """Upload the rows; both objects are whole before a job can look for them."""
     with tempfile.TemporaryDirectory(prefix="hpc-submit-") as folder:
-        path = Path(folder) / "tasks.jsonl"
-        with path.open("w", encoding="utf-8") as file:
-            file.writelines(json.dumps(row) + "\n" for row in tasks.rows())
-        s3.upload_file(str(path), plan.bucket, plan.paths.tasks)
+        for path, key in rows.write(Path(folder), plan.paths):
+            s3.upload_file(str(path), plan.bucket, key, Callback=progress)
 
 
 def _send(clients: Clients, job: dict[str, Any], run_id: str) -> str:

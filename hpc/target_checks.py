@@ -103,24 +103,35 @@ def _check_share(spec: JobSpec, target: Target) -> Iterator[str]:
 
 def _check_buckets(spec: JobSpec, target: Target, meta: contract.Meta) -> Iterator[str]:
     for item in (item for item in spec.inputs if item.is_uri):
-        bucket, _, key = item.source.removeprefix("s3://").partition("/")
-        own = bucket == meta.bucket and key.startswith(f"{target.project.name}/")
-        if not own and bucket not in target.project.read_buckets:
-            others = ", ".join(target.project.read_buckets) or "no other bucket"
-            yield (
-                f"--input {item.name}={item.source}: jobs of project {target.project.name} read"
-                f" s3://{meta.bucket}/{target.project.name}/ and {others}; the platform team adds buckets by"
-                " read_buckets"
-            )
+        if complaint := check_readable(item.source, target, meta):
+            yield f"--input {item.name}={complaint}"
+
+
+def check_readable(uri: str, target: Target, meta: contract.Meta) -> str | None:
+    """Return why the project's jobs cannot read an object in S3, None if they can."""
+    bucket, _, key = uri.removeprefix("s3://").partition("/")
+    own = bucket == meta.bucket and key.startswith(f"{target.project.name}/")
+    if own or bucket in target.project.read_buckets:
+        return None
+    others = ", ".join(target.project.read_buckets) or "no other bucket"
+    return (
+        f"{uri}: jobs of project {target.project.name} read s3://{meta.bucket}/{target.project.name}/ and {others};"
+        " the platform team adds buckets by read_buckets"
+    )
 
 
 def _check_destinations(spec: JobSpec, target: Target, meta: contract.Meta) -> Iterator[str]:
-    own = f"s3://{meta.bucket}/{target.project.name}/"
     for text in spec.outputs:
-        destination = wanted.parse(text).destination
-        if destination is None or not destination.startswith("s3://"):
-            continue
-        if not destination.startswith(own):
-            yield f"--output {text}: jobs of project {target.project.name} write below {own} only"
-        elif destination.removeprefix(own).startswith(("runs/", "objects/")):
-            yield f"--output {text}: runs/ and objects/ belong to hpc; choose another folder below {own}"
+        destination = wanted.parse(text).destination or ""
+        if destination.startswith("s3://") and (complaint := check_writable(destination, target, meta)):
+            yield f"--output {text}: {complaint}"
+
+
+def check_writable(uri: str, target: Target, meta: contract.Meta) -> str | None:
+    """Return why an output cannot be kept at an address in S3, None if it can."""
+    own = f"s3://{meta.bucket}/{target.project.name}/"
+    if not uri.startswith(own):
+        return f"{uri}: jobs of project {target.project.name} write below {own} only"
+    if uri.removeprefix(own).startswith(("runs/", "objects/")):
+        return f"{uri}: runs/ and objects/ belong to hpc; choose another folder below {own}"
+    return None

@@ -30,6 +30,14 @@ def parse(text: str) -> Wanted:
     return Wanted(pattern=text)
 
 
+def check_file_name(name: str) -> str | None:
+    """Return what is wrong with the name that a row gives to the file or folder of an output."""
+    path = PurePosixPath(name)
+    if not name or path.is_absolute() or ".." in path.parts or name.endswith("/"):
+        return f"{name!r}: give a file name, as in fit/a.txt, or s3://bucket/key"
+    return None
+
+
 def columns_of(destination: str) -> list[str]:
     """Return the columns of the tasks file that a destination names."""
     return columns.named_in([destination])

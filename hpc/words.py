@@ -12,8 +12,3 @@ def unknown(flag: str, given: str, allowed: Iterable[str], what: str) -> str:
     close = difflib.get_close_matches(given, names, n=1)
     hint = f"; did you mean {close[0]}?" if close else ""
     return f"{flag} {given}: no such {what}; there is {', '.join(names) or 'none'}{hint}"
-
-
-def ranges(numbers: Iterable[tuple[int, int]]) -> str:
-    """Write ranges as `--only` takes them: `3,7,10-12`."""
-    return ",".join(str(first) if first == last else f"{first}-{last}" for first, last in numbers)

@@ -35,6 +35,8 @@ def watch(run: Run) -> int:
             click.echo(f"  {job.job_id}: {job.reason}", err=True)
         for child in run.failed_children(most=5):
             click.echo(f"  {child.job_id}: {child.reason}", err=True)
+        for row in run.failed_rows(most=5):
+            click.echo(f"  {run.run_id}:{row.index}: {row.reason}", err=True)
         hint(f"hpc status {run.reference}", f"hpc logs {run.reference}")
     else:
         hint(f"hpc fetch {run.reference}", f"hpc logs {run.reference}")

@@ -10,7 +10,7 @@ from typing import Any
 
 import click
 
-from hpc import contract, runid
+from hpc import contract, ranges, runid
 from hpc.cli.app import hint, pass_cluster
 from hpc.cli.progress import watch
 from hpc.cli.quantities import DURATION, MEMORY
@@ -35,7 +35,16 @@ from hpc.tasks import TasksFile
     "--tasks",
     type=click.Path(path_type=Path),
     metavar="FILE",
-    help="Run one task a row of this CSV, TSV or JSONL file; {column} in the command is the row's value.",
+    help="Run one task a row of this CSV, TSV or JSONL file. A column is for {column} in the command, or as its header"
+    " says: --setenv NAME, --input NAME.",
+)
+@click.option("--only", metavar="RANGES", help="Of the tasks run these alone: 3,7,10-12. They keep their numbers.")
+@click.option(
+    "--pack",
+    type=int,
+    default=1,
+    metavar="K",
+    help="Run K tasks in each child, one after the other.",
 )
 @click.option(
     "--nodes", type=int, metavar="N", help="Run on N nodes at once: mpirun in the command starts ranks on all."
@@ -77,6 +86,7 @@ from hpc.tasks import TasksFile
 @click.option("--priority", type=int, metavar="N", help="Priority within the share, 0 to 9999.")
 @click.option("--run", "run_id", metavar="RUN_ID", help="Go on with this run, if it is the same request.")
 @click.option("--once", metavar="KEY", help="Submit only once for this key: a repeated call goes on with the run.")
+@click.option("--skip", is_flag=True, help="Leave out tasks whose outputs all exist at their destinations.")
 @click.option("--dry-run", is_flag=True, help="Print the exact API requests as JSON and send nothing.")
 @click.option("--wait", "wait_", is_flag=True, help="Wait for the end and exit with the job's exit code.")
 @click.option("--json", "as_json", is_flag=True, help="Print run id and job ids as JSON.")
@@ -86,6 +96,7 @@ def submit(
     cluster: Cluster,
     run_id: str | None,
     once: str | None,
+    skip: bool,
     dry_run: bool,
     wait_: bool,
     as_json: bool,
@@ -102,6 +113,17 @@ def submit(
     is kept, also when it fails.
     """
     spec = _spec(cluster, **options)
+    if skip:
+        if run_id is not None or once is not None:
+            raise BadInput("--skip: a resumed run does not repeat what is done; leave --skip or --run and --once out")
+        left = cluster.remaining(spec)
+        click.echo(f"{left.skipped} tasks skipped: their outputs exist", err=True)
+        if left.spec is None:
+            click.echo("nothing to do", err=True)
+            if as_json:
+                click.echo(json.dumps({"run_id": None, "jobs": []}))
+            return 0
+        spec = left.spec
     resume = run_id is not None or once is not None
     plan = cluster.plan(spec, _run_id(cluster, spec, run_id, once))
     if dry_run:
@@ -127,6 +149,7 @@ def _spec(
     inputs: tuple[str, ...],
     setenv: tuple[str, ...],
     tasks: Path | None,
+    only: str | None,
     memory: int | None,
     timeout: int | None,
     **rest: Any,
@@ -137,6 +160,7 @@ def _spec(
         flag: list(_pairs(flag, values, complaints)) for flag, values in (("--input", inputs), ("--setenv", setenv))
     }
     after_ids = _job_ids(cluster, after, complaints)
+    chosen = _ranges(only, complaints)
     if complaints:
         raise BadInput(complaints)
     return JobSpec(
@@ -144,6 +168,7 @@ def _spec(
         inputs=tuple(Input(name, source) for name, source in pairs["--input"]),
         environment=dict(pairs["--setenv"]),
         tasks=TasksFile(tasks) if tasks else None,
+        only=chosen,
         memory_mib=memory,
         timeout_s=timeout,
         **rest,
@@ -157,6 +182,14 @@ def _pairs(flag: str, values: tuple[str, ...], complaints: list[str]) -> Generat
             yield name, value
         else:
             complaints.append(f"{flag} {text!r}: write NAME=VALUE")
+
+
+def _ranges(text: str | None, complaints: list[str]) -> tuple[contract.Range, ...] | None:
+    try:
+        return None if text is None else ranges.parse(text)
+    except ValueError as error:
+        complaints.append(f"--only {error}")
+        return None
 
 
 def _job_ids(cluster: Cluster, references: tuple[str, ...], complaints: list[str]) -> tuple[str, ...]:
@@ -194,7 +227,7 @@ def _dry_run(plan: Plan) -> dict[str, Any]:
             }
             for upload in plan.uploads
         ],
-        "tasks": {"path": str(plan.tasks.path), "key": plan.paths.tasks} if plan.tasks else None,
+        "tasks": {"path": str(plan.rows.file.path), "key": plan.paths.tasks} if plan.rows else None,
         "submit_job": list(plan.jobs),
     }
 
@@ -202,7 +235,7 @@ def _dry_run(plan: Plan) -> dict[str, Any]:
 @contextmanager
 def _upload_progress(plan: Plan) -> Generator[Callable[[int], None]]:
     """Show a bar on stderr while inputs are uploaded, if there is anything to wait for."""
-    total = sum(upload.size for upload in plan.uploads)
+    total = sum(upload.size for upload in plan.uploads) + (plan.rows.upload_bytes if plan.rows else 0)
     if total < 1_000_000:
         yield lambda _: None
         return

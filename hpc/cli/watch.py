@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from dataclasses import asdict
 from pathlib import Path
 
 import click
@@ -35,7 +36,7 @@ def status(cluster: Cluster, run: str | None, as_json: bool) -> None:
         return
     found = cluster.find(run)
     described = found.jobs()
-    failed = found.failed_children(most=10)
+    failed, rows = found.failed_children(most=10), found.failed_rows(most=10)
     if as_json:
         record = {
             "run": found.run_id,
@@ -43,10 +44,15 @@ def status(cluster: Cluster, run: str | None, as_json: bool) -> None:
             "outputs": found.outputs_uri,
             "jobs": [job.to_dict() for job in described],
             "failed_children": [job.to_dict() for job in failed],
+            "failed_tasks": [asdict(row) for row in rows],
         }
         click.echo(json.dumps(record, indent=1))
         return
-    click.echo(table(["JOB", "STATUS", "ATTEMPTS", "TIME", "REASON"], [_row(job) for job in [*described, *failed]]))
+    lines = [_row(job) for job in [*described, *failed]]
+    lines += [[f"{found.run_id}:{row.index}", "", "", "", row.reason] for row in rows]
+    click.echo(table(["JOB", "STATUS", "ATTEMPTS", "TIME", "REASON"], lines))
+    if len(described) > 1:
+        click.echo(f"\n{summary(described)}")
     hint(f"hpc logs -f {found.reference}", f"hpc fetch {found.reference}")
 
 

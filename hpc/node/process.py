@@ -38,7 +38,9 @@ class Supervisor:
         self.selector = selectors.DefaultSelector()
         self.interruptible = True
         """Whether a signal ends hpc-node itself; else it goes to the processes."""
-        self._signal = 0
+        self.signal = 0
+        """The last one that came while it was not; 0 if none did."""
+        self._timer: tuple[float, Callable[[], object]] | None = None
         self._started: dict[int, tuple[subprocess.Popen[bytes], Callable[[int], None]]] = {}
         self._prctl = _load_prctl()
         if self._prctl:  # what a killed process leaves behind becomes ours, so that we can end it
@@ -83,14 +85,24 @@ class Supervisor:
         except OSError as error:
             raise cannot_start(argv[0], error) from error
         self._started[process.pid] = (process, on_end)
-        if self._signal:  # it came while the process was being started
-            self._pass_on(process.pid, self._signal)
+        if self.signal:  # it came while the process was being started
+            self._pass_on(process.pid, self.signal)
 
     def turn(self, timeout_s: float | None = None) -> None:
         """Wait until something happens, at most `timeout_s`, and let the callbacks have it."""
+        if self._timer:
+            left = max(0.0, self._timer[0] - time.monotonic())
+            timeout_s = left if timeout_s is None else min(left, timeout_s)
         for key, _ in self.selector.select(timeout_s):
             key.data()
         self._reap()
+        if self._timer and self._timer[0] <= time.monotonic():
+            callback, self._timer = self._timer[1], None
+            callback()
+
+    def later(self, delay_s: float, callback: Callable[[], object]) -> None:
+        """Call back once, in `turn`, after a time; in place of what was to be called before."""
+        self._timer = (time.monotonic() + delay_s, callback)
 
     def turn_until(self, done: Callable[[], bool], timeout_s: float | None = None) -> bool:
         """Turn until the condition holds; return whether it does, or the time is over."""
@@ -120,7 +132,7 @@ class Supervisor:
     def _on_signal(self, number: int, _frame: FrameType | None) -> None:
         if self.interruptible:
             raise Interrupted(number)
-        self._signal = number
+        self.signal = number
         for pid in list(self._started):
             self._pass_on(pid, number)
 

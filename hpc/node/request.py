@@ -1,13 +1,12 @@
-"""What was asked: the run's request.json and this task's row of its tasks file."""
+"""What was asked: the run's request.json."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from hpc import columns, contract
+from hpc import contract
 from hpc.node.failure import Failure
 from hpc.node.place import Place
 from hpc.node.s3 import S3, S3Error
@@ -48,7 +47,10 @@ class Request:
     """The part of request.json that concerns the container."""
 
     index: int
-    """Number of this task within the run."""
+    """Number of this task within the run: of the first, where the container runs several."""
+    positions: range
+    """Of the tasks that this container runs."""
+    layout: contract.Layout
     kind: str
     nodes: int | None
     vcpus: int
@@ -58,6 +60,8 @@ class Request:
     workdir: Input | None
     outputs: tuple[str, ...]
     """Names."""
+    files: dict[str, str]
+    """File of an output below the task's outputs, where it is not the output's name."""
     destinations: dict[str, str]
     """`s3://bucket/key` by the name of an output that is kept elsewhere than below the run."""
     patterns: tuple[str, ...]
@@ -92,12 +96,16 @@ def load(s3: S3, place: Place) -> Request:
 
 
 def parse(raw: dict[str, Any], place: Place) -> Request:
-    """Return the request from the JSON of request.json; the task's number is the part's offset plus the array index."""
+    """Return the request from the JSON of request.json."""
     major = str(raw["version"]).partition(".")[0]
     if int(major) > int(contract.VERSION.partition(".")[0]):
         raise ValueError(f"version {raw['version']} is newer than this image's {contract.VERSION}: push a new image")
+    layout = contract.Layout.of(raw)
+    positions = layout.positions(place.part, place.array_index)
     return Request(
-        index=int(raw["parts"][place.part]["offset"]) + place.array_index,
+        index=layout.index(positions.start),
+        positions=positions,
+        layout=layout,
         kind=str(raw["kind"]),
         nodes=raw.get("nodes"),
         vcpus=int(raw["vcpus"]),
@@ -106,39 +114,8 @@ def parse(raw: dict[str, Any], place: Place) -> Request:
         inputs=tuple(Input.of(item, str(item["name"])) for item in raw.get("inputs", ())),
         workdir=Input.of(raw["workdir"], "--workdir") if raw.get("workdir") else None,
         outputs=tuple(str(name) for name in raw.get("outputs", ())),
+        files={},
         destinations={str(name): str(uri) for name, uri in raw.get("destinations", {}).items()},
         patterns=tuple(str(pattern) for pattern in raw.get("patterns", ())),
         environment={str(name): str(value) for name, value in raw.get("environment", {}).items()},
     )
-
-
-def command(s3: S3, place: Place, request: Request, argv: Sequence[str]) -> list[str]:
-    """Return the command of this task: its row filled in if the run has a tasks file, else untouched.
-
-    Raises:
-        Failure: the row is not there, or the command names a column that it does not have.
-    """
-    if place.command_in_request:
-        argv = request.command
-    if not request.has_tasks:
-        return list(argv)
-    where = f"s3://{place.bucket}/{place.paths.tasks}, line {request.index + 1}"
-    try:
-        row = _row(s3.get_line(place.bucket, place.paths.tasks, request.index))
-    except S3Error as error:
-        raise Failure(contract.EXIT_STAGE_IN, f"cannot read the tasks file: {error}") from error
-    except ValueError as error:
-        raise Failure(contract.EXIT_BAD_REQUEST, f"{where}: {error}") from error
-    try:
-        return [columns.substitute(word, row) for word in argv]
-    except KeyError as error:
-        raise Failure(
-            contract.EXIT_BAD_REQUEST, f"{where}: there is no column {error}; it has: {', '.join(row)}"
-        ) from error
-
-
-def _row(line: bytes | None) -> dict[str, str]:
-    if not (line and line.startswith(b"{")):
-        raise ValueError("expected one JSON object for each task")
-    row: dict[str, object] = json.loads(line)
-    return {name: value if isinstance(value, str) else json.dumps(value) for name, value in row.items()}

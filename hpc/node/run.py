@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import os
-from dataclasses import asdict, dataclass
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
+from typing import Any
 
 from hpc import contract
-from hpc.node import lease
+from hpc.node import lease, rows
 from hpc.node import request as requests
 from hpc.node.failure import Failure, say
 from hpc.node.place import Place, from_environment, rendezvous_timeout_s
@@ -48,12 +50,25 @@ def run(argv: list[str]) -> int:
 
 def _lead(s3: S3, place: Place, supervisor: Supervisor, argv: list[str]) -> int:
     lease.take(s3, place)
-    started_at = _now()
+    started_at = now()
     request = requests.load(s3, place)
+    if place.command_in_request:
+        argv = list(request.command)
+    if request.layout.pack > 1:
+        from hpc.node.pack import run_pack
+
+        return run_pack(s3, place, request, supervisor, argv)
     task = prepare(s3, place, request, os.environ)
     try:
-        lead = _lead_nodes if place.nodes > 1 else _lead_alone
-        outcome, outputs = lead(task, supervisor, argv)
+        if place.nodes > 1:
+            outcome, outputs = _lead_nodes(task, supervisor, argv)
+        else:
+            say(f"task {request.index}, attempt {place.attempt}, run {place.run_id}")
+            try:
+                row = rows.read(s3, place, request.positions)[0] if request.has_tasks else None
+                outcome, outputs = run_task(task, supervisor, row, argv)
+            except Failure as failure:
+                outcome, outputs = Outcome(failure.exit_code, str(failure)), []
         if outcome.reason:
             say(outcome.reason)
         return _report(task, outcome, outputs, started_at)
@@ -61,10 +76,13 @@ def _lead(s3: S3, place: Place, supervisor: Supervisor, argv: list[str]) -> int:
         task.remove()
 
 
-def _lead_alone(task: Task, supervisor: Supervisor, argv: list[str]) -> tuple[Outcome, list[Stored]]:
-    say(f"task {task.request.index}, attempt {task.place.attempt}, run {task.place.run_id}")
+def run_task(
+    task: Task, supervisor: Supervisor, row: rows.Row | None, argv: Sequence[str]
+) -> tuple[Outcome, list[Stored]]:
+    """Run one task on this node: stage in, the command with the row filled in, stage out."""
     try:
-        command = requests.command(task.s3, task.place, task.request, argv)
+        request, command = (task.request, list(argv)) if row is None else rows.fill(task.request, row, argv)
+        task = replace(task, request=request)
         outcome = _command(task, supervisor, command, task.stage_in())
     except Failure as failure:
         outcome = Outcome(failure.exit_code, str(failure))
@@ -81,7 +99,6 @@ def _lead_nodes(task: Task, supervisor: Supervisor, argv: list[str]) -> tuple[Ou
     _introduce(task.place, address)
     main = MainNode(task.place, address, supervisor)
     try:
-        command = requests.command(task.s3, task.place, task.request, argv)
         main.announce(task.s3)
         main.gather(rendezvous_timeout_s({**os.environ, **task.request.environment}))
         env = {**task.stage_in(), contract.ENV_NODE_ADDRESS: address}
@@ -93,7 +110,7 @@ def _lead_nodes(task: Task, supervisor: Supervisor, argv: list[str]) -> tuple[Ou
         main.give_up(task.s3, str(failure))
         return Outcome(failure.exit_code, str(failure)), []
     try:
-        outcome = _command(task, supervisor, command, env)
+        outcome = _command(task, supervisor, argv, env)
     except Failure as failure:
         outcome = Outcome(failure.exit_code, str(failure))
     supervisor.interruptible = False
@@ -138,19 +155,23 @@ def _stage_out(task: Task, outcome: Outcome) -> tuple[Outcome, list[Stored]]:
         return Outcome(failure.exit_code, str(failure)), []
 
 
-def _report(task: Task, outcome: Outcome, outputs: list[Stored], started_at: str) -> int:
-    """Write the status, last of all; return the exit code."""
-    place = task.place
-    status = {
+def status_of(task: Task, outcome: Outcome, outputs: list[Stored], started_at: str) -> dict[str, Any]:
+    """Return what is kept of a task that has ended."""
+    return {
         "index": task.request.index,
-        "job_id": place.job_id,
-        "attempt": place.attempt,
+        "job_id": task.place.job_id,
+        "attempt": task.place.attempt,
         "exit_code": outcome.exit_code,
         "reason": outcome.reason,
         "started_at": started_at,
-        "stopped_at": _now(),
+        "stopped_at": now(),
         "outputs": [asdict(item) for item in outputs],
     }
+
+
+def _report(task: Task, outcome: Outcome, outputs: list[Stored], started_at: str) -> int:
+    """Write the status, last of all; return the exit code."""
+    place, status = task.place, status_of(task, outcome, outputs, started_at)
     try:
         if place.nodes > 1:  # the other nodes have sent theirs
             prefix = place.paths.output(task.request.index)
@@ -198,5 +219,6 @@ def _introduce(place: Place, address: str) -> None:
     say(f"node {place.node} of {place.nodes} at {address}, attempt {place.attempt}, run {place.run_id}")
 
 
-def _now() -> str:
+def now() -> str:
+    """Return the time as the status writes it."""
     return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%f")[:-3] + "Z"

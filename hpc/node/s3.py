@@ -76,18 +76,10 @@ class S3:
         self._regions: dict[str, str] = {}
         self._local = threading.local()
 
-    def get(self, bucket: str, key: str) -> bytes:
-        return self._call(Call("GET", bucket, key), lambda answer: answer.read())
-
-    def get_line(self, bucket: str, key: str, number: int) -> bytes | None:
-        """Return one line of an object, counted from 0, reading no further than needed; None if it has fewer."""
-
-        def read(answer: http.client.HTTPResponse) -> bytes | None:
-            return next((line for count, line in enumerate(answer) if count == number), None)
-
-        line = self._call(Call("GET", bucket, key), read)
-        self._disconnect(bucket)  # the rest of the object would follow on this connection
-        return line
+    def get(self, bucket: str, key: str, start: int = 0, stop: int | None = None) -> bytes:
+        """Return an object, or its bytes from `start` up to, not including, `stop`."""
+        headers = {} if stop is None else {"Range": f"bytes={start}-{stop - 1}"}
+        return self._call(Call("GET", bucket, key, headers=headers), lambda answer: answer.read())
 
     def get_file(self, bucket: str, key: str, path: Path, *, largest: int, sha256: str | None = None) -> bool:
         """Write an object to a file; return False, having written nothing, if it is larger than `largest` bytes.

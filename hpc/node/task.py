@@ -30,6 +30,8 @@ class Task:
     node_folder: Path
     """This node's own, also where several nodes share a machine."""
     node_log: Path
+    staged_workdir: Path | None = None
+    """The working directory as it was sent, where another task of this container has fetched it."""
     before: dict[str, outputs.Stamp] = field(default_factory=dict[str, outputs.Stamp])
     """The files that matched an output's pattern before the command started."""
 
@@ -40,7 +42,9 @@ class Task:
     @property
     def workdir(self) -> Path:
         """Where the command runs: a copy of the folder that was sent, else where the image says."""
-        return self.folder / "work" if self.request.workdir else Path.cwd()
+        if not self.request.workdir:
+            return Path.cwd()
+        return (self.folder if self.place.nodes > 1 else self.node_folder) / "work"
 
     @property
     def outputs(self) -> Path:
@@ -54,9 +58,13 @@ class Task:
         """
         wanted = [(item, self.inputs / item.name) for item in self.request.inputs]
         workdir = self.request.workdir
-        paths = storage.stage_in(self.s3, self.place, [*wanted, (workdir, self.workdir)] if workdir else wanted)
+        if workdir and not self.staged_workdir:
+            wanted.append((workdir, self.workdir))
+        paths = storage.stage_in(self.s3, self.place, wanted)
         if workdir:
-            paths["PWD"] = paths.pop(workdir.name)
+            paths.pop(workdir.name, None)
+            paths["PWD"] = str(self.workdir)
+        self._prepare_folders()
         self.before.update(outputs.stamps(self.workdir, self.request.patterns))
         return {
             **os.environ,
@@ -66,8 +74,17 @@ class Task:
             contract.ENV_OUTPUT_DIR: str(self.outputs),
             contract.ENV_NODE_LOG: str(self.node_log),
             **paths,
-            **{name: str(self.outputs / name) for name in self.request.outputs},
+            **{name: str(path) for name, path in self._named()},
         }
+
+    def _prepare_folders(self) -> None:
+        try:
+            if self.staged_workdir:
+                shutil.copytree(self.staged_workdir, self.workdir)
+            for _, path in self._named():
+                path.parent.mkdir(parents=True, exist_ok=True)
+        except (OSError, shutil.Error) as error:
+            raise Failure(contract.EXIT_STAGE_IN, f"cannot prepare the folders of this task: {error}") from error
 
     def stage_out(self) -> list[storage.Stored]:
         """Send what the command left on this node; nodes other than the main one send it to `node-<k>/`.
@@ -93,9 +110,13 @@ class Task:
                     raise Failure(contract.EXIT_STAGE_OUT, f"{path} and {files[prefix + name]} have the same name")
         return files
 
+    def _named(self) -> list[tuple[str, Path]]:
+        """Return the outputs that have a name, and where the command is to write them."""
+        return [(name, self.outputs / self.request.files.get(name, name)) for name in self.request.outputs]
+
     def missing_outputs(self) -> list[str]:
         """Return what the command should have left and has not, in words."""
-        names = [f"${name}" for name in self.request.outputs if not (self.outputs / name).exists()]
+        names = [f"${name}" for name, path in self._named() if not path.exists()]
         made = ((pattern, outputs.made(self.workdir, pattern, self.before)) for pattern in self.request.patterns)
         return names + [f"{pattern} in {self.workdir}" for pattern, files in made if not files]
 

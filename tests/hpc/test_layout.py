@@ -8,7 +8,6 @@ from hypothesis import strategies as st
 
 from hpc.contract import Layout, Range
 from hpc.request import parts
-from hpc.words import ranges
 
 
 @st.composite
@@ -54,7 +53,3 @@ def test_parts_hold_all_tasks_in_as_few_arrays_as_the_service_takes(size: int, p
 def test_a_child_that_is_not_there_is_refused(part: int, child: int) -> None:
     with pytest.raises(IndexError):
         Layout(parts=((0, 3),), pack=2).positions(part, child)
-
-
-def test_ranges_are_written_as_they_are_given() -> None:
-    assert ranges([(3, 3), (7, 7), (10, 12)]) == "3,7,10-12"

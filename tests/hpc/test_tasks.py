@@ -24,7 +24,8 @@ def _write(folder: Path, name: str, text: str) -> TasksFile:
 def test_a_csv_row_is_a_task(tmp_path: Path) -> None:
     file = _write(tmp_path, "t.csv", 'alpha,note\n1,"a, b"\n\n2,"line\nbreak"\n')
     assert list(file.rows()) == [{"alpha": "1", "note": "a, b"}, {"alpha": "2", "note": "line\nbreak"}]
-    assert file.check() == (2, [])
+    found = file.scan()
+    assert (found.rows, found.chosen, found.complaints) == (2, 2, ())
 
 
 def test_a_tsv_row_is_a_task_and_a_byte_order_mark_is_not_part_of_a_name(tmp_path: Path) -> None:
@@ -38,14 +39,15 @@ def test_a_json_line_is_a_task_and_numbers_are_written_as_in_json(tmp_path: Path
 
 
 def test_every_bad_row_is_named_with_its_line(tmp_path: Path) -> None:
-    count, complaints = _write(tmp_path, "t.csv", "a,b\n1\n1,2\n1,2,3\n").check()
-    assert count == 3
+    found = _write(tmp_path, "t.csv", "a,b\n1\n1,2\n1,2,3\n").scan()
+    complaints = found.complaints
+    assert found.rows == 3
     assert [complaint.split(": ", 1)[0].rpartition(":")[2] for complaint in complaints] == ["2", "4"]
     assert "1 cells given, the header has 2 columns" in complaints[0]
 
 
 def test_only_the_first_complaints_are_shown(tmp_path: Path) -> None:
-    _, complaints = _write(tmp_path, "t.csv", "a,b\n" + "1\n" * 50).check()
+    complaints = _write(tmp_path, "t.csv", "a,b\n" + "1\n" * 50).scan().complaints
     assert len(complaints) == 11
     assert "40 more" in complaints[-1]
 
@@ -65,14 +67,14 @@ def test_only_the_first_complaints_are_shown(tmp_path: Path) -> None:
     ],
 )
 def test_a_file_that_is_no_tasks_file_is_refused_in_words(tmp_path: Path, name: str, text: str, words: str) -> None:
-    _, complaints = _write(tmp_path, name, text).check()
+    complaints = _write(tmp_path, name, text).scan().complaints
     assert words in " ".join(complaints)
 
 
 def test_a_missing_file_is_a_complaint_and_no_traceback(tmp_path: Path) -> None:
-    count, complaints = TasksFile(tmp_path / "none.csv").check()
-    assert count == 0
-    assert "cannot be read" in complaints[0]
+    found = TasksFile(tmp_path / "none.csv").scan()
+    assert found.rows == 0
+    assert "cannot be read" in found.complaints[0]
 
 
 def test_reading_a_bad_row_names_file_and_line(tmp_path: Path) -> None:
@@ -97,7 +99,7 @@ def test_what_csv_writes_is_read_back(
 def test_no_bytes_make_a_traceback(tmp_path_factory: pytest.TempPathFactory, data: bytes, name: str) -> None:
     path = tmp_path_factory.mktemp("bytes") / name
     path.write_bytes(data)
-    count, complaints = TasksFile(path).check()
-    assert complaints or count
-    if not complaints:
+    found = TasksFile(path).scan()
+    assert found.complaints or found.rows
+    if not found.complaints:
         assert all(json.dumps(row) for row in TasksFile(path).rows())

@@ -8,6 +8,7 @@ import os
 import secrets
 import signal
 import socket
+import struct
 import subprocess
 import sys
 import threading
@@ -118,6 +119,14 @@ class Job:
     def write(self, key: str, text: str) -> str:
         self.s3.put_object(Bucket=self.bucket, Key=key, Body=text.encode())
         return f"s3://{self.bucket}/{key}"
+
+    def write_rows(self, rows: list[dict[str, str]]) -> None:
+        """Write the rows of the tasks and where each begins."""
+        lines = [json.dumps(row).encode() + b"\n" for row in rows]
+        offsets = [sum(map(len, lines[:number])) for number in range(len(lines) + 1)]
+        self.s3.put_object(Bucket=self.bucket, Key=self.paths.tasks, Body=b"".join(lines))
+        index = b"".join(struct.pack("<Q", offset) for offset in offsets)
+        self.s3.put_object(Bucket=self.bucket, Key=self.paths.tasks_index, Body=index)
 
     def read(self, key: str) -> str:
         return self.s3.get_object(Bucket=self.bucket, Key=key)["Body"].read().decode()

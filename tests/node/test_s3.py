@@ -163,9 +163,11 @@ def test_a_listing_of_many_pages_is_complete(job: Any, tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_a_line_far_into_a_file_is_found(job: Any) -> None:
+def test_a_range_of_an_object_is_read_alone(job: Any) -> None:
     s3 = S3({**job.environment()})
-    s3.put("data", f"{job.run_id}/lines", b"".join(b"%d\n" % number for number in range(50_000)))
-    assert s3.get_line("data", f"{job.run_id}/lines", 40_000) == b"40000\n"
-    assert s3.get_line("data", f"{job.run_id}/lines", 50_000) is None
+    s3.put("data", f"{job.run_id}/range", b"0123456789")
+    assert s3.get("data", f"{job.run_id}/range", 3, 6) == b"345"
+    assert s3.get("data", f"{job.run_id}/range", 8, 99) == b"89"
+    with pytest.raises(S3Error, match="416"):
+        s3.get("data", f"{job.run_id}/range", 10, 12)
     assert isinstance(s3._connection("x", "http", "127.0.0.1"), http.client.HTTPConnection)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import signal
 import time
 from typing import Any
@@ -59,18 +58,17 @@ def test_a_large_file_goes_in_parts_and_comes_back(job: Any) -> None:
 
 def test_each_task_of_an_array_fills_its_own_row_in(job: Any) -> None:
     job.ask(tasks=5, parts=[{"offset": 0, "size": 3}, {"offset": 3, "size": 2}])
-    rows = [{"name": f"n{number}", "value": number / 2, "flag": True} for number in range(5)]
-    job.write(job.paths.tasks, "".join(json.dumps(row) + "\n" for row in rows))
+    job.write_rows([{"name": f"n{number}", "--setenv VALUE": str(number / 2)} for number in range(5)])
     node = run(
         job,
         "bash",
         "-c",
-        "echo {name} {value} {flag} {{literal}} $HPC_INDEX",
+        "echo {name} $VALUE {{literal}} $HPC_INDEX",
         HPC_PART="1",
         AWS_BATCH_JOB_ARRAY_INDEX="1",
         AWS_BATCH_JOB_ID="job-1:1",
     )
-    assert node.out == "n4 2.0 true {literal} 4\n", node.err
+    assert node.out == "n4 2.0 {literal} 4\n", node.err
     assert job.keys("leases/") == ["leases/1/1"]
     assert job.status(4)["job_id"] == "job-1:1"
 
@@ -153,6 +151,7 @@ def test_the_next_attempt_takes_over_and_an_earlier_one_does_not(job: Any) -> No
         {"parts": []},
         {"nodes": 4, "kind": "multi-node"},
         {"tasks": 3},  # no tasks file was written
+        {"pack": 2, "parts": [{"offset": 0, "size": 0}]},
     ],
 )
 def test_a_request_that_does_not_fit_is_refused(job: Any, changes: dict[str, Any]) -> None:
@@ -172,7 +171,7 @@ def test_a_run_without_a_request_is_refused(job: Any) -> None:
 
 def test_an_unknown_column_names_the_known_ones(job: Any) -> None:
     job.ask(tasks=1)
-    job.write(job.paths.tasks, '{"alpha": 1, "beta": 2}\n')
+    job.write_rows([{"alpha": "1", "beta": "2"}])
     node = run(job, "echo", "{gamma}")
     assert node.process.returncode == 76
     assert "'gamma'" in node.err

@@ -1,0 +1,59 @@
+"""The rows of a run on their way to S3: the rows themselves and, beside them, where each begins, so that a container
+reads its own with two small requests however many there are."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from hpc import contract
+from hpc.errors import HpcError
+from hpc.tasks import BadRow, TasksFile
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rows:
+    """The rows that a run holds, as a first pass over the file found them."""
+
+    file: TasksFile
+    only: tuple[contract.Range, ...] | None
+    count: int
+    size: int
+    """Bytes of the rows as they are sent."""
+    sha256: str
+    """Of the rows as they are sent."""
+
+    @property
+    def upload_bytes(self) -> int:
+        return self.size + contract.TASK_OFFSET.size * (self.count + 1)
+
+    def write(self, folder: Path, paths: contract.RunPaths) -> list[tuple[Path, str]]:
+        """Write both objects into a folder, row by row; return each with its key.
+
+        Raises:
+            HpcError: the tasks file is not what it was when it was checked, or the disk is full.
+        """
+        rows, index = folder / "tasks.jsonl", folder / "tasks.idx"
+        digest = hashlib.sha256()
+        try:
+            with rows.open("wb") as rows_file, index.open("wb") as index_file:
+                for line in self._counted(index_file.write):
+                    rows_file.write(line)
+                    digest.update(line)
+        except BadRow as error:
+            raise HpcError(f"{error}; the file has changed while it was read: submit again") from None
+        except OSError as error:
+            raise HpcError(f"the rows cannot be written to {folder}: {error.strerror}; set TMPDIR") from None
+        if digest.hexdigest() != self.sha256:
+            raise HpcError(f"{self.file.path} has changed while it was read: submit again")
+        return [(rows, paths.tasks), (index, paths.tasks_index)]
+
+    def _counted(self, write_offset: Callable[[bytes], object]) -> Iterator[bytes]:
+        offset = 0
+        for line in self.file.lines(self.only):
+            write_offset(contract.TASK_OFFSET.pack(offset))
+            offset += len(line)
+            yield line
+        write_offset(contract.TASK_OFFSET.pack(offset))
