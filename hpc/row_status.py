@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from hpc import contract, jobs
+from hpc import contract
 from hpc.aws import error_code
 from hpc.jobs import Job
 from hpc.state import Record
@@ -30,11 +30,13 @@ class Row:
 
 def of_child(s3: S3Client, bucket: str, record: Record, job_id: str) -> Iterator[Row]:
     """Yield the tasks of a child in their order."""
-    parent, child = job_id.partition(":")[0], jobs.number_of(job_id) or 0
-    number, part = next((n, part) for n, part in enumerate(record.parts) if part.job_id == parent)
+    found = record.child(job_id)
+    if found is None:
+        return
+    part, child = found
     paths = contract.RunPaths(project=record.project, run_id=record.run_id)
-    told = _read(s3, bucket, paths.pack_status(part.number, child))
-    for position in record.layout.positions(number, child):
+    told = _read(s3, bucket, paths.pack_status(record.parts[part].number, child))
+    for position in record.layout.positions(part, child):
         index = record.layout.index(position)
         line = told.get(index, {"exit_code": None, "reason": "has not ended"})
         yield Row(index=index, job_id=job_id, exit_code=line["exit_code"], reason=line["reason"])

@@ -119,11 +119,11 @@ class Run:
 
     def _sources(self, job: Job) -> Iterator[logs.Source]:
         """Yield the containers of a job, those of an array under the number of their (first) task."""
-        number = self.job_ids.index(job.job_id)
-        for child, source in enumerate(logs.sources(job, self.meta.log_group)):
-            if self.record is not None and job.array_size is not None:
+        for source in logs.sources(job, self.meta.log_group):
+            found = self.record.child(source.job_id) if self.record and job.array_size is not None else None
+            if self.record and found:
                 layout = self.record.layout
-                source.label = str(layout.index(layout.positions(number, child).start))
+                source.label = str(layout.index(layout.positions(*found).start))
             yield source
 
     def outputs(self) -> list[outputs.Output]:

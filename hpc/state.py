@@ -45,13 +45,16 @@ class Record:
         parts = tuple((part.offset, part.size) for part in self.parts)
         return contract.Layout(parts=parts, pack=self.pack, only=self.only)
 
+    def child(self, job_id: str) -> tuple[int, int] | None:
+        """Return the part, in `layout`, and the number of a child by its job id; None for a job of another run."""
+        parent, _, child = job_id.partition(":")
+        part = next((number for number, part in enumerate(self.parts) if part.job_id == parent), None)
+        return None if part is None else (part, int(child or 0))
+
     def task_of(self, job_id: str) -> int | None:
         """Return the index of the one task that a child runs; None where the job is no child, or runs several."""
-        parent, is_child, child = job_id.partition(":")
-        for number, part in enumerate(self.parts):
-            if is_child and part.job_id == parent and self.pack == 1:
-                return self.layout.index(self.layout.positions(number, int(child)).start)
-        return None
+        found = self.child(job_id) if ":" in job_id and self.pack == 1 else None
+        return None if found is None else self.layout.index(self.layout.positions(*found).start)
 
 
 def folder() -> Path:

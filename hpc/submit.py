@@ -25,6 +25,8 @@ from hpc.user import client_name, user_name
 if TYPE_CHECKING:
     from types_boto3_s3.client import S3Client
 
+PART_THREADS = 4
+"""Of one large file; each holds about a MiB."""
 RESEND_DELAYS_S = (0.5, 1.0, 2.0, 4.0, 8.0)
 """Before a resend: time for ListJobs to know of a job that was accepted although its answer was lost."""
 
@@ -97,9 +99,12 @@ def _claim(plan: Plan, s3: S3Client, submitted_at: str) -> None:
 
 def _upload_rows(rows: Rows, plan: Plan, s3: S3Client, progress: Progress) -> None:
     """Upload the rows; both objects are whole before a job can look for them."""
+    from boto3.s3.transfer import TransferConfig
+
+    config = TransferConfig(max_concurrency=PART_THREADS)
     with tempfile.TemporaryDirectory(prefix="hpc-submit-") as folder:
         for path, key in rows.write(Path(folder), plan.paths):
-            s3.upload_file(str(path), plan.bucket, key, Callback=progress)
+            s3.upload_file(str(path), plan.bucket, key, Callback=progress, Config=config)
 
 
 def _send(clients: Clients, job: dict[str, Any], run_id: str) -> str:

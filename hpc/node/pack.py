@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-from hpc import contract
+from hpc import columns, contract
 from hpc.node import rows
 from hpc.node.failure import Failure, say
 from hpc.node.place import Place
@@ -79,8 +79,11 @@ def run_pack(s3: S3, place: Place, request: Request, supervisor: Supervisor, arg
     indexes = [request.layout.index(position) for position in request.positions]
     statuses = Statuses(s3, place, supervisor)
     todo = [number for number, index in enumerate(indexes) if statuses.exit_code(index) != 0]
+    if not todo:
+        say("all tasks of this child have succeeded in earlier attempts")
+        return 0
     say(f"tasks {indexes[0]} to {indexes[-1]}, {len(todo)} to run, attempt {place.attempt}, run {place.run_id}")
-    held = rows.read(s3, place, request.positions) if request.has_tasks and todo else []
+    held = rows.read(s3, place, request.positions) if request.has_tasks else []
     base = prepare(s3, place, request, os.environ)
     try:
         common = _stage_common(base)
@@ -120,15 +123,15 @@ def _run_one(
     started_at, folder = now(), base.node_folder / str(request.index)
     staged = base.workdir if request.workdir else None
     task = replace(base, request=request, node_folder=folder, staged_workdir=staged)
-    common = set(os.listdir(base.inputs))  # noqa: PTH208 - names
     try:
         (folder / "outputs").mkdir(parents=True)
-        outcome, outputs = run_task(task, supervisor, row, argv)
     except OSError as error:
         outcome, outputs = Outcome(contract.EXIT_STAGE_IN, f"cannot make folders in {folder}: {error.strerror}"), []
+    else:
+        outcome, outputs = run_task(task, supervisor, row, argv)
     if outcome.reason:
         say(f"task {request.index}: {outcome.reason}")
     statuses.add(status_of(task, outcome, outputs, started_at))
     shutil.rmtree(folder, ignore_errors=True)
-    for name in set(os.listdir(base.inputs)) - common:  # noqa: PTH208 - the row's own inputs
+    for name in columns.with_role(row or {}, "--input"):
         shutil.rmtree(base.inputs / name, ignore_errors=True)

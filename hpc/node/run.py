@@ -68,6 +68,7 @@ def _lead(s3: S3, place: Place, supervisor: Supervisor, argv: list[str]) -> int:
                 row = rows.read(s3, place, request.positions)[0] if request.has_tasks else None
                 outcome, outputs = run_task(task, supervisor, row, argv)
             except Failure as failure:
+                supervisor.interruptible = False
                 outcome, outputs = Outcome(failure.exit_code, str(failure)), []
         if outcome.reason:
             say(outcome.reason)

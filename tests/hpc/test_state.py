@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -51,3 +52,19 @@ def test_a_state_folder_that_cannot_be_written_is_a_note_and_no_failure(
     captured = capsys.readouterr()
     assert "note the run id" in captured.err
     assert captured.out == ""
+
+
+def test_a_childs_job_id_leads_to_its_task() -> None:
+    parts = (state.Part(number=1, job_id="a", offset=3, size=3), state.Part(number=2, job_id="b", offset=6, size=1))
+    record = replace(RECORD, parts=parts)
+    assert [record.task_of(job_id) for job_id in ("a:2", "a", "b", "c:0")] == [5, None, None, None]
+    assert replace(record, only=((10, 19),)).task_of("a:0") == 13
+    assert replace(record, pack=2).task_of("a:1") is None
+    assert replace(record, pack=2).child("a:1") == (0, 1)
+    assert record.child("c:1") is None
+
+
+def test_chosen_numbers_and_packs_are_read_back() -> None:
+    record = replace(RECORD, only=((3, 3), (7, 9)), pack=4)
+    state.save(record)
+    assert state.load("dev", RECORD.run_id) == record

@@ -103,3 +103,15 @@ def test_no_bytes_make_a_traceback(tmp_path_factory: pytest.TempPathFactory, dat
     assert found.complaints or found.rows
     if not found.complaints:
         assert all(json.dumps(row) for row in TasksFile(path).rows())
+
+
+@pytest.mark.parametrize("cell", ["a\\u0000b", "half \\ud83d pair"])
+def test_a_cell_that_no_command_can_be_given_is_named(tmp_path: Path, cell: str) -> None:
+    (complaint,) = _write(tmp_path, "t.jsonl", f'{{"a": "{cell}"}}\n').scan().complaints
+    assert "t.jsonl:1: column a: holds a NUL or half a surrogate pair" in complaint
+
+
+def test_text_that_only_looks_like_such_a_cell_is_taken(tmp_path: Path) -> None:
+    file = _write(tmp_path, "t.csv", "a\n\\u0000 \\ud83d 😀\n")
+    assert file.scan().complaints == ()
+    assert list(file.rows()) == [{"a": "\\u0000 \\ud83d 😀"}]
