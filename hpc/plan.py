@@ -17,7 +17,7 @@ from hpc.spec import JobSpec
 from hpc.submit_job import submit_jobs
 from hpc.target_checks import Target, check_against, check_readable, check_writable
 from hpc.tasks import CheckCell, Scan
-from hpc.uploads import Objects, Upload
+from hpc.uploads import LocalFiles, Objects, Upload
 from hpc.words import unknown
 
 
@@ -49,7 +49,7 @@ def plan(spec: JobSpec, environment: Environment, run_id: str) -> Plan:
     complaints = list[str]()
     files = uploads.find(spec, complaints)
     target = _target(spec, environment, complaints)
-    scan = spec.tasks.scan(_only(spec), _cell_check(target, environment.meta)) if spec.tasks else None
+    scan = spec.tasks.scan(_only(spec), _cell_check(target, environment.meta, files)) if spec.tasks else None
     complaints += check_request(spec, scan)
     if target is None:
         raise BadInput(complaints)
@@ -58,7 +58,7 @@ def plan(spec: JobSpec, environment: Environment, run_id: str) -> Plan:
         raise BadInput(complaints)
     objects = Objects(files)
     paths = contract.RunPaths(project=target.project.name, run_id=run_id)
-    rows = _rows(spec, scan)
+    rows = _rows(spec, scan, {cell: objects.reference(found) for cell, found in files.cells.items()})
     request = body(spec, target, run_id, rows, files, objects)
     request["sha256"] = digest(request, spec, rows)
     jobs = tuple(submit_jobs(spec, target, environment, request))
@@ -77,13 +77,15 @@ def _only(spec: JobSpec) -> tuple[contract.Range, ...] | None:
     return None if spec.only is None else ranges.merge(spec.only)
 
 
-def _rows(spec: JobSpec, scan: Scan | None) -> Rows | None:
+def _rows(spec: JobSpec, scan: Scan | None, files: dict[str, dict[str, Any]]) -> Rows | None:
     if spec.tasks is None or scan is None:
         return None
-    return Rows(file=spec.tasks, only=_only(spec), count=scan.chosen, size=scan.size, sha256=scan.sha256)
+    return Rows(
+        file=spec.tasks, only=_only(spec), count=scan.chosen, size=scan.size, sha256=scan.sha256, local_files=files
+    )
 
 
-def _cell_check(target: Target | None, meta: contract.Meta) -> CheckCell:
+def _cell_check(target: Target | None, meta: contract.Meta, files: LocalFiles) -> CheckCell:
     """Return what is asked about every cell of a column with a role."""
 
     def check(column: Column, cell: str) -> str | None:
@@ -97,6 +99,9 @@ def _cell_check(target: Target | None, meta: contract.Meta) -> CheckCell:
             return f"--setenv {column.name}: this looks like {found}; give it to all tasks by --secret NAME=<its ARN>"
         if column.role != "--input":
             return None
+        if not cell.startswith("s3://"):
+            found = files.look_up(cell)
+            return found and f"--input {column.name}: {found}"
         complaint = check_uri(cell) or (check_readable(cell, target, meta) if target else None)
         return complaint and f"--input {column.name}: {complaint}"
 

@@ -77,5 +77,6 @@ def digest(request: dict[str, Any], spec: JobSpec, rows: Rows | None) -> str:
     found = hashlib.sha256(json.dumps(request, sort_keys=True).encode())
     after = json.dumps([spec.after, spec.retries, spec.timeout_s, spec.share, spec.priority])
     found.update(after.encode())
-    found.update((rows.sha256 if rows else "").encode())
+    if rows:
+        found.update(json.dumps([rows.sha256, rows.local_files], sort_keys=True).encode())
     return found.hexdigest()

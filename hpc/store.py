@@ -6,7 +6,6 @@ import base64
 import hashlib
 import time
 from collections.abc import Callable, Iterable
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -38,6 +37,8 @@ def send(s3: S3Client, bucket: str, project: str, uploads: Iterable[Upload], pro
     Raises:
         HpcError: a file is not what it was when the run was planned.
     """
+    from concurrent.futures import ThreadPoolExecutor
+
     small, large = list[Upload](), list[Upload]()
     for upload in uploads:
         (large if upload.path and upload.size > IN_PARTS else small).append(upload)

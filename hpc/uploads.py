@@ -10,7 +10,6 @@ import hashlib
 import json
 import os
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -44,10 +43,21 @@ class LocalFiles:
     inputs: dict[str, list[Found]]
     """Files by name of the input; a file by itself has no name of its own (it is empty)."""
     workdir: list[Found] | None
+    cells: dict[str, list[Found]] = field(default_factory=dict[str, list[Found]])
+    """Files by path as the cells of a tasks file name it, each path once however many rows have it."""
 
     def __iter__(self) -> Iterator[Found]:
-        for found in (*self.inputs.values(), self.workdir or []):
+        for found in (*self.inputs.values(), self.workdir or [], *self.cells.values()):
             yield from found
+
+    def look_up(self, cell: str) -> str | None:
+        """Look up what a cell names; return what is wrong with it, None if it can be sent."""
+        complaints = list[str]()
+        if cell not in self.cells:
+            if not cell or not Path(cell).exists():
+                return f"{cell!r}: no such file or folder here; write a path or s3://bucket/key"
+            self.cells[cell] = _look(cell, Path(cell), complaints)
+        return complaints[0] if complaints else None
 
 
 def find(spec: JobSpec, complaints: list[str]) -> LocalFiles:
@@ -100,6 +110,8 @@ class Objects:
             except OSError as error:
                 complaints.append(f"{path}: cannot be read: {error.strerror}")
                 return None
+
+        from concurrent.futures import ThreadPoolExecutor
 
         with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
             self._files = dict(zip(paths, pool.map(read, paths), strict=True))

@@ -55,7 +55,10 @@ def fill(request: Request, row: Row, argv: Sequence[str]) -> tuple[Request, list
         raise Failure(
             contract.EXIT_BAD_REQUEST, f"task {request.index}: there is no column {error}; it has: {', '.join(row)}"
         ) from error
-    inputs = tuple(Input(name=name, uri=uri) for name, uri in columns.with_role(row, "--input").items())
+    inputs = tuple(
+        Input.of({"uri": cell} if cell.startswith("s3://") else json.loads(cell), name)
+        for name, cell in columns.with_role(row, "--input").items()
+    )
     environment = {**request.environment, **columns.with_role(row, "--setenv")}
     outputs = columns.with_role(row, "--output")
     uris = {name: cell for name, cell in outputs.items() if cell.startswith("s3://")}

@@ -141,9 +141,18 @@ def test_what_is_done_is_skipped(platform: Platform, cluster: Cluster, tmp_path:
     assert platform.calls("SubmitJob") == before
 
 
-def test_a_row_names_the_file_of_its_output(platform: Platform, tmp_path: Path, output: Path) -> None:
-    rows = tmp_path / "rows.csv"
-    rows.write_text("alpha,--output FIT\n1,fit/one.txt\n2,two words.txt\n")
-    run = platform.submit("--tasks", str(rows), "--", "bash", "-c", 'echo {alpha} > "$FIT"')
+def test_a_row_names_files_of_this_machine_and_of_its_output(platform: Platform, tmp_path: Path, output: Path) -> None:
+    rows, local = tmp_path / "rows.csv", tmp_path / "mesh"
+    (local / "sub").mkdir(parents=True)
+    (local / "sub" / "a b").write_text("of this machine\n")
+    rows.write_text(f"--input MESH,--output FIT\n{local},fit/one.txt\n{local / 'sub' / 'a b'},two words.txt\n")
+    before = len(stored(platform))
+    run = platform.submit(
+        "--tasks", str(rows), "--", "bash", "-c", 'cat "$MESH" > "$FIT" || cat "$MESH/sub/a b" > "$FIT"'
+    )
     assert platform.wait(run) == 0, platform.logs(run)
-    assert fetched(platform, run, output) == {"0/fit/one.txt": "1\n", "1/two words.txt": "2\n"}
+    assert fetched(platform, run, output) == {
+        "0/fit/one.txt": "of this machine\n",
+        "1/two words.txt": "of this machine\n",
+    }
+    assert len(stored(platform)) == before + 2  # the file, the listing of the folder

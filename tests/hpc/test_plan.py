@@ -339,7 +339,7 @@ def test_columns_with_a_role_are_no_values_for_the_command(environment: Environm
 @pytest.mark.parametrize(
     ("header", "cell", "options", "words"),
     [
-        ("--input MESH", "mesh.dat", {}, ["t.csv:2: --input MESH: mesh.dat", "write s3://bucket/key"]),
+        ("--input MESH", "mesh.dat", {}, ["t.csv:2: --input MESH: 'mesh.dat'", "no such file", "s3://bucket/key"]),
         ("--input MESH", "s3://other/key", {}, ["t.csv:2: --input MESH: s3://other/key", "read_buckets"]),
         ("--input A-B", "s3://public-data/x", {}, ["'--input A-B' in the header"]),
         ("--input HPC_X", "s3://public-data/x", {}, ["HPC_X", "AWS_ or HPC_"]),
