@@ -7,15 +7,19 @@ import os
 import re
 from dataclasses import dataclass
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 from hpc import contract, environment, jobs, ranges, runid, state
 from hpc.aws import Clients, error_code, in_words
 from hpc.environment import Environment
 from hpc.errors import NotFound
-from hpc.plan import Plan, plan
 from hpc.run import Run
-from hpc.spec import JobSpec
-from hpc.submit import Progress, submit
+
+if TYPE_CHECKING:  # imported when something is submitted: start-up time
+    from hpc.plan import Plan
+    from hpc.skip import Remaining
+    from hpc.spec import JobSpec
+    from hpc.store import Progress
 
 _JOB_ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}([:#]\d+)?")
 _RUN = re.compile(r"(?P<run_id>[^:]+)(:(?P<index>\d+))?")
@@ -45,7 +49,17 @@ class Cluster:
 
     def plan(self, spec: JobSpec, run_id: str | None = None) -> Plan:
         """Return what `submit` would send. Raises BadInput with every complaint."""
+        from hpc.plan import plan
+
         return plan(spec, self.environment, run_id or runid.new())
+
+    def remaining(self, spec: JobSpec) -> Remaining:
+        """Return what is left of a request: without the tasks whose outputs all exist at their destinations."""
+        from hpc.skip import remaining
+
+        self.plan(spec)  # what is wrong with it is told first
+        with in_words():
+            return remaining(spec, self.clients.s3)
 
     def submit(self, spec: JobSpec) -> Run:
         """Submit a new run. Raises BadInput with every complaint before anything is sent."""
@@ -53,6 +67,8 @@ class Cluster:
 
     def send(self, plan: Plan, *, resume: bool, progress: Progress = lambda _: None) -> Run:
         """Send a plan; with `resume`, only what an earlier call did not send."""
+        from hpc.submit import submit
+
         with in_words():
             record = submit(plan, self.clients, self.environment.name, resume=resume, progress=progress)
         return self._run(record, None)

@@ -9,35 +9,30 @@ from __future__ import annotations
 import json
 import tempfile
 import time
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from hpc import contract, jobs, state
+from hpc import contract, jobs, state, store
 from hpc.aws import Clients, error_code
 from hpc.dependencies import resolved
 from hpc.errors import BadInput, HpcError
 from hpc.plan import Plan
-from hpc.uploads import Upload
+from hpc.rows import Rows
+from hpc.store import Progress
 from hpc.user import client_name, user_name
 
 if TYPE_CHECKING:
     from types_boto3_s3.client import S3Client
 
-UPLOAD_THREADS = 8
 PART_THREADS = 4
-"""Of one large file. Each holds about a MiB; with UPLOAD_THREADS they are as many as the client has connections."""
+"""Of one large file; each holds about a MiB."""
 RESEND_DELAYS_S = (0.5, 1.0, 2.0, 4.0, 8.0)
 """Before a resend: time for ListJobs to know of a job that was accepted although its answer was lost."""
 
 _CLAIMED = ("PreconditionFailed", "ConditionalRequestConflict")
 _NOT_ACCEPTED = ("TooManyRequestsException", "ThrottlingException", "Throttling", "RequestLimitExceeded")
-
-Progress = Callable[[int], None]
-"""Called with the number of bytes uploaded since the last call."""
 
 
 def submit(plan: Plan, clients: Clients, environment: str, *, resume: bool, progress: Progress) -> state.Record:
@@ -62,12 +57,15 @@ def submit(plan: Plan, clients: Clients, environment: str, *, resume: bool, prog
         only=contract.Layout.of(plan.request).only,
     )
     state.save(record)
-    _claim(plan, clients.s3, record.submitted_at)
     known = dict[str, str]()
     for queue in {job["jobQueue"] for job in (*plan.barriers, *plan.jobs)} if resume else ():
         known |= jobs.by_name(clients.batch, queue, f"{plan.run_id}-*")
-    if not all(known.get(job["jobName"]) for job in plan.jobs):
-        _upload(plan, clients.s3, progress)
+    complete = all(known.get(job["jobName"]) for job in plan.jobs)
+    if not complete:  # before the claim: a run whose files changed meanwhile has asked for nothing
+        store.send(clients.s3, plan.bucket, plan.paths.project, plan.uploads, progress)
+    _claim(plan, clients.s3, record.submitted_at)
+    if plan.rows and not complete:
+        _upload_rows(plan.rows, plan, clients.s3, progress)
     ids = dict(known)
     for job in plan.barriers:
         ids[job["jobName"]] = known.get(job["jobName"]) or _send(clients, resolved(job, ids), plan.run_id)
@@ -106,20 +104,14 @@ def _claim(plan: Plan, s3: S3Client, submitted_at: str) -> None:
             ) from None
 
 
-def _upload(plan: Plan, s3: S3Client, progress: Progress) -> None:
-    """Upload inputs and tasks; every object is whole before a job can look for it."""
+def _upload_rows(rows: Rows, plan: Plan, s3: S3Client, progress: Progress) -> None:
+    """Upload the rows; both objects are whole before a job can look for them."""
     from boto3.s3.transfer import TransferConfig
 
     config = TransferConfig(max_concurrency=PART_THREADS)
-    with tempfile.TemporaryDirectory(prefix="hpc-submit-") as folder, ThreadPoolExecutor(UPLOAD_THREADS) as pool:
-        uploads = list(plan.uploads)
-        if plan.rows:
-            uploads += plan.rows.write(Path(folder), plan.paths)
-
-        def send(upload: Upload) -> None:
-            s3.upload_file(str(upload.path), plan.bucket, upload.key, Callback=progress, Config=config)
-
-        list(pool.map(send, uploads))
+    with tempfile.TemporaryDirectory(prefix="hpc-submit-") as folder:
+        for path, key in rows.write(Path(folder), plan.paths):
+            s3.upload_file(str(path), plan.bucket, key, Callback=progress, Config=config)
 
 
 def _send(clients: Clients, job: dict[str, Any], run_id: str) -> str:
