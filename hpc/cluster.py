@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
+import sys
 from dataclasses import dataclass
 from functools import cached_property
 
-from hpc import contract, environment, jobs, runid, state, words
-from hpc.aws import Clients, error_code, in_words
+from hpc import contract, environment, jobs, lookup, runid, state, words
+from hpc.aws import Clients, in_words
 from hpc.environment import Environment
 from hpc.errors import NotFound
 from hpc.plan import Plan, plan
 from hpc.run import Run
+from hpc.sender import end_extra
 from hpc.spec import JobSpec
 from hpc.submit import Progress, submit
 
@@ -49,12 +50,13 @@ class Cluster:
 
     def submit(self, spec: JobSpec) -> Run:
         """Submit a new run. Raises BadInput with every complaint before anything is sent."""
-        return self.send(self.plan(spec), resume=False)
+        return self.send(self.plan(spec))
 
-    def send(self, plan: Plan, *, resume: bool, progress: Progress = lambda _: None) -> Run:
-        """Send a plan; with `resume`, only what an earlier call did not send."""
-        with in_words():
-            record = submit(plan, self.clients, self.environment.name, resume=resume, progress=progress)
+    def send(self, plan: Plan, *, progress: Progress = lambda _: None) -> Run:
+        """Send a plan: all of it, or what an earlier call with the same run id did not send."""
+        record = submit(plan, self.clients, self.environment.name, progress=progress)
+        if not record.is_complete:
+            record = self._look_up(record.run_id, record)
         return self._run(record, None)
 
     def project(self, name: str | None) -> str:
@@ -72,9 +74,8 @@ class Cluster:
         if not match or not runid.is_run_id(match["run_id"]):
             raise NotFound(f"{reference!r}: give a run id, RUN:INDEX or a Batch job id; hpc status lists your runs")
         record = state.load(self.environment.name, match["run_id"])
-        if record is None or not record.parts:
-            with in_words():
-                record = self._look_up(match["run_id"])
+        if record is None or not record.is_complete:
+            record = self._look_up(match["run_id"], record)
         return self._run(record, None if match["index"] is None else int(match["index"]))
 
     def _job(self, job_id: str) -> Run:
@@ -85,8 +86,7 @@ class Cluster:
         named = runid.of_job_name(job.name)
         record = state.load(self.environment.name, named[0]) if named else None
         if named and record is None:
-            with in_words():
-                record = self._look_up(named[0])
+            record = self._look_up(named[0])
         project = record.project if record else self.project(None)
         paths = contract.RunPaths(project=project, run_id=named[0]) if named else None
         index = jobs.number_of(job_id) if ":" in job_id else None
@@ -96,7 +96,8 @@ class Cluster:
         """Return the whole run, or one task of it."""
         paths = contract.RunPaths(project=record.project, run_id=record.run_id)
         if index is None:
-            return Run(self.clients, self.environment.meta, paths, tuple(part.job_id for part in record.parts), None)
+            ids = tuple(part.job_id for part in record.parts)
+            return Run(self.clients, self.environment.meta, paths, ids, None, missing=record.jobs - len(ids))
         layout = record.layout
         found = layout.find(index)
         if found is None:
@@ -107,41 +108,14 @@ class Cluster:
         child_id = f"{job_id}:{child}" if layout.children(part) > 1 else job_id
         return Run(self.clients, self.environment.meta, paths, (child_id,), index)
 
-    def _look_up(self, run_id: str) -> state.Record:
-        """Rebuild the record of a run that was submitted elsewhere, from its request.json and its jobs' names."""
-        for project in self.environment.projects:
-            paths = contract.RunPaths(project=project, run_id=run_id)
-            try:
-                answer = self.clients.s3.get_object(Bucket=self.environment.meta.bucket, Key=paths.request)
-            except self.clients.s3.exceptions.ClientError as error:
-                if error_code(error) in ("NoSuchKey", "AccessDenied"):
-                    continue  # not in this project, or not ours to know
-                raise
-            request = json.loads(answer["Body"].read())
-            queue = self.environment.queues.get(request["queue"])
-            names = jobs.by_name(self.clients.batch, queue.arn if queue else request["queue"], f"{run_id}-*")
-            found = {named[1]: job_id for name, job_id in names.items() if (named := runid.of_job_name(name))}
-            if not found:
-                raise NotFound(
-                    f"run {run_id} was asked for, but AWS Batch has no job of it; repeat its hpc submit with"
-                    f" --run {run_id} if it was interrupted"
-                )
-            layout = contract.Layout.of(request)
-            parts = [
-                state.Part(number=number, job_id=found[number], offset=offset, size=size)
-                for number, (offset, size) in enumerate(layout.parts)
-                if number in found
-            ]
-            return state.Record(
-                run_id=run_id,
-                environment=self.environment.name,
-                project=project,
-                name=request["name"],
-                queue=request["queue"],
-                sha256=request["sha256"],
-                submitted_at=request.get("submitted_at", ""),
-                parts=tuple(parts),
-                pack=layout.pack,
-                only=layout.only,
-            )
-        raise NotFound(f"run {run_id}: not found in environment {self.environment.name}; hpc status lists your runs")
+    def _look_up(self, run_id: str, known: state.Record | None = None) -> state.Record:
+        """Return the record as S3 and AWS Batch have it; jobs that were sent twice are ended, and people told."""
+        with in_words():
+            record = lookup.record(self.clients, self.environment, run_id, known)
+            if all(part.settled for part in record.parts):
+                return record
+            paths = contract.RunPaths(project=record.project, run_id=run_id)
+            queue = self.environment.queues[record.queue].arn
+            for line in end_extra(self.clients, queue, paths, [part.job_id for part in record.parts]):
+                print(f"note: {line}", file=sys.stderr)
+        return record

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from hpc import contract, jobs, logs, outputs
+from hpc import contract, jobs, logs, outputs, runid
 from hpc.aws import Clients, in_words
 from hpc.errors import EXIT_NO_EXIT_CODE, HpcError, NotFound
 from hpc.jobs import Job
@@ -26,6 +26,8 @@ class Run:
     job_ids: tuple[str, ...]
     index: int | None
     """The task that was asked for, None for all."""
+    missing: int = 0
+    """Batch jobs of the run that have not been submitted (yet)."""
 
     @property
     def run_id(self) -> str:
@@ -35,6 +37,14 @@ class Run:
     def reference(self) -> str:
         """What the commands take to mean this."""
         return self.run_id if self.index is None or not self.paths else f"{self.run_id}:{self.index}"
+
+    @property
+    def incomplete(self) -> str:
+        """What people are told of a run with missing jobs."""
+        return (
+            f"run {self.run_id} is incomplete: {self.missing} of {self.missing + len(self.job_ids)} jobs have not been"
+            f" submitted; if its hpc submit was interrupted, {runid.go_on(self.run_id)}"
+        )
 
     def jobs(self) -> list[Job]:
         """Return the state of every Batch job of the run.
@@ -64,7 +74,13 @@ class Run:
         return [found[child] for child in ids[:most] if child in found]
 
     def wait(self, on_poll: Callable[[list[Job]], None] = lambda _: None) -> list[Job]:
-        """Wait until every job has ended; calls `on_poll` after every look."""
+        """Wait until every job has ended; calls `on_poll` after every look.
+
+        Raises:
+            HpcError: only some of the run's jobs have been submitted.
+        """
+        if self.missing:
+            raise HpcError(self.incomplete)
         started = time.monotonic()
         while True:
             found = self.jobs()

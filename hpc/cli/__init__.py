@@ -3,17 +3,28 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
+from types import FrameType
 
 import click
 
 from hpc.cli.app import hpc
-from hpc.errors import EXIT_FAILED, EXIT_INTERRUPTED, BadInput, HpcError
+from hpc.errors import EXIT_FAILED, EXIT_INTERRUPTED, EXIT_TERMINATED, BadInput, HpcError
+
+
+class Terminated(KeyboardInterrupt):
+    """SIGTERM came: what is under way is recorded as for SIGINT."""
 
 
 def main() -> None:
     """Run `hpc`; every failure ends in one clear line for each complaint and a documented exit code."""
+    signal.signal(signal.SIGTERM, _terminate)
     sys.exit(run(sys.argv[1:]))
+
+
+def _terminate(_number: int, _frame: FrameType | None) -> None:
+    raise Terminated
 
 
 def run(arguments: list[str]) -> int:
@@ -30,9 +41,11 @@ def run(arguments: list[str]) -> int:
     except click.ClickException as error:
         error.show()
         return error.exit_code
-    except (click.Abort, KeyboardInterrupt):
-        click.echo("hpc: interrupted; jobs that were submitted go on", err=True)
-        return EXIT_INTERRUPTED
+    except (click.Abort, KeyboardInterrupt) as error:  # click makes the first of the second
+        terminated = isinstance(error.__cause__ or error, Terminated)
+        word = "terminated" if terminated else "interrupted"
+        click.echo(f"hpc: {word}; jobs that were submitted go on", err=True)
+        return EXIT_TERMINATED if terminated else EXIT_INTERRUPTED
     except BrokenPipeError:  # the reader of stdout has enough: hpc logs RUN | head
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return EXIT_FAILED

@@ -40,6 +40,7 @@ def status(cluster: Cluster, run: str | None, as_json: bool) -> None:
         record = {
             "run": found.run_id,
             "index": found.index,
+            "missing_jobs": found.missing,
             "outputs": found.outputs_uri,
             "jobs": [job.to_dict() for job in described],
             "failed_children": [job.to_dict() for job in failed],
@@ -47,6 +48,8 @@ def status(cluster: Cluster, run: str | None, as_json: bool) -> None:
         click.echo(json.dumps(record, indent=1))
         return
     click.echo(table(["JOB", "STATUS", "ATTEMPTS", "TIME", "REASON"], [_row(job) for job in [*described, *failed]]))
+    if found.missing:
+        click.echo(f"hpc: {found.incomplete}", err=True)
     hint(f"hpc logs -f {found.reference}", f"hpc fetch {found.reference}")
 
 
