@@ -112,6 +112,8 @@ def _client_error(error: exceptions.ClientError) -> str:
     text = f"AWS refused {error.operation_name}: {code}: {details.get('Message', '')}"
     if code in ("ExpiredToken", "ExpiredTokenException"):
         return text + "; the credentials have expired: log in again, then repeat the command"
+    if code in ("RequestTimeTooSkewed", "RequestExpired", "RequestInTheFuture", "InvalidSignatureException"):
+        return text + "; the clock of this machine or the secret key is wrong: set the clock, then repeat the command"
     if code in ("AccessDenied", "AccessDeniedException"):
         return text + "; the platform team attaches the project's submitter policy to your role"
     return text

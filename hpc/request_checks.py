@@ -21,6 +21,7 @@ _KNOBS = {contract.ENV_RENDEZVOUS_TIMEOUT_S, contract.ENV_SCRATCH}
 def check_request(spec: JobSpec) -> Iterator[str]:
     """Yield what is wrong with the request whatever the environment."""
     yield from _check_command(spec)
+    yield from _check_text(spec)
     yield from _check_name(spec.name)
     yield from _check_shape(spec)
     yield from _check_limits(spec)
@@ -34,6 +35,14 @@ def _check_command(spec: JobSpec) -> Iterator[str]:
         yield "no command given; write it last: hpc submit [options] -- COMMAND [ARG...]"
     if "" in spec.command:
         yield "the command has an empty argument, which AWS Batch refuses; wrap it: -- bash -c 'program \"\"'"
+
+
+def _check_text(spec: JobSpec) -> Iterator[str]:
+    given = {"the command": spec.command} | {f"--setenv {key}": (key, value) for key, value in spec.environment.items()}
+    for what, words in given.items():
+        if any("\0" in word or any("\ud800" <= character <= "\udfff" for character in word) for word in words):
+            shown = what.encode(errors="replace").decode()
+            yield f"{shown} has bytes that are no UTF-8 text, which the API cannot carry; send them in a file: --input"
 
 
 def _check_name(name: str | None) -> Iterator[str]:

@@ -6,6 +6,7 @@ import json
 import tempfile
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -102,7 +103,8 @@ def _claim(plan: Plan, s3: S3Client, submitted_at: str) -> bool:
 
 def _upload(plan: Plan, s3: S3Client, progress: Progress) -> None:
     """Upload inputs and tasks; every object is whole before a job can look for it."""
-    with tempfile.TemporaryDirectory(prefix="hpc-submit-") as folder, ThreadPoolExecutor(UPLOAD_THREADS) as pool:
+    scratch = tempfile.TemporaryDirectory(prefix="hpc-submit-") if plan.tasks else nullcontext("")
+    with scratch as folder, ThreadPoolExecutor(UPLOAD_THREADS) as pool:
         uploads = list(plan.uploads)
         if plan.tasks:
             path = Path(folder) / "tasks.jsonl"

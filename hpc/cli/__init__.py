@@ -31,12 +31,9 @@ def run(arguments: list[str]) -> int:
     """Run the command and return its exit code."""
     try:
         return hpc.main(arguments, prog_name="hpc", standalone_mode=False) or 0
-    except BadInput as error:
-        for complaint in error.complaints:
-            click.echo(f"hpc: {complaint}", err=True)
-        return error.exit_code
     except HpcError as error:
-        click.echo(f"hpc: {error}", err=True)
+        for complaint in error.complaints if isinstance(error, BadInput) else [error]:
+            click.echo(f"hpc: {complaint}", err=True)
         return error.exit_code
     except click.ClickException as error:
         error.show()
@@ -48,4 +45,7 @@ def run(arguments: list[str]) -> int:
         return EXIT_TERMINATED if terminated else EXIT_INTERRUPTED
     except BrokenPipeError:  # the reader of stdout has enough: hpc logs RUN | head
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return EXIT_FAILED
+    except OSError as error:
+        click.echo(f"hpc: this machine refused: {error}", err=True)
         return EXIT_FAILED
