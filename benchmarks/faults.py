@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import pty
+import secrets
 import subprocess
 import sys
 import tempfile
@@ -155,7 +156,7 @@ def _tool(name: str) -> str:
 
 def storm(client: str, count: int, seed: int, cloud: LocalCloud, folder: Path) -> list[object]:
     """Submit `count` jobs through the storm; return the row of the table."""
-    marks = folder / f"{client.replace(' ', '-')}-{seed}"
+    marks = folder / f"{client.replace(' ', '-')}-{seed}-{secrets.token_hex(3)}"  # others may use the same cloud
     marks.touch()
     names = [f"{marks.name}-{number}" for number in range(count)]
     with FaultyLine(cloud.url, seed, folder / "line.log") as line:
