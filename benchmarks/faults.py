@@ -57,6 +57,7 @@ class Place:
 
     url: str
     queue_arn: str
+    bucket: str
     folder: Path
 
     def client(self, **retries: Any) -> Any:
@@ -115,7 +116,7 @@ def _awsbsub(place: Place) -> Submit:
     settings.parent.mkdir(parents=True, exist_ok=True)
     settings.write_text(
         "[main]\ncluster_name = storm\n[cluster storm]\n"
-        "region = us-east-1\ns3_bucket = none\nartifact_directory = none\n"
+        f"region = us-east-1\ns3_bucket = {place.bucket}\nartifact_directory = default/awsbsub\n"
         "batch_cli_requirements = aws-parallelcluster-awsbatch-cli>=1.0.0\ncompute_environment = none\n"
         f"job_queue = {place.queue_arn}\njob_definition = {DEFINITION}\nhead_node_ip = 127.0.0.1\nproxy = NONE\n"
     )
@@ -124,7 +125,7 @@ def _awsbsub(place: Place) -> Submit:
         main, terminal = pty.openpty()  # without a terminal it takes its stdin for the job's script
         try:
             ended = subprocess.run(
-                [_tool("awsbsub"), "--job-name", name, command[0], *command[1:]], stdin=terminal, capture_output=True,
+                [_tool("awsbsub"), "--job-name", name, "--", *command], stdin=terminal, capture_output=True,
                 env=os.environ | {"HOME": str(place.folder)}, check=False,
             )  # fmt: skip
         finally:
@@ -161,8 +162,9 @@ def storm(client: str, count: int, seed: int, cloud: LocalCloud, folder: Path) -
     names = [f"{marks.name}-{number}" for number in range(count)]
     with FaultyLine(cloud.url, seed, folder / "line.log") as line:
         os.environ |= cloud.environment() | {"AWS_ENDPOINT_URL": line.url, "XDG_STATE_HOME": str(folder / "state")}
-        queue_arn = hpc.connect("dev").environment.queues[QUEUE].arn
-        submit = CLIENTS[client](Place(line.url, queue_arn, folder))
+        environment = hpc.connect("dev").environment
+        queue_arn = environment.queues[QUEUE].arn
+        submit = CLIENTS[client](Place(line.url, queue_arn, environment.meta.bucket, folder))
         line.rules(*STORM)
         began = time.monotonic()
         with ThreadPoolExecutor(AT_ONCE) as pool:
