@@ -298,6 +298,14 @@ class RunPaths:
         """What `status` holds, one line for each task that has ended, of a child that runs several."""
         return f"{self.prefix}status/pack-{part}-{child}.jsonl"
 
+    def job(self, part: int) -> str:
+        """Says which Batch job is the part, or that one is being sent; only one writer wins."""
+        return f"{self.prefix}leases/{part}/job"
+
+    def barrier(self, number: int) -> str:
+        """The same of a job that only waits for others."""
+        return f"{self.prefix}leases/after-{number}/job"
+
     def lease(self, part: int, index: int) -> str:
         """Holds the Batch job id and attempt that execute the task."""
         return f"{self.prefix}leases/{part}/{index}"

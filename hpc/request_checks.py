@@ -23,6 +23,7 @@ _KNOBS = {contract.ENV_RENDEZVOUS_TIMEOUT_S, contract.ENV_SCRATCH}
 def check_request(spec: JobSpec, scan: Scan | None) -> Iterator[str]:
     """Yield what is wrong with the request whatever the environment; `scan` is what its tasks file holds."""
     yield from _check_command(spec)
+    yield from _check_text(spec)
     yield from _check_name(spec.name)
     yield from _check_shape(spec)
     if scan is not None:
@@ -36,6 +37,14 @@ def check_request(spec: JobSpec, scan: Scan | None) -> Iterator[str]:
 def _check_command(spec: JobSpec) -> Iterator[str]:
     if not spec.command and spec.script is None:
         yield "no command given; write it last: hpc submit [options] -- COMMAND [ARG...]"
+
+
+def _check_text(spec: JobSpec) -> Iterator[str]:
+    given = {"the command": spec.command} | {f"--setenv {key}": (key, value) for key, value in spec.environment.items()}
+    for what, words in given.items():
+        if any("\0" in word or any("\ud800" <= character <= "\udfff" for character in word) for word in words):
+            shown = what.encode(errors="replace").decode()
+            yield f"{shown} has bytes that are no UTF-8 text, which the API cannot carry; send them in a file: --input"
 
 
 def _check_name(name: str | None) -> Iterator[str]:

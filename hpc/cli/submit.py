@@ -128,14 +128,17 @@ def submit(
                 click.echo(json.dumps({"run_id": None, "jobs": []}))
             return 0
         spec = left.spec
-    resume = run_id is not None or once is not None
     plan = cluster.plan(spec, _run_id(cluster, spec, run_id, once))
     if dry_run:
         click.echo(json.dumps(_dry_run(plan), indent=1))
         return 0
     click.echo(f"run {plan.run_id}", err=True)
-    with _upload_progress(plan) as progress:
-        run = cluster.send(plan, resume=resume, progress=progress)
+    try:
+        with _upload_progress(plan) as progress:
+            run = cluster.send(plan, progress=progress)
+    except KeyboardInterrupt:
+        click.echo(f"hpc: run {plan.run_id} may be incomplete: {runid.go_on(plan.run_id)}", err=True)
+        raise
     if as_json:
         click.echo(json.dumps({"run_id": run.run_id, "jobs": list(run.job_ids)}))
     else:

@@ -104,10 +104,26 @@ class S3:
     def put(self, bucket: str, key: str, body: bytes | Path, headers: Mapping[str, str] | None = None) -> None:
         self._call(Call("PUT", bucket, key, body=body, headers=headers or {}), lambda answer: answer.read())
 
+    def get_tagged(self, bucket: str, key: str) -> tuple[bytes, str] | None:
+        """Return an object and its ETag, None if there is none (403: where listing is limited to a prefix)."""
+        try:
+            return self._call(Call("GET", bucket, key), lambda answer: (answer.read(), answer.getheader("ETag") or ""))
+        except S3Error as error:
+            if error.status in {403, 404}:
+                return None
+            raise
+
     def create(self, bucket: str, key: str, body: bytes) -> bool:
         """Write an object unless there is one; return whether it was written."""
+        return self._put_if(bucket, key, body, {"If-None-Match": "*"})
+
+    def replace(self, bucket: str, key: str, body: bytes, etag: str) -> bool:
+        """Write an object if it still has this ETag; return whether it was written."""
+        return self._put_if(bucket, key, body, {"If-Match": etag})
+
+    def _put_if(self, bucket: str, key: str, body: bytes, condition: Mapping[str, str]) -> bool:
         try:
-            self.put(bucket, key, body, {"If-None-Match": "*"})
+            self.put(bucket, key, body, condition)
         except S3Error as error:
             if error.status == 412:
                 return False
