@@ -5,6 +5,7 @@ A check yields complaints: what was given, what is allowed, what to do. It calls
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterator
 
@@ -42,9 +43,16 @@ def _check_command(spec: JobSpec) -> Iterator[str]:
 def _check_text(spec: JobSpec) -> Iterator[str]:
     given = {"the command": spec.command} | {f"--setenv {key}": (key, value) for key, value in spec.environment.items()}
     for what, words in given.items():
-        if any("\0" in word or any("\ud800" <= character <= "\udfff" for character in word) for word in words):
+        if not all(map(_is_passable, words)):
             shown = what.encode(errors="replace").decode()
-            yield f"{shown} has bytes that are no UTF-8 text, which the API cannot carry; send them in a file: --input"
+            yield f"{shown} has a character that no process can be given; send it in a file: --input"
+
+
+def _is_passable(word: str) -> bool:
+    try:
+        return b"\0" not in os.fsencode(word)
+    except UnicodeEncodeError:
+        return False
 
 
 def _check_name(name: str | None) -> Iterator[str]:

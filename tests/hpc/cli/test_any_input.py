@@ -12,6 +12,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from hpc import contract
 from hpc import environment as environments
 from hpc.cli import run
 from hpc.environment import Environment
@@ -57,7 +58,9 @@ def test_a_command_is_sent_byte_for_byte_or_refused(capsys: pytest.CaptureFixtur
     plan = _submit(capsys, "--", *command)
     if plan is not None:
         (job,) = plan["submit_job"]  # type: ignore[misc]
-        assert job["containerOverrides"]["command"] == command
+        assert plan["request"]["command"] == command  # type: ignore[index]
+        variables = [item["name"] for item in job["containerOverrides"]["environment"]]
+        assert contract.ENV_COMMAND in variables or job["containerOverrides"]["command"] == command
 
 
 @ANY
@@ -96,6 +99,8 @@ def test_a_tasks_file_with_cells_of_any_text_is_planned_or_refused(
     _submit(capsys, "--tasks", str(path), "--", "echo", "{a}", "{b}")
 
 
-def test_bytes_that_are_no_text_are_refused(capsys: pytest.CaptureFixture[str]) -> None:
-    assert _submit(capsys, "--", "echo", b"\xff".decode(errors="surrogateescape")) is None
-    assert _submit(capsys, "--setenv", "A=" + b"\xff".decode(errors="surrogateescape"), "--", "true") is None
+def test_bytes_that_are_no_text_travel_in_the_request_as_they_are(capsys: pytest.CaptureFixture[str]) -> None:
+    plan = _submit(capsys, "--", "echo", "caf\udce9")
+    assert plan is not None
+    assert plan["request"]["command"] == ["echo", "caf\udce9"]  # type: ignore[index]
+    assert "caf" not in str(plan["submit_job"])
