@@ -99,7 +99,7 @@ def test_a_file_that_changes_between_plan_and_upload_stops_the_run(
     path.write_text("first and more")
     before = platform.calls("SubmitJob")
     with pytest.raises(HpcError, match="changed while it was sent"):
-        cluster.send(plan, resume=False)
+        cluster.send(plan)
     assert platform.calls("SubmitJob") == before
 
 
