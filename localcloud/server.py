@@ -174,9 +174,9 @@ async def _serve(listener: socket.socket, settings: Settings, ready_file: Path |
     model.watchers.append(events.send)
     for part in (eventbridge, encryption, exports, store_types):
         part.install()
-    added = (ec2_types, vpc_types, budget_types, store_types, encryption)
-    for types in (batch_types.handlers(service), *(part.handlers() for part in added)):
-        provisioners._RESOURCE_HANDLERS.update(types)
+    provisioners._RESOURCE_HANDLERS.update(batch_types.handlers(service))
+    for part in (ec2_types, vpc_types, budget_types, store_types, encryption):  # the last goes round the one before
+        provisioners._RESOURCE_HANDLERS.update(part.handlers())
 
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):

@@ -30,7 +30,6 @@ class FoundationStack(EnvironmentStack):
             self,
             "Data",
             settings=environment.data,
-            access_log_days=environment.logs.retention_days,
             key=self.key,
             removal=removal,
         )

@@ -23,7 +23,6 @@ class DataBucket(Construct):
         id: str,
         *,
         settings: Data,
-        access_log_days: int,
         key: EnvironmentKey,
         removal: cdk.RemovalPolicy,
     ) -> None:
@@ -33,7 +32,7 @@ class DataBucket(Construct):
             id="unfinished-uploads",
             abort_incomplete_multipart_upload_after=cdk.Duration.days(settings.abort_multipart_days),
         )
-        self.access_logs = self._access_logs(access_log_days, abort_multipart, removal)
+        self.access_logs = self._access_logs(settings.access_log_days, abort_multipart, removal)
         self.bucket = s3.Bucket(
             self,
             "Bucket",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import email
 import json
+import shutil
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -12,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from examples.deployment import CommandFailed, Deployment
+from examples.deployment import ROOT, CommandFailed, Deployment
 from localcloud.session import LocalCloud
 from tests.end_to_end.support import (
     answer_of_a_job,
@@ -187,22 +188,30 @@ def test_compute_environments_that_were_refused_at_first_are_made_later(tmp_path
 
 
 def test_prod_keeps_its_data_and_nothing_else_and_can_be_made_again(tmp_path: Path) -> None:
+    environments = Path(shutil.copytree(ROOT / "environments", tmp_path / "environments"))
     with LocalCloud(tmp_path / "cloud") as cloud:
-        deployment = Deployment(cloud, "prod", tmp_path)
+        deployment = Deployment(cloud, "prod", tmp_path, environments)
         deployment.bootstrap()
         before = kept(cloud)
         assert before == {}
         deployment.deploy_foundation()
-        deployment.deploy_all(deployment.push_image())
+        image = deployment.push_image()
+        deployment.deploy_all(image)
         first = deployment.hpc("submit", "--project", "research", "--wait", "--", "echo", "one")
         queues = json.loads(deployment.hpc("queues", "--json"))
         assert {"loosely-coupled", "on-demand", "local-disk", "tightly-coupled"} == {item["name"] for item in queues}
 
+        with pytest.raises(CommandFailed, match="TerminationProtection is enabled"):
+            deployment.cdk("destroy", "--all", "--force")
+        file = environments / "prod.yaml"
+        file.write_text(file.read_text().replace("termination_protection: true", "termination_protection: false"))
+        deployment.deploy_all(image)
         deployment.cdk("destroy", "--all", "--force")
         assert stacks(cloud) == ["CDKToolkit"]
         left = kept(cloud)
-        assert {kind: len(names) for kind, names in left.items()} == {"buckets": 1, "repositories": 1, "log groups": 3}
-        (bucket,) = left["buckets"]
+        counts = {kind: len(names) for kind, names in left.items()}
+        assert counts == {"buckets": 2, "repositories": 2, "log groups": 3, "keys": 1}
+        (bucket,) = [name for name in left["buckets"] if "accesslogs" not in name]
         objects = client(cloud, "s3").list_objects_v2(Bucket=bucket, Prefix=f"research/runs/{first}/")
         assert objects["KeyCount"] > 0, "what the job left is still there"
 

@@ -112,7 +112,7 @@ def test_access_logs_go_to_a_bucket_with_the_only_encryption_to_which_s3_deliver
     assert rule["ServerSideEncryptionByDefault"] == {"SSEAlgorithm": "AES256"}
     rules = bucket(stacks, "DataAccessLogs")["LifecycleConfiguration"]["Rules"]
     assert [item["ExpirationInDays"] for item in rules if "ExpirationInDays" in item] == [
-        stacks.environment.logs.retention_days
+        stacks.environment.data.access_log_days
     ]
 
 

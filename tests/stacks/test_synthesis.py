@@ -12,6 +12,7 @@ import pytest
 
 import app
 from hpc_constructs.config import available
+from tests.constructs.rules.synthesis import CONTEXT
 from tools.audit.checkers import cfn_lint
 
 ROOT = Path(__file__).parents[2]
@@ -34,7 +35,7 @@ def run_app(folder: Path, environment: str, home: Path) -> subprocess.CompletedP
         "HOME": str(home),
         "AWS_EC2_METADATA_DISABLED": "true",
         "CDK_OUTDIR": str(folder),
-        "CDK_CONTEXT_JSON": json.dumps({"env": environment}),
+        "CDK_CONTEXT_JSON": json.dumps({**CONTEXT, "env": environment}),
         "CDK_VALIDATION": "false",
     }
     return subprocess.run(

@@ -82,10 +82,10 @@ class Image(Model):
 
 
 class Logs(Model):
-    """The log group of all jobs, and the access logs of the data bucket."""
+    """The log group of all jobs."""
 
     retention_days: RetentionDays = 90
-    """Days after which log events and access logs are deleted."""
+    """Days after which log events are deleted."""
 
 
 class Data(Model):
@@ -93,6 +93,8 @@ class Data(Model):
 
     noncurrent_days: int = Field(default=30, ge=1, le=3650)
     """Days after which an overwritten or deleted version of an object is removed for good."""
+    access_log_days: int = Field(default=90, ge=1, le=3650)
+    """Days after which the log of accesses to the bucket is deleted."""
     abort_multipart_days: int = Field(default=7, ge=1, le=365)
     """Days after which the parts of an upload that was never finished are removed."""
 
