@@ -46,7 +46,7 @@ class Clients:
             raise BadInput("no AWS Region: give --region, or set AWS_REGION, or a region in the profile")
         return session
 
-    def _client(self, service: str, attempts: int = 4) -> Any:
+    def _client(self, service: str, attempts: int = 4, region: str | None = None) -> Any:
         from botocore.config import Config
 
         config = Config(
@@ -56,7 +56,7 @@ class Clients:
             user_agent_extra="hpc-batch",
             max_pool_connections=32,
         )
-        return self._session.client(service, config=config)
+        return self._session.client(service, config=config, region_name=region)
 
     @cached_property
     def batch(self) -> BatchClient:
@@ -71,6 +71,10 @@ class Clients:
     @cached_property
     def s3(self) -> S3Client:
         return self._client("s3")
+
+    def ecr(self, region: str) -> Any:
+        """Return a client of ECR in a Region, for an image may be in another one."""
+        return self._client("ecr", region=region)
 
     @cached_property
     def ssm(self) -> SSMClient:
@@ -111,7 +115,8 @@ def _client_error(error: exceptions.ClientError) -> str:
     if code in ("ExpiredToken", "ExpiredTokenException"):
         return text + "; the credentials have expired: log in again, then repeat the command"
     if code in ("AccessDenied", "AccessDeniedException"):
-        return text + "; the platform team attaches the project's submitter policy to your role"
+        policy = "developer" if error.operation_name == "RegisterJobDefinition" else "submitter"
+        return text + f"; the platform team attaches the project's {policy} policy to your role"
     return text
 
 

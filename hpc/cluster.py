@@ -8,11 +8,12 @@ import re
 from dataclasses import dataclass
 from functools import cached_property
 
-from hpc import contract, environment, jobs, ranges, runid, state
+from hpc import contract, definitions, environment, jobs, ranges, runid, state
 from hpc.aws import Clients, error_code, in_words
+from hpc.definitions import Listed
 from hpc.environment import Environment
 from hpc.errors import NotFound
-from hpc.plan import Plan, plan
+from hpc.plan import Plan, derivable, plan
 from hpc.run import Run
 from hpc.spec import JobSpec
 from hpc.submit import Progress, submit
@@ -45,7 +46,12 @@ class Cluster:
 
     def plan(self, spec: JobSpec, run_id: str | None = None) -> Plan:
         """Return what `submit` would send. Raises BadInput with every complaint."""
-        return plan(spec, self.environment, run_id or runid.new())
+        project = self.project(spec.project)
+        with in_words():
+            environment = definitions.with_own(self.environment, project, spec.definition, self.clients.batch)
+            target = derivable(spec, environment)
+            found = definitions.find(spec, target, self.clients) if target else None
+        return plan(spec, environment, run_id or runid.new(), found)
 
     def submit(self, spec: JobSpec) -> Run:
         """Submit a new run. Raises BadInput with every complaint before anything is sent."""
@@ -56,6 +62,11 @@ class Cluster:
         with in_words():
             record = submit(plan, self.clients, self.environment.name, resume=resume, progress=progress)
         return self._run(record, None)
+
+    def definitions(self) -> list[Listed]:
+        """Return the job definitions that a request may name."""
+        with in_words():
+            return list(definitions.listed(self.environment, self.clients.batch))
 
     def project(self, name: str | None) -> str:
         return name or self.environment.meta.default_project

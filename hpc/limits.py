@@ -15,5 +15,7 @@ MAX_NODES = 1000
 """https://docs.aws.amazon.com/batch/latest/userguide/multi-node-parallel-jobs.html"""
 MIN_TIMEOUT_S = 60
 """https://docs.aws.amazon.com/batch/latest/userguide/job_timeouts.html"""
+MAX_DEFINITION_BYTES = 24 * 1024
+"""https://docs.aws.amazon.com/batch/latest/userguide/service_limits.html"""
 MAX_PAYLOAD_BYTES = 30 * 1024
 """https://docs.aws.amazon.com/batch/latest/userguide/service_limits.html"""

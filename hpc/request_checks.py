@@ -129,6 +129,15 @@ def _check_variables(spec: JobSpec, cells: tuple[columns.Column, ...]) -> Iterat
     seen = set(variables)
     if len(seen) < len(variables):
         yield "--setenv: a column of the tasks file sets a variable that the command line sets too; drop one of them"
+    for name in spec.secrets:
+        if not _VARIABLE.fullmatch(name) or name.startswith(("AWS_", "HPC_", "ECS_")):
+            yield (
+                f"--secret {name!r}: the name becomes a variable: letters, digits and _, not starting with a digit,"
+                " AWS_, HPC_ or ECS_"
+            )
+        if name in seen:
+            yield f"--secret {name}: the name is taken by another variable"
+        seen.add(name)
     inputs = [*(item.name for item in spec.inputs), *(column.name for column in cells if column.role == "--input")]
     for flag, name in [*(("--input", name) for name in inputs), *(("--output", name) for name in spec.outputs)]:
         if not _VARIABLE.fullmatch(name) or name.startswith(("AWS_", "HPC_")):

@@ -16,7 +16,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from hpc import contract, jobs, state
+from hpc import contract, definitions, jobs, state
 from hpc.aws import Clients, error_code
 from hpc.dependencies import resolved
 from hpc.errors import BadInput, HpcError
@@ -69,6 +69,7 @@ def submit(plan: Plan, clients: Clients, environment: str, *, resume: bool, prog
     if not all(known.get(job["jobName"]) for job in plan.jobs):
         _upload(plan, clients.s3, progress)
     ids = dict(known)
+    plan = _registered(plan, clients)
     for job in plan.barriers:
         ids[job["jobName"]] = known.get(job["jobName"]) or _send(clients, resolved(job, ids), plan.run_id)
     parts = list[state.Part]()
@@ -79,6 +80,15 @@ def submit(plan: Plan, clients: Clients, environment: str, *, resume: bool, prog
         record = replace(record, parts=tuple(parts))
         state.save(record)
     return record
+
+
+def _registered(plan: Plan, clients: Clients) -> Plan:
+    """Register the job definition that the plan brings along, and let its jobs name the revision."""
+    if plan.definition is None:
+        return plan
+    name, arn = plan.definition["jobDefinitionName"], definitions.register(clients.batch, plan.definition)
+    jobs = tuple(job | {"jobDefinition": arn} if job["jobDefinition"] == name else job for job in plan.jobs)
+    return replace(plan, jobs=jobs)
 
 
 def _claim(plan: Plan, s3: S3Client, submitted_at: str) -> None:

@@ -108,6 +108,7 @@ class Project(Construct):
             share_identifier=self._share_identifier,
             own_repository=self._own_repository.uri if self._own_repository else None,
             image_sources=self.settings.image_sources,
+            secrets=self.settings.secrets,
         )
 
     def developer_policy(self) -> iam.ManagedPolicy | None:

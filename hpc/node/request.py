@@ -30,7 +30,8 @@ class Request:
     layout: contract.Layout
     kind: str
     nodes: int | None
-    vcpus: int
+    slots: int
+    """Of MPI, on each node."""
     has_tasks: bool
     inputs: tuple[Input, ...]
     outputs: tuple[str, ...]
@@ -76,7 +77,7 @@ def parse(raw: dict[str, Any], place: Place) -> Request:
         layout=layout,
         kind=str(raw["kind"]),
         nodes=raw.get("nodes"),
-        vcpus=int(raw["vcpus"]),
+        slots=int(raw.get("slots_per_node") or raw["vcpus"]),
         has_tasks=raw.get("tasks") is not None,
         inputs=tuple(Input(name=str(item["name"]), uri=str(item["uri"])) for item in raw.get("inputs", ())),
         outputs=tuple(str(name) for name in raw.get("outputs", ())),

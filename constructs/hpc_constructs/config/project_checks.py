@@ -11,6 +11,18 @@ from hpc_constructs.config.models import Environment
 from hpc_constructs.config.problems import Problem
 
 
+def secrets(environment: Environment) -> Iterator[Problem]:
+    """Only those who register job definitions of their own choose what secrets their containers get."""
+    for name, project in environment.projects.items():
+        if project.secrets and not project.own_images:
+            yield Problem(
+                path=("projects", name, "secrets"),
+                given="secrets without own_images",
+                allowed="secrets with own_images: true",
+                fix="add `own_images: true`, or move them into the definitions that the platform deploys",
+            )
+
+
 def image_sources(environment: Environment) -> Iterator[Problem]:
     """Only those who register job definitions of their own choose where images come from."""
     for name, project in environment.projects.items():
@@ -23,4 +35,4 @@ def image_sources(environment: Environment) -> Iterator[Problem]:
             )
 
 
-CHECKS = (image_sources,)
+CHECKS = (image_sources, secrets)
