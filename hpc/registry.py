@@ -117,8 +117,13 @@ def look_up(reference: Reference, architecture: str | None, ecr: Callable[[str],
 
 def _read(reference: Reference, architecture: str | None, source: _Source) -> Image:
     digest, text = source.manifest(reference.digest or reference.tag)
-    uri = f"{reference.repository}@{digest}"
-    manifest = json.loads(text)
+    try:
+        return _described(f"{reference.repository}@{digest}", json.loads(text), architecture, source)
+    except Missing:
+        raise Silent(f"{reference.registry} has lost parts of the image") from None
+
+
+def _described(uri: str, manifest: dict[str, Any], architecture: str | None, source: _Source) -> Image:
     if "manifests" not in manifest:
         config = json.loads(source.blob(manifest["config"]["digest"]))
         return Image(uri=uri, architectures=_known([config["architecture"]]), entrypoint=_entrypoint(config))
