@@ -96,7 +96,7 @@ class ComputeStack(EnvironmentStack):
                 name,
                 environment=self._environment,
                 image=self._image or f"{foundation.images.uri}:{NO_IMAGE}",
-                repository=foundation.images.uri,
+                images=foundation.images,
                 own_repository=foundation.own_images.get(name),
                 bucket=foundation.data,
                 logs=foundation.logs,
