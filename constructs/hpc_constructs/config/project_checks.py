@@ -7,32 +7,23 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from hpc_constructs.config.check import check
 from hpc_constructs.config.models import Environment
 from hpc_constructs.config.problems import Problem
 
 
-def secrets(environment: Environment) -> Iterator[Problem]:
-    """Only those who register job definitions of their own choose what secrets their containers get."""
+@check("HPC226")
+def of_developers(environment: Environment) -> Iterator[Problem]:
+    """Only those who register job definitions of their own choose images and secrets for them."""
     for name, project in environment.projects.items():
-        if project.secrets and not project.own_images:
-            yield Problem(
-                path=("projects", name, "secrets"),
-                given="secrets without own_images",
-                allowed="secrets with own_images: true",
-                fix="add `own_images: true`, or move them into the definitions that the platform deploys",
-            )
+        for key in ("image_sources", "secrets"):
+            if getattr(project, key) and not project.own_images:
+                yield Problem(
+                    path=("projects", name, key),
+                    given=f"{key} without own_images",
+                    allowed=f"{key} with own_images: true",
+                    fix=f"add `own_images: true`, or remove {key}",
+                )
 
 
-def image_sources(environment: Environment) -> Iterator[Problem]:
-    """Only those who register job definitions of their own choose where images come from."""
-    for name, project in environment.projects.items():
-        if project.image_sources and not project.own_images:
-            yield Problem(
-                path=("projects", name, "image_sources"),
-                given="image_sources without own_images",
-                allowed="image_sources with own_images: true",
-                fix="add `own_images: true`, or remove image_sources",
-            )
-
-
-CHECKS = (image_sources, secrets)
+CHECKS = (of_developers,)
