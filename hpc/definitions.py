@@ -100,4 +100,5 @@ def _active(batch: BatchClient, **criteria: Any) -> Iterator[dict[str, Any]]:
     """Yield active definitions, of one name the newest first."""
     pages = batch.get_paginator("describe_job_definitions").paginate(status="ACTIVE", **criteria)
     found: list[dict[str, Any]] = [dict(item) for page in pages for item in page["jobDefinitions"]]
+    found = [item for item in found if own_definition.is_readable(item)]
     yield from sorted(found, key=lambda item: (item["jobDefinitionName"], -item["revision"]))

@@ -56,7 +56,10 @@ def check(spec: JobSpec, target: Target, meta: contract.Meta) -> Iterator[str]:
         )
         return
     if spec.image is not None:
-        yield from _check_reference(spec.image, project, meta, where)
+        yield from _check_reference("--image", spec.image, project, meta, where)
+    elif target.definition.image is not None:
+        flag = f"--secret with --definition {target.definition.name}, whose image is"
+        yield from _check_reference(flag, target.definition.image, project, meta, where)
     listed = {contract.secret_of(arn) for arn in project.secrets}
     for name, arn in spec.secrets.items():
         if not arn.startswith("arn:"):  # perhaps the secret itself: never repeat it
@@ -68,18 +71,20 @@ def check(spec: JobSpec, target: Target, meta: contract.Meta) -> Iterator[str]:
             )
 
 
-def _check_reference(image: str, project: contract.Project, meta: contract.Meta, where: str) -> Iterator[str]:
+def _check_reference(
+    flag: str, image: str, project: contract.Project, meta: contract.Meta, where: str
+) -> Iterator[str]:
     reference = Reference.parse(image)
     if reference is None:
         yield (
-            f"--image {image}: write registry/name:tag or registry/name@sha256:..., such as"
+            f"{flag} {image}: write registry/name:tag or registry/name@sha256:..., such as"
             f" {project.own_repository}:v1 or docker.io/library/python:3.13"
         )
         return
     sources = (project.own_repository, meta.repository, *project.image_sources)
     if not any(reference.repository == item or reference.repository.startswith(f"{item}/") for item in sources):
         yield (
-            f"--image {image}: project {project.name} takes images of {', '.join(filter(None, sources))}; push it to"
+            f"{flag} {image}: project {project.name} takes images of {', '.join(filter(None, sources))}; push it to"
             f" the first, or the platform team adds it to `image_sources: [{reference.repository}]` in {where}"
         )
 
@@ -96,8 +101,8 @@ def check_image(image: Image, target: Target, meta: contract.Meta) -> Iterator[s
     if image.entrypoint is not None and not any(word.rpartition("/")[2] == "hpc-node" for word in image.entrypoint):
         yield (
             f"--image {image.uri} starts {' '.join(image.entrypoint) or 'nothing'}, not hpc-node, which brings inputs,"
-            ' outputs and exit codes; add to its Dockerfile: RUN pip install hpc-batch, and ENTRYPOINT ["hpc-node"];'
-            f" or begin it with FROM {meta.image or meta.repository}"
+            " outputs and exit codes; begin its Dockerfile with FROM "
+            f'{meta.image or meta.repository}, or add RUN pip install hpc-batch and ENTRYPOINT ["hpc-node"]'
         )
 
 
@@ -167,6 +172,12 @@ def as_published(described: Mapping[str, Any], project: str) -> contract.Definit
         efa_interfaces=sum(item["hostPath"].startswith("/dev/infiniband/") for item in devices),
         image=container["image"],
     )
+
+
+def is_readable(described: Mapping[str, Any]) -> bool:
+    """Whether it is of the kind that is deployed here; other clients may register ECS or EKS properties."""
+    ranges: list[dict[str, Any]] = (described.get("nodeProperties") or {}).get("nodeRangeProperties", [{}])
+    return bool(described.get("containerProperties")) or all(item.get("container") for item in ranges)
 
 
 def user_of(described: Mapping[str, Any]) -> str | None:

@@ -174,7 +174,8 @@ def test_an_image_that_does_not_start_hpc_node_is_refused_with_the_lines_to_add(
     found = Found(base=base(), image=replace(GOOD, entrypoint=("/bin/sh", "-c")))
     (line,) = complaints(own, found, image=f"{REPOSITORY}:v1")
     assert "starts /bin/sh -c, not hpc-node" in line
-    assert 'RUN pip install hpc-batch, and ENTRYPOINT ["hpc-node"]' in line
+    assert f"begin its Dockerfile with FROM {own.meta.image}" in line
+    assert 'RUN pip install hpc-batch and ENTRYPOINT ["hpc-node"]' in line
 
 
 @pytest.mark.parametrize("entrypoint", [("/opt/venv/bin/hpc-node",), ("tini", "--", "hpc-node"), None])
@@ -256,6 +257,28 @@ def test_more_slots_than_vcpus_are_refused(own: Environment, slots: int) -> None
 def test_slots_are_for_multi_node_jobs(own: Environment) -> None:
     (line,) = complaints(own, None, slots_per_node=2)
     assert line.startswith("--slots-per-node 2: it is for multi-node jobs")
+
+
+def test_a_secret_for_a_definition_whose_image_the_developer_policy_refuses_is_refused_here(own: Environment) -> None:
+    licensed = replace(own.definitions["default", "task"], name="licensed", image=f"docker.io/a/b@sha256:{'0' * 64}")
+    environment = replace(own, definitions=own.definitions | {("default", "licensed"): licensed})
+    (line,) = complaints(environment, None, definition="licensed", secrets={"A": SECRET})
+    assert "--secret with --definition licensed, whose image is docker.io/a/b@" in line
+    assert "`image_sources: [docker.io/a/b]`" in line
+
+
+@pytest.mark.parametrize(
+    ("described", "expected"),
+    [
+        (base(), True),
+        ({"type": "container", "ecsProperties": {"taskProperties": []}}, False),
+        ({"type": "container", "eksProperties": {"podProperties": {}}}, False),
+        ({"type": "multinode", "nodeProperties": {"nodeRangeProperties": [{"ecsProperties": {}}]}}, False),
+        ({"type": "multinode", "nodeProperties": {"nodeRangeProperties": [{"container": container()}]}}, True),
+    ],
+)
+def test_what_other_clients_registered_in_other_forms_is_left_out(described: dict[str, Any], expected: bool) -> None:
+    assert own_definition.is_readable(described) is expected
 
 
 def test_a_definition_of_the_same_name_with_other_rights_is_not_the_same(own: Environment) -> None:
