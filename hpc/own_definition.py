@@ -176,8 +176,10 @@ def as_published(described: Mapping[str, Any], project: str) -> contract.Definit
 
 def is_readable(described: Mapping[str, Any]) -> bool:
     """Whether it is of the kind that is deployed here; other clients may register ECS or EKS properties."""
-    ranges: list[dict[str, Any]] = (described.get("nodeProperties") or {}).get("nodeRangeProperties", [{}])
-    return bool(described.get("containerProperties")) or all(item.get("container") for item in ranges)
+    try:
+        return all(_containers(described))
+    except KeyError:
+        return False
 
 
 def user_of(described: Mapping[str, Any]) -> str | None:
