@@ -48,7 +48,9 @@ class Clients:
             raise BadInput("no AWS Region: give --region, or set AWS_REGION, or a region in the profile")
         return session
 
-    def _client(self, service: str, attempts: int = 4, read_timeout_s: int = READ_TIMEOUT_S) -> Any:
+    def _client(
+        self, service: str, attempts: int = 4, read_timeout_s: int = READ_TIMEOUT_S, region: str | None = None
+    ) -> Any:
         from botocore.config import Config
 
         config = Config(
@@ -58,7 +60,7 @@ class Clients:
             user_agent_extra="hpc-batch",
             max_pool_connections=32,
         )
-        return self._session.client(service, config=config)
+        return self._session.client(service, config=config, region_name=region)
 
     @cached_property
     def batch(self) -> BatchClient:
@@ -73,6 +75,10 @@ class Clients:
     @cached_property
     def s3(self) -> S3Client:
         return self._client("s3")
+
+    def ecr(self, region: str) -> Any:
+        """Return a client of ECR in a Region, for an image may be in another one."""
+        return self._client("ecr", region=region)
 
     @cached_property
     def ssm(self) -> SSMClient:
@@ -115,7 +121,8 @@ def _client_error(error: exceptions.ClientError) -> str:
     if code in ("RequestTimeTooSkewed", "RequestExpired", "RequestInTheFuture", "InvalidSignatureException"):
         return text + "; the clock of this machine or the secret key is wrong: set the clock, then repeat the command"
     if code in ("AccessDenied", "AccessDeniedException"):
-        return text + "; the platform team attaches the project's submitter policy to your role"
+        policy = "developer" if error.operation_name == "RegisterJobDefinition" else "submitter"
+        return text + f"; the platform team attaches the project's {policy} policy to your role"
     return text
 
 

@@ -16,6 +16,7 @@ from hpc.errors import NotFound
 from hpc.run import Run
 
 if TYPE_CHECKING:  # imported when something is submitted: start-up time
+    from hpc.definitions import Listed
     from hpc.plan import Plan
     from hpc.skip import Remaining
     from hpc.spec import JobSpec
@@ -49,9 +50,15 @@ class Cluster:
 
     def plan(self, spec: JobSpec, run_id: str | None = None) -> Plan:
         """Return what `submit` would send. Raises BadInput with every complaint."""
-        from hpc.plan import plan
+        from hpc import definitions
+        from hpc.plan import derivable, plan
 
-        return plan(spec, self.environment, run_id or runid.new())
+        project = self.project(spec.project)
+        with in_words():
+            environment = definitions.with_own(self.environment, project, spec.definition, self.clients.batch)
+            target = derivable(spec, environment)
+            found = definitions.find(spec, target, self.clients) if target else None
+        return plan(spec, environment, run_id or runid.new(), found)
 
     def remaining(self, spec: JobSpec) -> Remaining:
         """Return what is left of a request: without the tasks whose outputs all exist at their destinations."""
@@ -73,6 +80,13 @@ class Cluster:
         if not record.is_complete:
             record = self._look_up(record.run_id, record)
         return self._run(record, None)
+
+    def definitions(self) -> list[Listed]:
+        """Return the job definitions that a request may name."""
+        from hpc import definitions
+
+        with in_words():
+            return list(definitions.listed(self.environment, self.clients.batch))
 
     def project(self, name: str | None) -> str:
         return name or self.environment.meta.default_project

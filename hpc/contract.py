@@ -37,6 +37,15 @@ OWN_IMAGE_USER = "1000"
 """User that a job definition with an image of one's own must name: no root, and the one of `container/Dockerfile`."""
 
 
+ECR_PATTERN = r"([0-9]{12})\.dkr\.ecr\.([a-z0-9-]+)\.amazonaws\.com(?:\.cn)?/([^@]+)"
+"""Account, region and repository of an image, or of a repository itself, in a private registry of ECR."""
+
+
+def secret_of(arn: str) -> str:
+    """Return a secret's ARN without the JSON key, version stage and version id that may stand behind its name."""
+    return ":".join(arn.split(":")[:7]) if ":secretsmanager:" in arn else arn
+
+
 def own_definition_name(environment: str, project: str, name: str) -> str:
     """Return what Batch calls a job definition that a project's developer registers, or all that begin so.
 
@@ -98,6 +107,8 @@ class Queue:
     efa_interfaces: int
     """EFA devices on each instance; 0 where there is no EFA."""
     fair_share: bool
+    architecture: str | None = None
+    """Of its instances: `x86_64` or `arm64`; None where an older version published the queue."""
 
     @property
     def max_nodes(self) -> int:
@@ -138,6 +149,8 @@ class Project:
     """URI of the repository, without tag, for images of its own; None where it may not bring any."""
     image_sources: tuple[str, ...] = ()
     """Where its own images may come from besides: repositories, or folders of repositories."""
+    secrets: tuple[str, ...] = ()
+    """ARNs in Secrets Manager and Parameter Store that its job definitions may hand to containers as variables."""
 
 
 @dataclass(frozen=True, kw_only=True)

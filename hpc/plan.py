@@ -6,12 +6,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
-from hpc import contract, dependencies, ranges, secret_values, uploads, wanted, words
+from hpc import contract, dependencies, own_definition, ranges, secret_values, uploads, wanted, words
 from hpc.columns import Column
 from hpc.data_checks import check_uri
 from hpc.environment import Environment
 from hpc.errors import BadInput
 from hpc.limits import MAX_DEPENDENCIES
+from hpc.own_definition import Found
 from hpc.request import body, digest
 from hpc.request_checks import check_request
 from hpc.rows import Rows
@@ -31,6 +32,10 @@ class Plan:
     bucket: str
     request: dict[str, Any]
     """The body of `request.json`, but for who submits when."""
+    definition: dict[str, Any] | None
+    """The RegisterJobDefinition request of a definition that this run alone may need; the jobs name it."""
+    notes: tuple[str, ...]
+    """What people should know before it is sent."""
     uploads: tuple[Upload, ...]
     rows: Rows | None
     barriers: tuple[dict[str, Any], ...]
@@ -45,8 +50,17 @@ class Plan:
         return self.paths.run_id
 
 
-def plan(spec: JobSpec, environment: Environment, run_id: str) -> Plan:
+def derivable(spec: JobSpec, environment: Environment) -> Target | None:
+    """Return the target of a request that needs a job definition of its own, if `plan` can make one."""
+    target = _target(spec, environment, []) if own_definition.is_needed(spec) else None
+    return None if target is None or any(own_definition.check(spec, target, environment.meta)) else target
+
+
+def plan(spec: JobSpec, environment: Environment, run_id: str, told: Found | None = None) -> Plan:
     """Work out what `submit` will send.
+
+    Args:
+        told: what the services say of the definition and the image, for a request that is `derivable`.
 
     Raises:
         BadInput: the request cannot be right, with every complaint that can be found without a service.
@@ -58,6 +72,14 @@ def plan(spec: JobSpec, environment: Environment, run_id: str) -> Plan:
     complaints += check_request(spec, scan)
     if target is None:
         raise BadInput(complaints)
+    register = None
+    if own_definition.is_needed(spec):
+        own = [*own_definition.check(spec, target, environment.meta)]
+        complaints += own or _check_found(target, environment.meta, told)
+        if told and (told.image or not spec.image) and not own:
+            register = own_definition.derive(spec, target, environment.name, told)
+            complaints += own_definition.check_size(register)
+            target = own_definition.instead(target, register, told)
     complaints += check_against(spec, target, environment.meta)
     if complaints:
         raise BadInput(complaints)
@@ -65,6 +87,7 @@ def plan(spec: JobSpec, environment: Environment, run_id: str) -> Plan:
     paths = contract.RunPaths(project=target.project.name, run_id=run_id)
     rows = _rows(spec, scan, {cell: objects.reference(found) for cell, found in files.cells.items()})
     request = body(spec, target, run_id, rows, files, objects)
+    request["own_definition"] = register and register["jobDefinitionName"]
     request["sha256"] = digest(request, spec, rows)
     complaints += _check_parents(spec, contract.Layout.of(request))
     waiting, after = dependencies.barriers(spec.after, run_id, most=_free_dependencies(spec))
@@ -84,12 +107,23 @@ def plan(spec: JobSpec, environment: Environment, run_id: str) -> Plan:
         paths=paths,
         bucket=environment.meta.bucket,
         request=request,
+        definition=register,
+        notes=(told.note,) if told and told.note else (),
         uploads=objects.uploads,
         rows=rows,
         barriers=barriers,
         jobs=jobs,
         queue=target.queue.name,
     )
+
+
+def _check_found(target: Target, meta: contract.Meta, found: Found | None) -> Iterator[str]:
+    if found is None:
+        raise ValueError("a plan with --image or --secret needs what hpc.definitions.find says")
+    if found.complaint:
+        yield found.complaint
+    if found.image:
+        yield from own_definition.check_image(found.image, target, meta)
 
 
 def _only(spec: JobSpec) -> tuple[contract.Range, ...] | None:

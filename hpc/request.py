@@ -30,6 +30,7 @@ def body(
         "name": spec.name or _name_of(spec),
         "queue": target.queue.name,
         "definition": target.definition.name,
+        "image": target.definition.image if spec.image else None,
         "kind": target.queue.kind,
         "command": _command(spec),
         "tasks": rows.count if rows else None,
@@ -37,6 +38,7 @@ def body(
         "pack": spec.pack,
         "only": None if only is None else [list(item) for item in only],
         "nodes": spec.nodes,
+        "slots_per_node": spec.slots_per_node,
         "vcpus": spec.vcpus or target.definition.vcpus,
         "memory_mib": spec.memory_mib or target.definition.memory_mib,
         "gpus": target.definition.gpus if spec.gpus is None else spec.gpus,
@@ -76,7 +78,10 @@ def digest(request: dict[str, Any], spec: JobSpec, rows: Rows | None) -> str:
     """Hash what was asked, with the content of every file, so that a resumed run is known to be the same."""
     found = hashlib.sha256(json.dumps(request, sort_keys=True).encode())
     each = [parent.job_id for parent in spec.after_each]
-    after = json.dumps([spec.after, each, spec.one_by_one, spec.retries, spec.timeout_s, spec.share, spec.priority])
+    secrets = sorted(spec.secrets.items())
+    after = json.dumps(
+        [secrets, spec.after, each, spec.one_by_one, spec.retries, spec.timeout_s, spec.share, spec.priority]
+    )
     found.update(after.encode())
     if rows:
         found.update(json.dumps([rows.sha256, rows.local_files], sort_keys=True).encode())

@@ -144,6 +144,15 @@ def _check_variables(spec: JobSpec, cells: tuple[columns.Column, ...]) -> Iterat
     seen = set(variables)
     if len(seen) < len(variables):
         yield "--setenv: a column of the tasks file sets a variable that the command line sets too; drop one of them"
+    for name in spec.secrets:
+        if not _VARIABLE.fullmatch(name) or name.startswith(("AWS_", "HPC_", "ECS_")):
+            yield (
+                f"--secret {name!r}: the name becomes a variable: letters, digits and _, not starting with a digit,"
+                " AWS_, HPC_ or ECS_"
+            )
+        if name in seen:
+            yield f"--secret {name}: the name is taken by another variable"
+        seen.add(name)
     inputs = [*(item.name for item in spec.inputs), *(column.name for column in cells if column.role == "--input")]
     outputs = [output.name for output in map(wanted.parse, spec.outputs) if output.name]
     outputs += [column.name for column in cells if column.role == "--output"]

@@ -39,6 +39,8 @@ class JobSpec:
     """Default: the queue `loosely-coupled`, or `tightly-coupled` where nodes are asked for."""
     definition: str | None = None
     """Default: the definition that the queue names."""
+    image: str | None = None
+    """A container image instead of the definition's, `registry/name:tag` or by digest; `hpc-node` is its entrypoint."""
     project: str | None = None
     """Default: the environment's default project."""
     name: str | None = None
@@ -55,6 +57,8 @@ class JobSpec:
     pack: int = 1
     """Tasks that one child runs, one after the other, each with an exit code of its own; for many short ones."""
     nodes: int | None = None
+    slots_per_node: int | None = None
+    """How many ranks `mpirun` starts on each node when it is not told. Default: as many as vCPUs."""
     after: tuple[str, ...] = ()
     """Batch job ids that must succeed first."""
     after_each: tuple[Parent, ...] = ()
@@ -70,6 +74,8 @@ class JobSpec:
     script: Path | None = None
     """A script of this machine to run; the command then is its arguments."""
     environment: Mapping[str, str] = field(default_factory=dict[str, str])
+    secrets: Mapping[str, str] = field(default_factory=dict[str, str])
+    """Variables whose values AWS Batch reads when the container starts: ARNs in Secrets Manager or Parameter Store."""
     retries: int | None = None
     """How often a failed command runs again, 0 to 9. Default: only what the definition retries (lost hosts)."""
     timeout_s: int | None = None

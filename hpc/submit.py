@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from hpc import contract, runid, state, store
+from hpc import contract, definitions, runid, state, store
 from hpc.aws import Clients, error_code, in_words
 from hpc.claims import LOST
 from hpc.errors import BadInput, HpcError
@@ -57,7 +57,7 @@ def submit(plan: Plan, clients: Clients, environment: str, *, progress: Progress
     state.save(record)
     try:
         with in_words():
-            sender = Sender(plan, clients, accepted)
+            sender = Sender(_registered(plan, clients), clients, accepted)
             # Before the claim: a run whose files changed meanwhile has asked for nothing.
             store.send(clients.s3, plan.bucket, plan.paths.project, plan.uploads, progress)
             if not _claim(plan, clients.s3, record.submitted_at):
@@ -70,6 +70,15 @@ def submit(plan: Plan, clients: Clients, environment: str, *, progress: Progress
     except HpcError as error:
         raise HpcError(f"{error}; nothing is lost and nothing runs twice: {runid.go_on(plan.run_id)}") from None
     return record
+
+
+def _registered(plan: Plan, clients: Clients) -> Plan:
+    """Register the job definition that the plan brings along, and let its jobs name the revision."""
+    if plan.definition is None:
+        return plan
+    name, arn = plan.definition["jobDefinitionName"], definitions.register(clients.batch, plan.definition)
+    jobs = tuple(job | {"jobDefinition": arn} if job["jobDefinition"] == name else job for job in plan.jobs)
+    return replace(plan, jobs=jobs)
 
 
 def _claim(plan: Plan, s3: S3Client, submitted_at: str) -> bool:

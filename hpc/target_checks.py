@@ -23,7 +23,7 @@ class Target:
 def check_against(spec: JobSpec, target: Target, meta: contract.Meta) -> Iterator[str]:
     """Yield what is wrong with the request in this environment."""
     queue, definition = target.queue, target.definition
-    if meta.image is None and definition.image is None:
+    if meta.image is None and definition.image is None and spec.image is None:
         yield (
             f"environment {meta.environment} has no image yet: the platform team pushes one to {meta.repository} and"
             f" deploys it: cdk deploy --all -c env={meta.environment} -c image_digest=sha256:..."
@@ -39,6 +39,7 @@ def check_against(spec: JobSpec, target: Target, meta: contract.Meta) -> Iterato
             f" {queue.name} has {queue.efa_interfaces}; leave --definition out to get {queue.definition}"
         )
     yield from _check_nodes(spec, queue)
+    yield from _check_slots(spec, target)
     yield from _check_size(spec, target)
     yield from _check_share(spec, target)
     yield from _check_buckets(spec, target, meta)
@@ -57,6 +58,22 @@ def _check_nodes(spec: JobSpec, queue: contract.Queue) -> Iterator[str]:
         yield (
             f"--nodes {spec.nodes}: queue {queue.name} has {queue.max_vcpus} vCPUs,"
             f" which is {queue.max_nodes} nodes of {queue.shapes[0].instance_type}"
+        )
+
+
+def _check_slots(spec: JobSpec, target: Target) -> Iterator[str]:
+    slots, queue = spec.slots_per_node, target.queue
+    if slots is None:
+        return
+    if spec.nodes is None:
+        yield f"--slots-per-node {slots}: it is for multi-node jobs; add --nodes N, or leave it out"
+        return
+    vcpus = spec.vcpus or target.definition.vcpus
+    if not 1 <= slots <= vcpus:
+        largest = max(queue.shapes, key=lambda shape: shape.vcpus)
+        yield (
+            f"--slots-per-node {slots}: a node of this job has {vcpus} vCPUs, 1 to {vcpus} slots are allowed; the"
+            f" largest instance of queue {queue.name} has {largest.vcpus} vCPUs ({largest.instance_type})"
         )
 
 

@@ -81,9 +81,13 @@ def serve(
 @click.option(
     "--entrypoint", default="hpc-node", show_default=True, help="Entrypoint of the image, as one would type it."
 )
+@click.option("--architecture", type=click.Choice(["amd64", "arm64"]), default="amd64", show_default=True,
+              help="What the image says that it is for; jobs are processes of this machine anyway.")  # fmt: skip
 @click.option("--env", multiple=True, metavar="NAME=VALUE", help="Variable of the image; may be given repeatedly.")
 @click.option("--endpoint-url", default=lambda: os.environ.get("AWS_ENDPOINT_URL"), help="Default: $AWS_ENDPOINT_URL.")
-def push_image(repository: str, tag: str, entrypoint: str, env: tuple[str, ...], endpoint_url: str | None) -> None:
+def push_image(
+    repository: str, tag: str, entrypoint: str, architecture: str, env: tuple[str, ...], endpoint_url: str | None
+) -> None:
     """Push an image without files to the emulated ECR, and print its digest.
 
     What a job runs is found on this machine: the image says only which command comes first.
@@ -93,7 +97,7 @@ def push_image(repository: str, tag: str, entrypoint: str, env: tuple[str, ...],
     if not endpoint_url:
         raise click.UsageError("no local cloud named: give --endpoint-url or set AWS_ENDPOINT_URL to its URL.")
     try:
-        click.echo(push(endpoint_url, repository, tag, shlex.split(entrypoint), env))
+        click.echo(push(endpoint_url, repository, tag, shlex.split(entrypoint), env, architecture))
     except ImageError as error:
         raise click.ClickException(str(error)) from None
 

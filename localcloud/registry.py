@@ -20,6 +20,8 @@ MANIFEST = "application/vnd.oci.image.manifest.v1+json"
 CONFIG = "application/vnd.oci.image.config.v1+json"
 LAYER = "application/vnd.oci.image.layer.v1.tar+gzip"
 
+_download_url = ecr._get_download_url_for_layer
+
 
 class ImageError(Exception):
     """An image cannot be pulled; the text is what ECS gives as the container's reason."""
@@ -64,7 +66,28 @@ def image_config(uri: str) -> dict[str, Any]:
     return json.loads(blob).get("config", {})
 
 
-def push(endpoint: str, repository: str, tag: str, entrypoint: Sequence[str], env: Sequence[str] = ()) -> str:
+def install(url: str) -> None:
+    """Let ECR say of a layer that it is here: the address that ministack gives is on the internet."""
+
+    def download_url(data: dict[str, Any]) -> Any:
+        status, headers, body = _download_url(data)
+        answer = json.loads(body)
+        if "downloadUrl" in answer:
+            where = urllib.parse.urlsplit(answer["downloadUrl"])
+            answer["downloadUrl"] = f"{url}{where.path}?{urllib.parse.urlencode({'ns': where.netloc})}"
+        return status, headers, json.dumps(answer).encode()
+
+    ecr._get_download_url_for_layer = download_url
+
+
+def push(
+    endpoint: str,
+    repository: str,
+    tag: str,
+    entrypoint: Sequence[str],
+    env: Sequence[str] = (),
+    architecture: str = "amd64",
+) -> str:
     """Push an image without files through the registry protocol and return its digest.
 
     The same arguments give the same digest, so pushing twice is harmless, also where tags are immutable.
@@ -79,7 +102,7 @@ def push(endpoint: str, repository: str, tag: str, entrypoint: Sequence[str], en
     layer = gzip.compress(buffer.getvalue(), mtime=0)
     config = json.dumps(
         {
-            "architecture": "amd64",
+            "architecture": architecture,
             "os": "linux",
             "config": {"Entrypoint": list(entrypoint), "Env": list(env)},
             "rootfs": {"type": "layers", "diff_ids": [_digest(buffer.getvalue())]},

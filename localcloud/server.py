@@ -155,7 +155,7 @@ async def _serve(listener: socket.socket, settings: Settings, ready_file: Path |
     from ministack import app as ministack_app
     from ministack.services.cloudformation import provisioners
 
-    from localcloud import eventbridge
+    from localcloud import eventbridge, registry
     from localcloud.batch import events, model
     from localcloud.batch.api import BatchService
     from localcloud.batch.engine import Engine
@@ -174,6 +174,7 @@ async def _serve(listener: socket.socket, settings: Settings, ready_file: Path |
     model.watchers.append(events.send)
     for part in (eventbridge, encryption, exports, store_types):
         part.install()
+    registry.install(settings.url)
     provisioners._RESOURCE_HANDLERS.update(batch_types.handlers(service))
     for part in (ec2_types, vpc_types, budget_types, store_types, encryption):  # the last goes round the one before
         provisioners._RESOURCE_HANDLERS.update(part.handlers())

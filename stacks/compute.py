@@ -9,7 +9,7 @@ from hpc import contract
 from hpc_constructs import queue_reference
 from hpc_constructs.compute_environment import ComputeEnvironment, Placement
 from hpc_constructs.config import Environment
-from hpc_constructs.config.sizing import is_multi_node, update_timeout_minutes
+from hpc_constructs.config.sizing import is_multi_node, secret_arns, update_timeout_minutes
 from hpc_constructs.images import grant_pull, grant_pull_others, grant_pull_sources
 from hpc_constructs.instance_role import InstanceRole
 from hpc_constructs.permissions import WorkloadRole, ecs_tasks_principal
@@ -88,8 +88,7 @@ class ComputeStack(EnvironmentStack):
         )
         self._grant_pull(execution_role)
         foundation.logs.grant_write(execution_role.policy)
-        definitions = self._environment.definitions.values()
-        grant_read_secrets(execution_role.policy, [arn for item in definitions for arn in item.secrets.values()])
+        grant_read_secrets(execution_role.policy, secret_arns(self._environment))
         scope = Construct(self, "Projects")
         for name in self._environment.projects:
             project = Project(
@@ -97,7 +96,7 @@ class ComputeStack(EnvironmentStack):
                 name,
                 environment=self._environment,
                 image=self._image or f"{foundation.images.uri}:{NO_IMAGE}",
-                repository=foundation.images.uri,
+                images=foundation.images,
                 own_repository=foundation.own_images.get(name),
                 bucket=foundation.data,
                 logs=foundation.logs,

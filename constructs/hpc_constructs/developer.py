@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import aws_cdk as cdk
 from aws_cdk import aws_iam as iam
 from constructs import Construct
 
 from hpc import contract
-from hpc_constructs.images import ImageRepository
+from hpc_constructs.images import ImageRepository, grant_pull_sources
 from hpc_constructs.permissions import WorkloadRole, allow
 
 
@@ -40,13 +40,15 @@ class DeveloperPolicy(Construct):
         environment: str,
         project: str,
         repository: ImageRepository,
-        images: Iterable[str],
+        images: ImageRepository,
+        sources: Sequence[str],
         roles: Iterable[WorkloadRole],
     ) -> None:
         """
         Args:
             repository: the project's own.
-            images: repositories, or folders of repositories, of which definitions may name images by digest.
+            images: the environment's.
+            sources: repositories, or folders of repositories, of which definitions may name images by digest besides.
             roles: what definitions may name as their job role and their execution role.
         """
         super().__init__(scope, id)
@@ -55,9 +57,12 @@ class DeveloperPolicy(Construct):
         self.policy = iam.ManagedPolicy(
             self, "Policy", description=f"Push images of project {project}, register job definitions that run them"
         )
-        self._allow_register(images)
+        self._allow_register([repository.uri, images.uri, *sources])
         self._allow_pass([role.arn for role in roles])
         repository.grant_push(self.policy)
+        # To begin an image with the environment's, and to learn what a tag means.
+        images.grant_use(self.policy)
+        grant_pull_sources(self.policy, sources)
 
     def _allow_register(self, images: Iterable[str]) -> None:
         """What the definitions cost is the project's: they bear its tag

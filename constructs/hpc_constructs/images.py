@@ -87,6 +87,10 @@ class ImageRepository(Construct):
         allow(policy, "RegistryLogin", ["ecr:GetAuthorizationToken"], ["*"])
         allow(policy, "PushImages", [*PULL, *PUSH, *look], [self.repository.repository_arn])
 
+    def grant_use(self, policy: iam.ManagedPolicy) -> None:
+        """Let those who may log in already pull images of this repository."""
+        allow(policy, "UseImages", PULL, [self.repository.repository_arn])
+
 
 def grant_pull(policy: iam.ManagedPolicy, repositories: Iterable[ImageRepository]) -> None:
     """Let pull the images of repositories of ours."""

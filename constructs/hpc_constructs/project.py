@@ -42,7 +42,7 @@ class Project(Construct):
         *,
         environment: config.Environment,
         image: str,
-        repository: str,
+        images: ImageRepository,
         own_repository: ImageRepository | None,
         bucket: DataBucket,
         logs: JobLogs,
@@ -52,14 +52,14 @@ class Project(Construct):
         """
         Args:
             image: what definitions run that name none.
-            repository: where definitions find an image of which they name the digest alone.
+            images: where definitions find an image of which they name the digest alone.
             own_repository: for images of the project's own, where it may bring any.
         """
         super().__init__(scope, id)
         stack = cdk.Stack.of(self)
         self._name, self._environment = id, environment
         self._bucket, self._logs = bucket, logs
-        self._repository, self._own_repository, self._execution_role = repository, own_repository, execution_role
+        self._images, self._own_repository, self._execution_role = images, own_repository, execution_role
         self.settings = environment.projects[id]
         self.job_role = WorkloadRole(
             self,
@@ -92,7 +92,7 @@ class Project(Construct):
                 name=name,
                 settings=settings,
                 size=size_of(environment, name),
-                runtime=replace(runtime, image=_image(settings.image, repository) or image),
+                runtime=replace(runtime, image=_image(settings.image, images.uri) or image),
                 scratch=mounts_scratch(environment, name),
             )
             for name, settings in environment.definitions.items()
@@ -108,6 +108,7 @@ class Project(Construct):
             share_identifier=self._share_identifier,
             own_repository=self._own_repository.uri if self._own_repository else None,
             image_sources=self.settings.image_sources,
+            secrets=self.settings.secrets,
         )
 
     def developer_policy(self) -> iam.ManagedPolicy | None:
@@ -121,7 +122,8 @@ class Project(Construct):
             environment=self._environment.name,
             project=self._name,
             repository=repository,
-            images=[repository.uri, self._repository, *self.settings.image_sources],
+            images=self._images,
+            sources=self.settings.image_sources,
             roles=[self.job_role, self._execution_role],
         ).policy
 

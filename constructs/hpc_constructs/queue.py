@@ -10,7 +10,7 @@ from constructs import Construct
 from hpc import contract
 from hpc_constructs import config
 from hpc_constructs.compute_environment import ComputeEnvironment
-from hpc_constructs.config.sizing import efa_interfaces, queue_max_vcpus, queue_shapes
+from hpc_constructs.config.sizing import efa_interfaces, queue_max_vcpus, queue_shapes, queue_types
 
 REASONS = {
     "job_resource_requirement_s": "MISCONFIGURATION:JOB_RESOURCE_REQUIREMENT",
@@ -96,4 +96,5 @@ class JobQueue(Construct):
             ),
             efa_interfaces=efa_interfaces(environment, queue),
             fair_share=queue.fair_share is not None,
+            architecture=queue_types(environment, queue)[0].architecture,
         )

@@ -16,6 +16,7 @@ _COMMANDS = {
     "fetch": "hpc.cli.watch",
     "cancel": "hpc.cli.watch",
     "queues": "hpc.cli.queues",
+    "definitions": "hpc.cli.definitions",
 }
 
 

@@ -25,6 +25,7 @@ from hpc.tasks import TasksFile
 @click.command(context_settings={"allow_interspersed_args": False})
 @click.option("--queue", metavar="Q", help="Queue; hpc queues lists them.")
 @click.option("--definition", metavar="D", help="Job definition of the project; default: the queue's.")
+@click.option("--image", metavar="IMAGE", help="Container image instead of the definition's: registry/name:tag.")
 @click.option("--project", metavar="P", help="Project; default: the environment's.")
 @click.option("--name", metavar="N", help="Name of the run, for people; default: the command's first word.")
 @click.option("--vcpus", type=int, metavar="N", help="vCPUs of each task or node.")
@@ -49,6 +50,7 @@ from hpc.tasks import TasksFile
 @click.option(
     "--nodes", type=int, metavar="N", help="Run on N nodes at once: mpirun in the command starts ranks on all."
 )
+@click.option("--slots-per-node", type=int, metavar="S", help="Ranks of mpirun on each node; default: its vCPUs.")
 @click.option("--after", multiple=True, metavar="JOB", help="Start when this run or job has succeeded.")
 @click.option(
     "--after-each", metavar="RUN", help="Start each task when the task of the same number of this run has succeeded."
@@ -79,6 +81,13 @@ from hpc.tasks import TasksFile
     "--script", type=click.Path(path_type=Path), metavar="FILE", help="Run this script; COMMAND is its arguments."
 )
 @click.option("--setenv", multiple=True, metavar="NAME=VALUE", help="Set a variable for the command.")
+@click.option(
+    "--secret",
+    "secrets",
+    multiple=True,
+    metavar="NAME=ARN",
+    help="Set a variable to a secret of Secrets Manager or Parameter Store.",
+)
 @click.option(
     "--retries",
     type=int,
@@ -129,6 +138,8 @@ def submit(
             return 0
         spec = left.spec
     plan = cluster.plan(spec, _run_id(cluster, spec, run_id, once))
+    for note in plan.notes:
+        click.echo(f"hpc: {note}", err=True)
     if dry_run:
         click.echo(json.dumps(_dry_run(plan), indent=1))
         return 0
@@ -156,6 +167,7 @@ def _spec(
     after_each: str | None,
     inputs: tuple[str, ...],
     setenv: tuple[str, ...],
+    secrets: tuple[str, ...],
     tasks: Path | None,
     only: str | None,
     memory: int | None,
@@ -164,9 +176,8 @@ def _spec(
 ) -> JobSpec:
     """Read the options into a request; all that cannot be read is complained about at once."""
     complaints = list[str]()
-    pairs = {
-        flag: list(_pairs(flag, values, complaints)) for flag, values in (("--input", inputs), ("--setenv", setenv))
-    }
+    given = (("--input", inputs), ("--setenv", setenv), ("--secret", secrets))
+    pairs = {flag: list(_pairs(flag, values, complaints)) for flag, values in given}
     after_ids = _job_ids(cluster, after, complaints)
     parents = _parents(cluster, after_each, complaints)
     chosen = _ranges(only, complaints)
@@ -177,6 +188,7 @@ def _spec(
         after_each=parents,
         inputs=tuple(Input(name, source) for name, source in pairs["--input"]),
         environment=dict(pairs["--setenv"]),
+        secrets=dict(pairs["--secret"]),
         tasks=TasksFile(tasks) if tasks else None,
         only=chosen,
         memory_mib=memory,
@@ -190,6 +202,8 @@ def _pairs(flag: str, values: tuple[str, ...], complaints: list[str]) -> Generat
         name, found, value = text.partition("=")
         if found and name:
             yield name, value
+        elif flag == "--secret":  # perhaps the secret itself: never repeat it
+            complaints.append("--secret: write NAME=ARN")
         else:
             complaints.append(f"{flag} {text!r}: write NAME=VALUE")
 
@@ -238,6 +252,7 @@ def _dry_run(plan: Plan) -> dict[str, Any]:
     return {
         "run_id": plan.run_id,
         "request": plan.request,
+        "register_job_definition": plan.definition,
         "uploads": [
             {
                 "path": str(upload.path) if upload.path else None,

@@ -53,7 +53,8 @@ class Request:
     layout: contract.Layout
     kind: str
     nodes: int | None
-    vcpus: int
+    slots: int
+    """Of MPI, on each node."""
     has_tasks: bool
     command: tuple[str, ...]
     inputs: tuple[Input, ...]
@@ -108,7 +109,7 @@ def parse(raw: dict[str, Any], place: Place) -> Request:
         layout=layout,
         kind=str(raw["kind"]),
         nodes=raw.get("nodes"),
-        vcpus=int(raw["vcpus"]),
+        slots=int(raw.get("slots_per_node") or raw["vcpus"]),
         has_tasks=raw.get("tasks") is not None,
         command=tuple(str(word) for word in raw.get("command", ())),
         inputs=tuple(Input.of(item, str(item["name"])) for item in raw.get("inputs", ())),

@@ -105,7 +105,7 @@ def _lead_nodes(task: Task, supervisor: Supervisor, argv: list[str]) -> tuple[Ou
         main.gather(rendezvous_timeout_s({**os.environ, **task.request.environment}))
         env = {**task.stage_in(), contract.ENV_NODE_ADDRESS: address}
         main.wait_ready()
-        env = main.environment(task.request.vcpus, task.node_folder, env)
+        env = main.environment(task.request.slots, task.node_folder, env)
     except Failure as failure:
         supervisor.interruptible = False
         main.command_ended()

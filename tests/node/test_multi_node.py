@@ -112,6 +112,13 @@ def test_the_command_sees_a_hostfile_with_the_slots_of_every_node(job: Any) -> N
     assert nodes[0].out == "".join(f"127.0.0.{number} slots=2\n" for number in (2, 3, 4, 5))
 
 
+def test_slots_that_were_asked_for_take_the_place_of_vcpus(job: Any) -> None:
+    ask(job, slots_per_node=1)
+    nodes = start(job, "bash", "-c", "cat $HPC_HOSTFILE")
+    assert nodes[0].wait() == 0, nodes[0].err
+    assert nodes[0].out.count(" slots=1\n") == 4
+
+
 def test_without_a_run_every_node_runs_the_command_untouched(job: Any) -> None:
     nodes = start(job, "bash", "-c", "echo node $AWS_BATCH_JOB_NODE_INDEX", HPC_RUN_ID="")
     assert [node.wait() for node in nodes] == [0, 0, 0, 0]

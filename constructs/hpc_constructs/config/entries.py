@@ -49,6 +49,9 @@ class Project(Model):
     )
     """With `own_images: true`: repositories, or folders of repositories, whose images developers may use besides the
     project's and the environment's, such as `public.ecr.aws/biocontainers`; always by digest."""
+    secrets: Annotated[tuple[SecretArn, ...], AfterValidator(distinct)] = Field(default=(), max_length=10, strict=False)
+    """With `own_images: true`: secrets in Secrets Manager and Parameter Store, by full ARN, that developers may give
+    to their containers (`hpc submit --secret`), which the execution role then reads."""
 
 
 class ComputeEnvironment(Model):

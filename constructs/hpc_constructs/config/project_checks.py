@@ -13,16 +13,17 @@ from hpc_constructs.config.problems import Problem
 
 
 @check("HPC226")
-def image_sources(environment: Environment) -> Iterator[Problem]:
-    """Only those who register job definitions of their own choose where images come from."""
+def of_developers(environment: Environment) -> Iterator[Problem]:
+    """Only those who register job definitions of their own choose images and secrets for them."""
     for name, project in environment.projects.items():
-        if project.image_sources and not project.own_images:
-            yield Problem(
-                path=("projects", name, "image_sources"),
-                given="image_sources without own_images",
-                allowed="image_sources with own_images: true",
-                fix="add `own_images: true`, or remove image_sources",
-            )
+        for key in ("image_sources", "secrets"):
+            if getattr(project, key) and not project.own_images:
+                yield Problem(
+                    path=("projects", name, key),
+                    given=f"{key} without own_images",
+                    allowed=f"{key} with own_images: true",
+                    fix=f"add `own_images: true`, or remove {key}",
+                )
 
 
-CHECKS = (image_sources,)
+CHECKS = (of_developers,)

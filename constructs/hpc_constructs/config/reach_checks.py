@@ -9,18 +9,28 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from hpc_constructs.config.check import check
-from hpc_constructs.config.entries import Definition
 from hpc_constructs.config.models import Environment
 from hpc_constructs.config.problems import Path, Problem
 from hpc_constructs.config.values import ECR_IMAGE
 
 
-def _called(definition: Definition) -> Iterator[tuple[tuple[str, ...], str]]:
-    """Yield the keys of a definition that call a service, and the service."""
-    for variable, arn in definition.secrets.items():
-        yield ("secrets", variable), arn.split(":")[2]
-    if definition.enable_execute_command:
-        yield ("enable_execute_command",), "ssmmessages"
+def _secrets(environment: Environment) -> Iterator[tuple[Path, str]]:
+    """Yield the keys that name a secret, and its ARN."""
+    for name, item in environment.definitions.items():
+        for variable, arn in item.secrets.items():
+            yield ("definitions", name, "secrets", variable), arn
+    for name, project in environment.projects.items():
+        for number, arn in enumerate(project.secrets):
+            yield ("projects", name, "secrets", number), arn
+
+
+def _called(environment: Environment) -> Iterator[tuple[Path, str]]:
+    """Yield the keys that make containers call a service, and the service."""
+    for path, arn in _secrets(environment):
+        yield path, arn.split(":")[2]
+    for name, item in environment.definitions.items():
+        if item.enable_execute_command:
+            yield ("definitions", name, "enable_execute_command"), "ssmmessages"
 
 
 @check("HPC224")
@@ -30,16 +40,15 @@ def services(environment: Environment) -> Iterator[Problem]:
     network = environment.network
     if network.egress != "endpoints":
         return
-    for name, item in environment.definitions.items():
-        for keys, service in _called(item):
-            if service not in network.extra_endpoints:
-                yield Problem(
-                    path=("definitions", name, *keys),
-                    given=f"what calls {service}, with egress: endpoints",
-                    allowed="what has an endpoint: containers would not start, or no shell open in them",
-                    fix=f"add {service} to network.extra_endpoints",
-                    involves=(("network", "extra_endpoints"),),
-                )
+    for path, service in _called(environment):
+        if service not in network.extra_endpoints:
+            yield Problem(
+                path=path,
+                given=f"what calls {service}, with egress: endpoints",
+                allowed="what has an endpoint: containers would not start, or no shell open in them",
+                fix=f"add {service} to network.extra_endpoints",
+                involves=(("network", "extra_endpoints"),),
+            )
 
 
 @check("HPC225")
@@ -48,28 +57,29 @@ def elsewhere(environment: Environment) -> Iterator[Problem]:
     (https://docs.aws.amazon.com/AmazonECR/latest/userguide/vpc-endpoints.html)."""
     if environment.network.egress != "endpoints":
         return
-    own = environment.region
+    regions: dict[Path, str] = {path: arn.split(":")[3] for path, arn in _secrets(environment)}
     for name, item in environment.definitions.items():
-        path: Path = ("definitions", name)
+        path: Path = ("definitions", name, "image")
         registry = ECR_IMAGE.match(item.image) if item.image else None
         if item.image and "@" in item.image and not registry:
             yield Problem(
-                path=(*path, "image"),
+                path=path,
                 given=f"registry {item.image.partition('/')[0]} with egress: endpoints",
                 allowed="private repositories of ECR: there is no way to another registry, public.ecr.aws included",
                 fix="copy the image into ECR, and name it there",
             )
-        regions = {("image",): registry[2]} if registry else {}
-        regions |= {("secrets", key): arn.split(":")[3] for key, arn in item.secrets.items()}
-        for keys, region in regions.items():
-            if own and region != own:
-                yield Problem(
-                    path=(*path, *keys),
-                    given=f"region {region} with egress: endpoints",
-                    allowed=f"{own}, the environment's own: endpoints lead to no other region",
-                    fix=f"copy it to {own}",
-                    involves=(("region",),),
-                )
+        if registry:
+            regions[path] = registry[2]
+    own = environment.region
+    for path, region in regions.items():
+        if own and region != own:
+            yield Problem(
+                path=path,
+                given=f"region {region} with egress: endpoints",
+                allowed=f"{own}, the environment's own: endpoints lead to no other region",
+                fix=f"copy it to {own}",
+                involves=(("region",),),
+            )
 
 
 CHECKS = (services, elsewhere)

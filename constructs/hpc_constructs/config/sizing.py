@@ -108,6 +108,12 @@ def mounts_scratch(environment: Environment, definition: str) -> bool:
     )
 
 
+def secret_arns(environment: Environment) -> list[str]:
+    """Return every secret that a job definition names or a project's developers may name."""
+    named = [arn for definition in environment.definitions.values() for arn in definition.secrets.values()]
+    return [*named, *(arn for project in environment.projects.values() for arn in project.secrets)]
+
+
 def update_timeout_minutes(environment: Environment) -> int:
     """Return how long an update of a compute environment waits for running jobs: the longest job timeout."""
     longest = max(definition.timeout_s for definition in environment.definitions.values())

@@ -12,6 +12,7 @@ from typing import Annotated, Literal, TypeVar, get_args
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
 from pydantic_core import PydanticCustomError
 
+from hpc.contract import ECR_PATTERN
 from hpc_constructs.instances import CLASSES, UnknownInstanceTypeError, expand
 
 T = TypeVar("T")
@@ -34,8 +35,7 @@ SharePattern = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9]{1,255}\*?
 Weight = Annotated[float, Field(ge=0.0001, le=999.9999)]
 IMAGE_PATTERN = r"^([a-z0-9][a-z0-9.:-]*\.[a-z0-9.:-]+/[a-z0-9][a-z0-9._/-]*@)?sha256:[0-9a-f]{64}$"
 ImageReference = Annotated[str, StringConstraints(pattern=IMAGE_PATTERN)]
-ECR_IMAGE = re.compile(r"([0-9]{12})\.dkr\.ecr\.([a-z0-9-]+)\.amazonaws\.com(?:\.cn)?/([^@]+)")
-"""Account, region and repository of an image, or of a repository itself, in a private registry of ECR."""
+ECR_IMAGE = re.compile(ECR_PATTERN)
 ContainerPath = Annotated[str, StringConstraints(pattern=r"^(/[A-Za-z0-9_.-]+)+$")]
 VariableName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]
 UserName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_.-]+(:[A-Za-z0-9_.-]+)?$")]

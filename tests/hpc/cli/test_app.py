@@ -7,7 +7,7 @@ import pytest
 
 from hpc.cli import run
 
-COMMANDS = ["submit", "status", "wait", "logs", "fetch", "cancel", "queues"]
+COMMANDS = ["submit", "status", "wait", "logs", "fetch", "cancel", "queues", "definitions"]
 
 
 @pytest.mark.parametrize("command", COMMANDS)

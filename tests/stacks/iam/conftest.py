@@ -8,12 +8,12 @@ from app import ENVIRONMENTS
 from hpc_constructs.config import parse
 from tests.stacks.conftest import Stacks, synthesize
 from tests.stacks.iam.asker import Asker
-from tests.stacks.iam.questions import LICENSE
+from tests.stacks.iam.questions import LICENSE, PARAMETER
 
 ADDITIONS = {
     "\nprojects:\n": "  other:\n    own_images: true\n",
     "\n    own_images: true # its developers may bring containers of their own\n": (
-        "    image_sources: [public.ecr.aws/biocontainers]\n"
+        f"    image_sources: [public.ecr.aws/biocontainers]\n    secrets: [{PARAMETER}]\n"
     ),
     "\n  task:\n": f"    secrets:\n      LICENSE: {LICENSE}\n",
 }

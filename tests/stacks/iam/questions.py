@@ -15,6 +15,7 @@ from tests.stacks.iam.evaluator import Context
 
 THIEF = "999999999999"
 LICENSE = f"arn:aws:secretsmanager:{REGION}:{ACCOUNT}:secret:license-AbCdEf"
+PARAMETER = f"arn:aws:ssm:{REGION}:{ACCOUNT}:parameter/team/token"
 
 # What requests bring along.
 TLS = {"aws:SecureTransport": "true", "s3:TlsVersion": "1.3"}
@@ -147,6 +148,9 @@ OWN_IMAGES = [
     must_not("developer", "iam:PassRole", "{other_job_role}", "another project's data", TO_CONTAINERS),
     must_not("developer", "iam:PassRole", "{instance_role}", "the instances' role", TO_CONTAINERS),
     may("developer", "ecr:PutImage", "{own_repository}", "own image"),
+    may("developer", "ecr:BatchGetImage", "{repository}", "to begin an image with the environment's"),
+    may("developer", "ecr:GetDownloadUrlForLayer", "{own_repository}", "to see whether an image starts hpc-node"),
+    must_not("developer", "ecr:BatchGetImage", "{other_repository}", "another project's image"),
     must_not("developer", "ecr:PutImage", "{repository}", "what everybody's jobs run"),
     must_not("developer", "ecr:PutImage", "{other_repository}", "another project's image"),
     must_not("developer", "ecr:BatchDeleteImage", "{own_repository}", "queued jobs need it"),
@@ -160,6 +164,9 @@ OWN_IMAGES = [
 
 PLATFORM = [
     may("execution role", "secretsmanager:GetSecretValue", LICENSE, "a definition names it"),
+    may("execution role", "ssm:GetParameters", PARAMETER, "a project lists it for containers of its own"),
+    must_not("execution role", "ssm:GetParameters", PARAMETER + "-x", "no project lists it"),
+    must_not("developer", "ssm:GetParameters", PARAMETER, "who may name a secret may not read it"),
     must_not("execution role", "secretsmanager:GetSecretValue", LICENSE.replace("license", "payroll"), "secrets of others"),
     must_not("job", "secretsmanager:GetSecretValue", LICENSE, "a job gets it as a variable, or not at all"),
     must_not("developer", "secretsmanager:GetSecretValue", LICENSE, "nor does a person"),
