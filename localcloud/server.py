@@ -148,7 +148,7 @@ async def _serve(listener: socket.socket, settings: Settings, ready_file: Path |
     from ministack import app as ministack_app
     from ministack.services.cloudformation import provisioners
 
-    from localcloud import eventbridge
+    from localcloud import eventbridge, stepfunctions
     from localcloud.batch import events, model
     from localcloud.batch.api import BatchService
     from localcloud.batch.engine import Engine
@@ -165,7 +165,7 @@ async def _serve(listener: socket.socket, settings: Settings, ready_file: Path |
     service = BatchService(engine)
     ministack_app.SERVICE_HANDLERS["batch"] = service.handle_request
     model.watchers.append(events.send)
-    for part in (eventbridge, encryption, exports, store_types):
+    for part in (eventbridge, stepfunctions, encryption, exports, store_types):
         part.install()
     added = (ec2_types, vpc_types, budget_types, store_types, encryption)
     for types in (batch_types.handlers(service), *(part.handlers() for part in added)):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from dataclasses import dataclass
 from typing import Any
 
@@ -43,6 +44,8 @@ def load(s3: S3, place: Place) -> Request:
     Raises:
         Failure: it is not there, not readable or contradicts the environment of this process.
     """
+    if place.run_id == contract.run_of_job(place.job_id):
+        return _of_job(place)
     where = f"s3://{place.bucket}/{place.paths.request}"
     try:
         raw = json.loads(s3.get(place.bucket, place.paths.request))
@@ -61,6 +64,23 @@ def load(s3: S3, place: Place) -> Request:
             f"{where} asks for {request.nodes or 1} node(s), the job has {place.nodes}; submit with `hpc submit`",
         )
     return request
+
+
+def _of_job(place: Place) -> Request:
+    """Return what a job asks for that `hpc` did not submit: nothing but its nodes, each with all its vCPUs."""
+    layout = contract.Layout(parts=((0, 1),))
+    return Request(
+        index=0,
+        positions=range(1),
+        layout=layout,
+        kind="multi-node",
+        nodes=place.nodes,
+        vcpus=len(os.sched_getaffinity(0)),
+        has_tasks=False,
+        inputs=(),
+        outputs=(),
+        environment={},
+    )
 
 
 def parse(raw: dict[str, Any], place: Place) -> Request:
