@@ -83,8 +83,10 @@ class Environment(Model):
 
     def workflow_queues(self, workflow: Workflow) -> tuple[str, str]:
         """Return the single and the multi-node queue of a workflow; a check sees to it that there are such."""
-        first = {queue.kind: name for name, queue in reversed(self.queues.items())}
-        return workflow.queue or first["single"], workflow.multi_node_queue or first["multi-node"]
+        kinds: dict[str, str] = {}
+        for name, queue in self.queues.items():
+            kinds.setdefault(queue.kind, name)
+        return workflow.queue or kinds["single"], workflow.multi_node_queue or kinds["multi-node"]
 
     @property
     def has_fair_share(self) -> bool:
