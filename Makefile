@@ -87,6 +87,10 @@ destroy: install ## take the environment ENV= down, its data included; only wher
 docs: install ## write docs/configuration.md and environments/schema.json from the configuration models
 	python -m tools.config_docs
 
+.PHONY: bench-faults
+bench-faults: install ## submit through a storm of faults: hpc, boto3, the AWS CLI and awsbsub; prints a table (long)
+	python -m benchmarks.faults
+
 .PHONY: requirements
 requirements: install ## pin everything again: requirements.txt from pyproject.toml
 	uv pip compile pyproject.toml --all-extras --no-header --quiet --output-file requirements.txt

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 CONNECT_TIMEOUT_S = 5
 READ_TIMEOUT_S = 30
+SEND_TIMEOUT_S = 10
+"""For the answer of SubmitJob; after that it is looked for."""
 
 
 class Clients:
@@ -46,12 +48,12 @@ class Clients:
             raise BadInput("no AWS Region: give --region, or set AWS_REGION, or a region in the profile")
         return session
 
-    def _client(self, service: str, attempts: int = 4) -> Any:
+    def _client(self, service: str, attempts: int = 4, read_timeout_s: int = READ_TIMEOUT_S) -> Any:
         from botocore.config import Config
 
         config = Config(
             connect_timeout=CONNECT_TIMEOUT_S,
-            read_timeout=READ_TIMEOUT_S,
+            read_timeout=read_timeout_s,
             retries={"mode": "standard", "total_max_attempts": attempts},
             user_agent_extra="hpc-batch",
             max_pool_connections=32,
@@ -66,7 +68,7 @@ class Clients:
     def batch_once(self) -> BatchClient:
         """Sends a request at most once: for SubmitJob, which has no client token, so that a blind retry may
         submit twice (https://docs.aws.amazon.com/batch/latest/APIReference/API_SubmitJob.html)."""
-        return self._client("batch", attempts=1)
+        return self._client("batch", attempts=1, read_timeout_s=SEND_TIMEOUT_S)
 
     @cached_property
     def s3(self) -> S3Client:
@@ -110,6 +112,8 @@ def _client_error(error: exceptions.ClientError) -> str:
     text = f"AWS refused {error.operation_name}: {code}: {details.get('Message', '')}"
     if code in ("ExpiredToken", "ExpiredTokenException"):
         return text + "; the credentials have expired: log in again, then repeat the command"
+    if code in ("RequestTimeTooSkewed", "RequestExpired", "RequestInTheFuture", "InvalidSignatureException"):
+        return text + "; the clock of this machine or the secret key is wrong: set the clock, then repeat the command"
     if code in ("AccessDenied", "AccessDeniedException"):
         return text + "; the platform team attaches the project's submitter policy to your role"
     return text

@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
+import sys
 from dataclasses import dataclass
 from functools import cached_property
+from typing import TYPE_CHECKING
 
-from hpc import contract, environment, jobs, ranges, runid, state
-from hpc.aws import Clients, error_code, in_words
+from hpc import contract, environment, jobs, lookup, ranges, runid, state
+from hpc.aws import Clients, in_words
 from hpc.environment import Environment
 from hpc.errors import NotFound
-from hpc.plan import Plan, plan
 from hpc.run import Run
-from hpc.spec import JobSpec
-from hpc.submit import Progress, submit
+
+if TYPE_CHECKING:  # imported when something is submitted: start-up time
+    from hpc.plan import Plan
+    from hpc.skip import Remaining
+    from hpc.spec import JobSpec
+    from hpc.store import Progress
 
 _JOB_ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}([:#]\d+)?")
 _RUN = re.compile(r"(?P<run_id>[^:]+)(:(?P<index>\d+))?")
@@ -45,16 +49,29 @@ class Cluster:
 
     def plan(self, spec: JobSpec, run_id: str | None = None) -> Plan:
         """Return what `submit` would send. Raises BadInput with every complaint."""
+        from hpc.plan import plan
+
         return plan(spec, self.environment, run_id or runid.new())
+
+    def remaining(self, spec: JobSpec) -> Remaining:
+        """Return what is left of a request: without the tasks whose outputs all exist at their destinations."""
+        from hpc.skip import remaining
+
+        self.plan(spec)  # what is wrong with it is told first
+        with in_words():
+            return remaining(spec, self.clients.s3)
 
     def submit(self, spec: JobSpec) -> Run:
         """Submit a new run. Raises BadInput with every complaint before anything is sent."""
-        return self.send(self.plan(spec), resume=False)
+        return self.send(self.plan(spec))
 
-    def send(self, plan: Plan, *, resume: bool, progress: Progress = lambda _: None) -> Run:
-        """Send a plan; with `resume`, only what an earlier call did not send."""
-        with in_words():
-            record = submit(plan, self.clients, self.environment.name, resume=resume, progress=progress)
+    def send(self, plan: Plan, *, progress: Progress = lambda _: None) -> Run:
+        """Send a plan: all of it, or what an earlier call with the same run id did not send."""
+        from hpc.submit import submit
+
+        record = submit(plan, self.clients, self.environment.name, progress=progress)
+        if not record.is_complete:
+            record = self._look_up(record.run_id, record)
         return self._run(record, None)
 
     def project(self, name: str | None) -> str:
@@ -72,9 +89,8 @@ class Cluster:
         if not match or not runid.is_run_id(match["run_id"]):
             raise NotFound(f"{reference!r}: give a run id, RUN:INDEX or a Batch job id; hpc status lists your runs")
         record = state.load(self.environment.name, match["run_id"])
-        if record is None or not record.parts:
-            with in_words():
-                record = self._look_up(match["run_id"])
+        if record is None or not record.is_complete:
+            record = self._look_up(match["run_id"], record)
         return self._run(record, None if match["index"] is None else int(match["index"]))
 
     def _job(self, job_id: str) -> Run:
@@ -85,8 +101,7 @@ class Cluster:
         named = runid.of_job_name(job.name)
         record = state.load(self.environment.name, named[0]) if named else None
         if named and record is None:
-            with in_words():
-                record = self._look_up(named[0])
+            record = self._look_up(named[0])
         project = record.project if record else self.project(None)
         paths = contract.RunPaths(project=project, run_id=named[0]) if named else None
         return Run(self.clients, self.environment.meta, paths, (job_id,), record and record.task_of(job_id), record)
@@ -107,41 +122,16 @@ class Cluster:
         child_id = f"{job_id}:{child}" if layout.children(part) > 1 else job_id
         return Run(self.clients, self.environment.meta, paths, (child_id,), index, record)
 
-    def _look_up(self, run_id: str) -> state.Record:
-        """Rebuild the record of a run that was submitted elsewhere, from its request.json and its jobs' names."""
-        for project in self.environment.projects:
-            paths = contract.RunPaths(project=project, run_id=run_id)
-            try:
-                answer = self.clients.s3.get_object(Bucket=self.environment.meta.bucket, Key=paths.request)
-            except self.clients.s3.exceptions.ClientError as error:
-                if error_code(error) in ("NoSuchKey", "AccessDenied"):
-                    continue  # not in this project, or not ours to know
-                raise
-            request = json.loads(answer["Body"].read())
-            queue = self.environment.queues.get(request["queue"])
-            names = jobs.by_name(self.clients.batch, queue.arn if queue else request["queue"], f"{run_id}-*")
-            found = {named[1]: job_id for name, job_id in names.items() if (named := runid.of_job_name(name))}
-            if not found:
-                raise NotFound(
-                    f"run {run_id} was asked for, but AWS Batch has no job of it; repeat its hpc submit with"
-                    f" --run {run_id} if it was interrupted"
-                )
-            layout = contract.Layout.of(request)
-            parts = [
-                state.Part(number=number, job_id=found[number], offset=offset, size=size)
-                for number, (offset, size) in enumerate(layout.parts)
-                if number in found
-            ]
-            return state.Record(
-                run_id=run_id,
-                environment=self.environment.name,
-                project=project,
-                name=request["name"],
-                queue=request["queue"],
-                sha256=request["sha256"],
-                submitted_at=request.get("submitted_at", ""),
-                parts=tuple(parts),
-                pack=layout.pack,
-                only=layout.only,
-            )
-        raise NotFound(f"run {run_id}: not found in environment {self.environment.name}; hpc status lists your runs")
+    def _look_up(self, run_id: str, known: state.Record | None = None) -> state.Record:
+        """Return the record as S3 and AWS Batch have it; jobs that were sent twice are ended, and people told."""
+        with in_words():
+            record = lookup.record(self.clients, self.environment, run_id, known)
+            if all(part.settled for part in record.parts):
+                return record
+            from hpc.sender import end_extra  # only for those that need it: start-up time
+
+            paths = contract.RunPaths(project=record.project, run_id=run_id)
+            queue = self.environment.queues[record.queue].arn
+            for line in end_extra(self.clients, queue, paths, [part.job_id for part in record.parts]):
+                print(f"note: {line}", file=sys.stderr)
+        return record

@@ -196,6 +196,10 @@ ENV_WORKFLOW = "HPC_WORKFLOW"
 ENV_PART = "HPC_PART"
 """Set at submit: number of this Batch job within the run, from 0."""
 
+ENV_COMMAND = "HPC_COMMAND"
+"""Set at submit to `request` where request.json holds the command, because the API would not take it as it is."""
+COMMAND_IN_REQUEST = "request"
+
 # What the user's command finds in its environment, beside one variable for each named input and output.
 ENV_INDEX = "HPC_INDEX"
 """Number of the task within the run, from 0."""
@@ -254,6 +258,12 @@ def run_of_job(job_id: str) -> str:
     return f"job-{job_id}"
 
 
+def object_key(project: str, sha256: str) -> str:
+    """Key of a file that was sent from a submitter's machine, or of a folder's listing: named by its content, so that
+    it is sent once and can be checked by whoever reads it."""
+    return f"{project}/objects/{sha256}"
+
+
 @dataclass(frozen=True, kw_only=True)
 class RunPaths:
     """Keys of one run in the data bucket: `<project>/runs/<run id>/...`."""
@@ -280,9 +290,6 @@ class RunPaths:
         """Where each line of `tasks` begins, and where the last one ends: TASK_OFFSETs."""
         return self.prefix + "tasks.idx"
 
-    def input(self, name: str, file_name: str) -> str:
-        return f"{self.prefix}inputs/{name}/{file_name}"
-
     @property
     def outputs(self) -> str:
         return self.prefix + "outputs/"
@@ -298,6 +305,14 @@ class RunPaths:
     def pack_status(self, part: int, child: int) -> str:
         """What `status` holds, one line for each task that has ended, of a child that runs several."""
         return f"{self.prefix}status/pack-{part}-{child}.jsonl"
+
+    def job(self, part: int) -> str:
+        """Says which Batch job is the part, or that one is being sent; only one writer wins."""
+        return f"{self.prefix}leases/{part}/job"
+
+    def barrier(self, number: int) -> str:
+        """The same of a job that only waits for others."""
+        return f"{self.prefix}leases/after-{number}/job"
 
     def lease(self, part: int, index: int) -> str:
         """Holds the Batch job id and attempt that execute the task."""

@@ -12,6 +12,9 @@ EXIT_BAD_INPUT = 2
 EXIT_NO_EXIT_CODE = 125
 """`hpc wait`: the job failed before its command could exit (cancelled, timed out, never started)."""
 EXIT_INTERRUPTED = 130
+"""SIGINT, as shells say it."""
+EXIT_TERMINATED = 143
+"""SIGTERM."""
 
 
 class HpcError(Exception):

@@ -133,13 +133,13 @@ def failed_children(batch: BatchClient, parent: Job) -> list[str]:
     return sorted(ids, key=lambda job_id: number_of(job_id) or 0)
 
 
-def by_name(batch: BatchClient, queue: str, name: str) -> dict[str, str]:
-    """Return id by name of the queue's jobs whose name is `name`, or starts with it if it ends in `*`."""
-    found = dict[str, str]()
+def by_name(batch: BatchClient, queue: str, name: str) -> dict[str, list[str]]:
+    """Return the ids, oldest first, of the queue's jobs whose name is `name`, or starts with it if it ends in `*`."""
+    found = dict[str, list[str]]()
     pages = batch.get_paginator("list_jobs")
     for page in pages.paginate(jobQueue=queue, filters=[{"name": "JOB_NAME", "values": [name]}]):
-        for summary in page["jobSummaryList"]:
-            found.setdefault(summary["jobName"], summary["jobId"])
+        for summary in sorted(page["jobSummaryList"], key=lambda item: item.get("createdAt", 0)):
+            found.setdefault(summary["jobName"], []).append(summary["jobId"])
     return found
 
 

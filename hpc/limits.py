@@ -15,5 +15,7 @@ MAX_NODES = 1000
 """https://docs.aws.amazon.com/batch/latest/userguide/multi-node-parallel-jobs.html"""
 MIN_TIMEOUT_S = 60
 """https://docs.aws.amazon.com/batch/latest/userguide/job_timeouts.html"""
+MAX_ARGUMENT_BYTES = 128 * 1024 - 1
+"""Of one argument of a command, on Linux: https://man7.org/linux/man-pages/man2/execve.2.html (MAX_ARG_STRLEN)"""
 MAX_PAYLOAD_BYTES = 30 * 1024
 """https://docs.aws.amazon.com/batch/latest/userguide/service_limits.html"""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
@@ -36,6 +35,8 @@ def fetch(s3: S3Client, bucket: str, prefix: str, outputs: list[Output], folder:
     Raises:
         HpcError: a name would lead out of the folder, or the disk refuses.
     """
+    from concurrent.futures import ThreadPoolExecutor
+
     targets = [(output.key, folder / _relative(output.key, prefix)) for output in outputs]
 
     def get(target: tuple[str, Path]) -> Path:

@@ -2,24 +2,24 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
-from hpc import contract, dependencies, ranges, uploads, words
+from hpc import contract, dependencies, ranges, secret_values, uploads, wanted, words
 from hpc.columns import Column
+from hpc.data_checks import check_uri
 from hpc.environment import Environment
 from hpc.errors import BadInput
-from hpc.limits import MAX_DEPENDENCIES, MAX_PAYLOAD_BYTES
+from hpc.limits import MAX_DEPENDENCIES
 from hpc.request import body, digest
-from hpc.request_checks import check_request, check_uri
+from hpc.request_checks import check_request
 from hpc.rows import Rows
 from hpc.spec import JobSpec
 from hpc.submit_job import barrier_job, submit_jobs
-from hpc.target_checks import Target, check_against, check_readable
+from hpc.target_checks import Target, check_against, check_readable, check_writable
 from hpc.tasks import CheckCell, Scan
-from hpc.uploads import Upload
+from hpc.uploads import LocalFiles, Objects, Upload
 from hpc.words import unknown
 
 
@@ -52,19 +52,20 @@ def plan(spec: JobSpec, environment: Environment, run_id: str) -> Plan:
         BadInput: the request cannot be right, with every complaint that can be found without a service.
     """
     complaints = list[str]()
+    files = uploads.find(spec, complaints)
     target = _target(spec, environment, complaints)
-    scan = spec.tasks.scan(_only(spec), _cell_check(target, environment.meta)) if spec.tasks else None
+    scan = spec.tasks.scan(_only(spec), _cell_check(target, environment.meta, files)) if spec.tasks else None
     complaints += check_request(spec, scan)
     if target is None:
         raise BadInput(complaints)
     complaints += check_against(spec, target, environment.meta)
     if complaints:
         raise BadInput(complaints)
+    objects = Objects(files)
     paths = contract.RunPaths(project=target.project.name, run_id=run_id)
-    rows = _rows(spec, scan)
-    files = tuple(uploads.uploads(spec, paths))
-    request = body(spec, target, paths, environment.meta.bucket, rows)
-    request["sha256"] = digest(request, spec, files, rows)
+    rows = _rows(spec, scan, {cell: objects.reference(found) for cell, found in files.cells.items()})
+    request = body(spec, target, run_id, rows, files, objects)
+    request["sha256"] = digest(request, spec, rows)
     complaints += _check_parents(spec, contract.Layout.of(request))
     waiting, after = dependencies.barriers(spec.after, run_id, most=_free_dependencies(spec))
     queue_of_barriers = _target_of_barriers(target, environment)
@@ -79,17 +80,11 @@ def plan(spec: JobSpec, environment: Environment, run_id: str) -> Plan:
         barrier_job(barrier, spec, queue_of_barriers or target, environment, run_id) for barrier in waiting
     )
     jobs = tuple(submit_jobs(spec, target, environment, request, after))
-    size = max(len(json.dumps(job)) for job in jobs)
-    if size > MAX_PAYLOAD_BYTES:
-        raise BadInput(
-            f"the job is {size:,} bytes long, AWS Batch takes {MAX_PAYLOAD_BYTES:,}; put the long part of the command"
-            " into a file and send it with --input SCRIPT=FILE -- bash -c 'bash $SCRIPT'"
-        )
     return Plan(
         paths=paths,
         bucket=environment.meta.bucket,
         request=request,
-        uploads=files,
+        uploads=objects.uploads,
         rows=rows,
         barriers=barriers,
         jobs=jobs,
@@ -101,18 +96,31 @@ def _only(spec: JobSpec) -> tuple[contract.Range, ...] | None:
     return None if spec.only is None else ranges.merge(spec.only)
 
 
-def _rows(spec: JobSpec, scan: Scan | None) -> Rows | None:
+def _rows(spec: JobSpec, scan: Scan | None, files: dict[str, dict[str, Any]]) -> Rows | None:
     if spec.tasks is None or scan is None:
         return None
-    return Rows(file=spec.tasks, only=_only(spec), count=scan.chosen, size=scan.size, sha256=scan.sha256)
+    return Rows(
+        file=spec.tasks, only=_only(spec), count=scan.chosen, size=scan.size, sha256=scan.sha256, local_files=files
+    )
 
 
-def _cell_check(target: Target | None, meta: contract.Meta) -> CheckCell:
+def _cell_check(target: Target | None, meta: contract.Meta, files: LocalFiles) -> CheckCell:
     """Return what is asked about every cell of a column with a role."""
 
     def check(column: Column, cell: str) -> str | None:
+        if column.role == "--output":
+            if cell.startswith("s3://"):
+                complaint = check_uri(cell) or (check_writable(cell, target, meta) if target else None)
+            else:
+                complaint = wanted.check_file_name(cell)
+            return complaint and f"--output {column.name}: {complaint}"
+        if column.role == "--setenv" and (found := secret_values.kind(cell)):
+            return f"--setenv {column.name}: this looks like {found}; give it to all tasks by --secret NAME=<its ARN>"
         if column.role != "--input":
             return None
+        if not cell.startswith("s3://"):
+            found = files.look_up(cell)
+            return found and f"--input {column.name}: {found}"
         complaint = check_uri(cell) or (check_readable(cell, target, meta) if target else None)
         return complaint and f"--input {column.name}: {complaint}"
 

@@ -9,26 +9,29 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from hpc import contract, ranges, runid
+from hpc import contract, ranges, runid, wanted
 from hpc.limits import MAX_ARRAY
 from hpc.rows import Rows
 from hpc.spec import JobSpec
 from hpc.target_checks import Target
-from hpc.uploads import Upload, uri
+from hpc.uploads import SCRIPT, LocalFiles, Objects
 
 
-def body(spec: JobSpec, target: Target, paths: contract.RunPaths, bucket: str, rows: Rows | None) -> dict[str, Any]:
+def body(
+    spec: JobSpec, target: Target, run_id: str, rows: Rows | None, files: LocalFiles, objects: Objects
+) -> dict[str, Any]:
+    outputs = [wanted.parse(text) for text in spec.outputs]
     only = None if spec.only is None else ranges.merge(spec.only)
     size = rows.count if rows else ranges.count(only) if only else spec.array or 1
     return {
         "version": contract.VERSION,
-        "run_id": paths.run_id,
+        "run_id": run_id,
         "project": target.project.name,
-        "name": spec.name or _name_of(spec.command),
+        "name": spec.name or _name_of(spec),
         "queue": target.queue.name,
         "definition": target.definition.name,
         "kind": target.queue.kind,
-        "command": list(spec.command),
+        "command": _command(spec),
         "tasks": rows.count if rows else None,
         "array": spec.array,
         "pack": spec.pack,
@@ -37,8 +40,14 @@ def body(spec: JobSpec, target: Target, paths: contract.RunPaths, bucket: str, r
         "vcpus": spec.vcpus or target.definition.vcpus,
         "memory_mib": spec.memory_mib or target.definition.memory_mib,
         "gpus": target.definition.gpus if spec.gpus is None else spec.gpus,
-        "inputs": [{"name": item.name, "uri": uri(item, paths, bucket)} for item in spec.inputs],
-        "outputs": list(spec.outputs),
+        "inputs": [
+            *({"name": item.name, "uri": item.source} for item in spec.inputs if item.is_uri),
+            *({"name": name, **objects.reference(found)} for name, found in files.inputs.items()),
+        ],
+        "workdir": None if files.workdir is None else objects.reference(files.workdir),
+        "outputs": [output.name for output in outputs if output.name],
+        "destinations": {output.name: output.destination for output in outputs if output.destination},
+        "patterns": [output.pattern for output in outputs if output.pattern],
         "environment": dict(spec.environment),
         "parts": [{"offset": offset, "size": length} for offset, length in parts(size, spec.pack)],
     }
@@ -50,20 +59,25 @@ def parts(size: int, pack: int) -> Iterator[tuple[int, int]]:
         yield offset, min(MAX_ARRAY * pack, size - offset)
 
 
-def _name_of(command: tuple[str, ...]) -> str:
-    """Return the command's first word as a job name."""
-    word = re.sub(r"[^A-Za-z0-9_-]+", "-", Path(command[0]).name).strip("-_")
+def _command(spec: JobSpec) -> list[str]:
+    if spec.script is None:
+        return list(spec.command)
+    return ["/bin/sh", "-c", f'exec "${SCRIPT}" "$@"', spec.script.name, *spec.command]
+
+
+def _name_of(spec: JobSpec) -> str:
+    """Return the script's name or the command's first word as a job name."""
+    first = spec.script.stem if spec.script else Path(spec.command[0]).name
+    word = re.sub(r"[^A-Za-z0-9_-]+", "-", first).strip("-_")
     return word[: runid.MAX_NAME] or "job"
 
 
-def digest(request: dict[str, Any], spec: JobSpec, uploads: tuple[Upload, ...], rows: Rows | None) -> str:
+def digest(request: dict[str, Any], spec: JobSpec, rows: Rows | None) -> str:
     """Hash what was asked, with the content of every file, so that a resumed run is known to be the same."""
     found = hashlib.sha256(json.dumps(request, sort_keys=True).encode())
     each = [parent.job_id for parent in spec.after_each]
     after = json.dumps([spec.after, each, spec.one_by_one, spec.retries, spec.timeout_s, spec.share, spec.priority])
     found.update(after.encode())
-    found.update((rows.sha256 if rows else "").encode())
-    for upload in uploads:
-        with upload.path.open("rb") as file:
-            found.update(hashlib.file_digest(file, "sha256").digest())
+    if rows:
+        found.update(json.dumps([rows.sha256, rows.local_files], sort_keys=True).encode())
     return found.hexdigest()

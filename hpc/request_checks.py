@@ -5,16 +5,18 @@ A check yields complaints: what was given, what is allowed, what to do. It calls
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterator
 
-from hpc import columns, contract, ranges, runid
+from hpc import columns, contract, ranges, runid, wanted
+from hpc.data_checks import check_data
 from hpc.limits import MAX_ARRAY, MAX_CHILDREN, MAX_NODES, MAX_RETRIES, MIN_TIMEOUT_S
-from hpc.spec import Input, JobSpec
+from hpc.spec import JobSpec
 from hpc.tasks import Scan
+from hpc.wanted import VARIABLE as _VARIABLE
 from hpc.words import unknown
 
-_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
 _KNOBS = {contract.ENV_RENDEZVOUS_TIMEOUT_S, contract.ENV_SCRATCH}
 
@@ -22,6 +24,7 @@ _KNOBS = {contract.ENV_RENDEZVOUS_TIMEOUT_S, contract.ENV_SCRATCH}
 def check_request(spec: JobSpec, scan: Scan | None) -> Iterator[str]:
     """Yield what is wrong with the request whatever the environment; `scan` is what its tasks file holds."""
     yield from _check_command(spec)
+    yield from _check_text(spec)
     yield from _check_name(spec.name)
     yield from _check_shape(spec)
     if scan is not None:
@@ -29,15 +32,27 @@ def check_request(spec: JobSpec, scan: Scan | None) -> Iterator[str]:
     yield from _check_sweep(spec, scan)
     yield from _check_limits(spec)
     yield from _check_variables(spec, scan.columns if scan else ())
-    for item in spec.inputs:
-        yield from _check_input(item)
+    yield from check_data(spec)
 
 
 def _check_command(spec: JobSpec) -> Iterator[str]:
-    if not spec.command:
+    if not spec.command and spec.script is None:
         yield "no command given; write it last: hpc submit [options] -- COMMAND [ARG...]"
-    if "" in spec.command:
-        yield "the command has an empty argument, which AWS Batch refuses; wrap it: -- bash -c 'program \"\"'"
+
+
+def _check_text(spec: JobSpec) -> Iterator[str]:
+    given = {"the command": spec.command} | {f"--setenv {key}": (key, value) for key, value in spec.environment.items()}
+    for what, words in given.items():
+        if not all(map(_is_passable, words)):
+            shown = what.encode(errors="replace").decode()
+            yield f"{shown} has a character that no process can be given; send it in a file: --input"
+
+
+def _is_passable(word: str) -> bool:
+    try:
+        return b"\0" not in os.fsencode(word)
+    except UnicodeEncodeError:
+        return False
 
 
 def _check_name(name: str | None) -> Iterator[str]:
@@ -74,9 +89,9 @@ def _check_tasks(spec: JobSpec, scan: Scan) -> Iterator[str]:
     have = [column.name for column in scan.columns if column.role is None]
     missing = [name for name in columns.named_in(spec.command) if name not in have]
     yield from (unknown("command", f"{{{name}}}", have, "column in the tasks file") for name in missing)
-    for column in scan.columns:
-        if column.role == "--output":
-            yield f"column '--output {column.name}' in the header: outputs are named once for all rows: --output NAME"
+    for text in spec.outputs:
+        missing = [name for name in wanted.columns_of(wanted.parse(text).destination or "") if name not in have]
+        yield from (unknown(f"--output {text}:", f"{{{name}}}", have, "column in the tasks file") for name in missing)
 
 
 def _check_sweep(spec: JobSpec, scan: Scan | None) -> Iterator[str]:
@@ -130,7 +145,9 @@ def _check_variables(spec: JobSpec, cells: tuple[columns.Column, ...]) -> Iterat
     if len(seen) < len(variables):
         yield "--setenv: a column of the tasks file sets a variable that the command line sets too; drop one of them"
     inputs = [*(item.name for item in spec.inputs), *(column.name for column in cells if column.role == "--input")]
-    for flag, name in [*(("--input", name) for name in inputs), *(("--output", name) for name in spec.outputs)]:
+    outputs = [output.name for output in map(wanted.parse, spec.outputs) if output.name]
+    outputs += [column.name for column in cells if column.role == "--output"]
+    for flag, name in [*(("--input", name) for name in inputs), *(("--output", name) for name in outputs)]:
         if not _VARIABLE.fullmatch(name) or name.startswith(("AWS_", "HPC_")):
             yield (
                 f"{flag} {name!r}: the name becomes a variable: letters, digits and _, not starting with a digit,"
@@ -139,22 +156,3 @@ def _check_variables(spec: JobSpec, cells: tuple[columns.Column, ...]) -> Iterat
         if name in seen:
             yield f"{flag} {name}: the name is taken by another input, output or variable"
         seen.add(name)
-
-
-def _check_input(item: Input) -> Iterator[str]:
-    flag = f"--input {item.name}={item.source}"
-    if item.is_uri:
-        if complaint := check_uri(item.source):
-            yield f"--input {item.name}={complaint}"
-    elif not item.path.exists():
-        yield f"{flag}: no such file or folder here; paths are relative to the folder you are in"
-    elif item.path.is_dir() and not any(path.is_file() for path in item.path.rglob("*")):
-        yield f"{flag}: the folder has no file"
-
-
-def check_uri(source: str) -> str | None:
-    """Return what is wrong with the form of an object's address, None if nothing is."""
-    bucket, _, key = source.removeprefix("s3://").partition("/")
-    if source.startswith("s3://") and bucket and key:
-        return None
-    return f"{source}: write s3://bucket/key for an object, s3://bucket/prefix/ for a folder"

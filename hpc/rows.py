@@ -4,14 +4,15 @@ reads its own with two small requests however many there are."""
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from hpc import contract
 from hpc.errors import HpcError
 from hpc.tasks import BadRow, TasksFile
-from hpc.uploads import Upload
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,16 +23,18 @@ class Rows:
     only: tuple[contract.Range, ...] | None
     count: int
     size: int
-    """Bytes of the rows as they are sent."""
+    """Bytes of the rows as the file has them."""
     sha256: str
-    """Of the rows as they are sent."""
+    """Of the rows as the file has them."""
+    local_files: Mapping[str, dict[str, Any]] = field(default_factory=dict[str, dict[str, Any]])
+    """What stands for a file of this machine that a cell of `--input` names."""
 
     @property
     def upload_bytes(self) -> int:
         return self.size + contract.TASK_OFFSET.size * (self.count + 1)
 
-    def write(self, folder: Path, paths: contract.RunPaths) -> list[Upload]:
-        """Write both objects into a folder, row by row; return them as what is to be uploaded.
+    def write(self, folder: Path, paths: contract.RunPaths) -> list[tuple[Path, str]]:
+        """Write both objects into a folder, row by row; return each with its key.
 
         Raises:
             HpcError: the tasks file is not what it was when it was checked, or the disk is full.
@@ -40,21 +43,26 @@ class Rows:
         digest = hashlib.sha256()
         try:
             with rows.open("wb") as rows_file, index.open("wb") as index_file:
-                for line in self._counted(index_file.write):
-                    rows_file.write(line)
+                offset = 0
+                for line in self.file.lines(self.only):
                     digest.update(line)
+                    index_file.write(contract.TASK_OFFSET.pack(offset))
+                    offset += rows_file.write(self._with_files(line))
+                index_file.write(contract.TASK_OFFSET.pack(offset))
         except BadRow as error:
             raise HpcError(f"{error}; the file has changed while it was read: submit again") from None
         except OSError as error:
             raise HpcError(f"the rows cannot be written to {folder}: {error.strerror}; set TMPDIR") from None
         if digest.hexdigest() != self.sha256:
             raise HpcError(f"{self.file.path} has changed while it was read: submit again")
-        return [Upload(rows, paths.tasks), Upload(index, paths.tasks_index)]
+        return [(rows, paths.tasks), (index, paths.tasks_index)]
 
-    def _counted(self, write_offset: Callable[[bytes], object]) -> Iterator[bytes]:
-        offset = 0
-        for line in self.file.lines(self.only):
-            write_offset(contract.TASK_OFFSET.pack(offset))
-            offset += len(line)
-            yield line
-        write_offset(contract.TASK_OFFSET.pack(offset))
+    def _with_files(self, line: bytes) -> bytes:
+        """Return a row with what stands for local files in place of their paths."""
+        if not self.local_files:
+            return line
+        row: dict[str, str] = json.loads(line)
+        for header, cell in row.items():
+            if header.startswith("--input ") and cell in self.local_files:
+                row[header] = json.dumps(self.local_files[cell])
+        return json.dumps(row).encode() + b"\n"

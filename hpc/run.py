@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from hpc import contract, jobs, logs, outputs, row_status
+from hpc import contract, jobs, logs, outputs, row_status, runid
 from hpc.aws import Clients, in_words
 from hpc.errors import EXIT_NO_EXIT_CODE, BadInput, HpcError, NotFound
 from hpc.jobs import Job
@@ -31,6 +31,11 @@ class Run:
     """What is known of the run; None for a job that `hpc` did not submit."""
 
     @property
+    def missing(self) -> int:
+        """Batch jobs of the run that have not been submitted (yet)."""
+        return 0 if self.record is None or self.index is not None else self.record.jobs - len(self.record.parts)
+
+    @property
     def run_id(self) -> str:
         return self.paths.run_id if self.paths else self.job_ids[0]
 
@@ -38,6 +43,14 @@ class Run:
     def reference(self) -> str:
         """What the commands take to mean this."""
         return self.run_id if self.index is None or not self.paths else f"{self.run_id}:{self.index}"
+
+    @property
+    def incomplete(self) -> str:
+        """What people are told of a run with missing jobs."""
+        return (
+            f"run {self.run_id} is incomplete: {self.missing} of {self.missing + len(self.job_ids)} jobs have not been"
+            f" submitted; if its hpc submit was interrupted, {runid.go_on(self.run_id)}"
+        )
 
     def jobs(self) -> list[Job]:
         """Return the state of every Batch job of the run.
@@ -89,7 +102,13 @@ class Run:
             return next(row for row in rows if row.index == index)
 
     def wait(self, on_poll: Callable[[list[Job]], None] = lambda _: None) -> list[Job]:
-        """Wait until every job has ended; calls `on_poll` after every look."""
+        """Wait until every job has ended; calls `on_poll` after every look.
+
+        Raises:
+            HpcError: only some of the run's jobs have been submitted.
+        """
+        if self.missing:
+            raise HpcError(self.incomplete)
         started = time.monotonic()
         while True:
             found = self.jobs()

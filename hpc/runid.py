@@ -28,6 +28,13 @@ def from_key(project: str, key: str) -> str:
     return f"once-{hashlib.sha256(f'{project}/{key}'.encode()).hexdigest()[:16]}"
 
 
+def go_on(run_id: str) -> str:
+    """Say how a run that was interrupted is completed."""
+    if run_id.startswith("once-"):
+        return "repeat the same command: its --once key goes on with this run"
+    return f"repeat the same command with --run {run_id}"
+
+
 def is_run_id(text: str) -> bool:
     return _RUN_ID.fullmatch(text) is not None
 

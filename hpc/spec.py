@@ -63,7 +63,12 @@ class JobSpec:
     """Whether each child of an array starts when the one before it has succeeded."""
     inputs: tuple[Input, ...] = ()
     outputs: tuple[str, ...] = ()
-    """Names; the command writes a file or folder to the path in `$NAME`."""
+    """Each one of: `NAME`, the command writes a file or folder to the path in `$NAME`; `NAME=s3://...`, the same, kept
+    there; `out/*.vtk`, what the command creates or changes below its working directory and the pattern matches."""
+    workdir: Path | None = None
+    """A folder of this machine, sent as git would see it; the command runs in a copy of it."""
+    script: Path | None = None
+    """A script of this machine to run; the command then is its arguments."""
     environment: Mapping[str, str] = field(default_factory=dict[str, str])
     retries: int | None = None
     """How often a failed command runs again, 0 to 9. Default: only what the definition retries (lost hosts)."""

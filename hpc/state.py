@@ -7,6 +7,7 @@ import os
 import sys
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
+from functools import cache
 from pathlib import Path
 
 from hpc import contract
@@ -21,6 +22,8 @@ class Part:
     job_id: str
     offset: int
     size: int
+    settled: bool = True
+    """Whether no other job of this part can exist: it was sent once, and S3 says so."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,6 +41,12 @@ class Record:
     """Those that AWS Batch has accepted."""
     pack: int = 1
     only: tuple[contract.Range, ...] | None = None
+    jobs: int
+    """How many parts the run has."""
+
+    @property
+    def is_complete(self) -> bool:
+        return len(self.parts) == self.jobs and all(part.settled for part in self.parts)
 
     @property
     def layout(self) -> contract.Layout:
@@ -69,11 +78,17 @@ def save(record: Record) -> None:
     path = folder() / record.environment / f"{record.run_id}.json"
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        scratch = path.with_suffix(".new")
+        scratch = path.with_suffix(f".{os.getpid()}")
         scratch.write_text(json.dumps(asdict(record), indent=1) + "\n")
         scratch.replace(path)
     except OSError as error:
-        print(f"note: {path} cannot be written ({error.strerror}); note the run id yourself", file=sys.stderr)
+        _complain(f"note: {path.parent} cannot be written ({error.strerror}); note the run id yourself")
+
+
+@cache
+def _complain(line: str) -> None:
+    """Say it once: a run with many jobs is saved many times."""
+    print(line, file=sys.stderr)
 
 
 def load(environment: str, run_id: str) -> Record | None:

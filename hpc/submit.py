@@ -1,55 +1,39 @@
-"""Sending a plan. The only place that calls SubmitJob.
-
-SubmitJob has no client token, so a lost answer must not be answered by a blind resend: the job's name is unique to
-run and part, and before every resend the queue is asked whether a job of that name exists.
-"""
+"""Sending a plan: the run is claimed, its files are uploaded, its jobs are sent."""
 
 from __future__ import annotations
 
 import json
 import tempfile
-import time
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from hpc import contract, jobs, state
-from hpc.aws import Clients, error_code
-from hpc.dependencies import resolved
+from hpc import contract, runid, state, store
+from hpc.aws import Clients, error_code, in_words
+from hpc.claims import LOST
 from hpc.errors import BadInput, HpcError
 from hpc.plan import Plan
-from hpc.uploads import Upload
+from hpc.rows import Rows
+from hpc.sender import Sender
+from hpc.store import Progress
 from hpc.user import client_name, user_name
 
 if TYPE_CHECKING:
     from types_boto3_s3.client import S3Client
 
-UPLOAD_THREADS = 8
 PART_THREADS = 4
-"""Of one large file. Each holds about a MiB; with UPLOAD_THREADS they are as many as the client has connections."""
-RESEND_DELAYS_S = (0.5, 1.0, 2.0, 4.0, 8.0)
-"""Before a resend: time for ListJobs to know of a job that was accepted although its answer was lost."""
-
-_CLAIMED = ("PreconditionFailed", "ConditionalRequestConflict")
-_NOT_ACCEPTED = ("TooManyRequestsException", "ThrottlingException", "Throttling", "RequestLimitExceeded")
-
-Progress = Callable[[int], None]
-"""Called with the number of bytes uploaded since the last call."""
+"""Of one large file; each holds about a MiB."""
 
 
-def submit(plan: Plan, clients: Clients, environment: str, *, resume: bool, progress: Progress) -> state.Record:
+def submit(plan: Plan, clients: Clients, environment: str, *, progress: Progress) -> state.Record:
     """Send a run, or the rest of it if it was sent in part.
-
-    Args:
-        resume: look for jobs that an earlier call submitted; without it the run id is new.
 
     Raises:
         BadInput: the run id stands for a different request.
-        HpcError: AWS refused, or does not answer.
+        HpcError: AWS refused, or does not answer; the message says how to go on.
     """
+    layout = contract.Layout.of(plan.request)
     record = state.Record(
         run_id=plan.run_id,
         environment=environment,
@@ -58,31 +42,38 @@ def submit(plan: Plan, clients: Clients, environment: str, *, resume: bool, prog
         queue=plan.queue,
         sha256=plan.request["sha256"],
         submitted_at=datetime.now(UTC).isoformat(timespec="seconds"),
-        pack=contract.Layout.of(plan.request).pack,
-        only=contract.Layout.of(plan.request).only,
+        pack=layout.pack,
+        only=layout.only,
+        jobs=len(plan.jobs),
     )
-    state.save(record)
-    _claim(plan, clients.s3, record.submitted_at)
-    known = dict[str, str]()
-    for queue in {job["jobQueue"] for job in (*plan.barriers, *plan.jobs)} if resume else ():
-        known |= jobs.by_name(clients.batch, queue, f"{plan.run_id}-*")
-    if not all(known.get(job["jobName"]) for job in plan.jobs):
-        _upload(plan, clients.s3, progress)
-    ids = dict(known)
-    for job in plan.barriers:
-        ids[job["jobName"]] = known.get(job["jobName"]) or _send(clients, resolved(job, ids), plan.run_id)
-    parts = list[state.Part]()
-    for number, (job, part) in enumerate(zip(plan.jobs, plan.request["parts"], strict=True)):
-        job_id = known.get(job["jobName"]) or _send(clients, resolved(job, ids), plan.run_id)
-        ids[job["jobName"]] = job_id
-        parts.append(state.Part(number=number, job_id=job_id, offset=part["offset"], size=part["size"]))
-        record = replace(record, parts=tuple(parts))
+
+    def accepted(number: int, job_id: str, settled: bool) -> None:
+        nonlocal record
+        offset, size = layout.parts[number]
+        part = state.Part(number=number, job_id=job_id, offset=offset, size=size, settled=settled)
+        record = replace(record, parts=tuple(sorted((*record.parts, part), key=lambda part: part.number)))
         state.save(record)
+
+    state.save(record)
+    try:
+        with in_words():
+            sender = Sender(plan, clients, accepted)
+            # Before the claim: a run whose files changed meanwhile has asked for nothing.
+            store.send(clients.s3, plan.bucket, plan.paths.project, plan.uploads, progress)
+            if not _claim(plan, clients.s3, record.submitted_at):
+                sender.read_claims()
+            if plan.rows and sender.pending:
+                _upload_rows(plan.rows, plan, clients.s3, progress)
+            sender.send_all()
+    except BadInput:
+        raise
+    except HpcError as error:
+        raise HpcError(f"{error}; nothing is lost and nothing runs twice: {runid.go_on(plan.run_id)}") from None
     return record
 
 
-def _claim(plan: Plan, s3: S3Client, submitted_at: str) -> None:
-    """Write request.json unless it is there; one that is there must be the same request."""
+def _claim(plan: Plan, s3: S3Client, submitted_at: str) -> bool:
+    """Write request.json and return True, unless it is there; one that is there must be the same request."""
     from botocore.exceptions import ClientError
 
     body = plan.request | {"submitted_by": user_name(), "submitted_at": submitted_at, "client": client_name()}
@@ -95,7 +86,7 @@ def _claim(plan: Plan, s3: S3Client, submitted_at: str) -> None:
             IfNoneMatch="*",
         )
     except ClientError as error:
-        if error_code(error) not in _CLAIMED:
+        if error_code(error) not in LOST:
             raise
         there = json.loads(s3.get_object(Bucket=plan.bucket, Key=plan.paths.request)["Body"].read())
         if there["sha256"] != plan.request["sha256"]:
@@ -104,46 +95,15 @@ def _claim(plan: Plan, s3: S3Client, submitted_at: str) -> None:
                 " a different request (command, options or input files); repeat that request, or submit a new run"
                 " without --run and --once"
             ) from None
+        return False
+    return True
 
 
-def _upload(plan: Plan, s3: S3Client, progress: Progress) -> None:
-    """Upload inputs and tasks; every object is whole before a job can look for it."""
+def _upload_rows(rows: Rows, plan: Plan, s3: S3Client, progress: Progress) -> None:
+    """Upload the rows; both objects are whole before a job can look for them."""
     from boto3.s3.transfer import TransferConfig
 
     config = TransferConfig(max_concurrency=PART_THREADS)
-    with tempfile.TemporaryDirectory(prefix="hpc-submit-") as folder, ThreadPoolExecutor(UPLOAD_THREADS) as pool:
-        uploads = list(plan.uploads)
-        if plan.rows:
-            uploads += plan.rows.write(Path(folder), plan.paths)
-
-        def send(upload: Upload) -> None:
-            s3.upload_file(str(upload.path), plan.bucket, upload.key, Callback=progress, Config=config)
-
-        list(pool.map(send, uploads))
-
-
-def _send(clients: Clients, job: dict[str, Any], run_id: str) -> str:
-    """Call SubmitJob until one call is known to be accepted; return the job id."""
-    from botocore.exceptions import ClientError, HTTPClientError
-
-    lost: Exception | None = None
-    for delay_s in (0.0, *RESEND_DELAYS_S):
-        if lost is not None:
-            time.sleep(delay_s)
-            found = jobs.by_name(clients.batch, job["jobQueue"], job["jobName"]).get(job["jobName"])
-            if found:
-                return found
-        try:
-            return clients.batch_once.submit_job(**job)["jobId"]
-        except ClientError as error:
-            status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
-            throttled = error_code(error) in _NOT_ACCEPTED
-            if not throttled and status < 500:
-                raise
-            lost = error
-        except (HTTPClientError, KeyError) as error:  # KeyError: an answer without a job id, cut short
-            lost = error
-    raise HpcError(
-        f"AWS Batch does not answer ({lost}); nothing is lost and nothing runs twice: repeat the same command with"
-        f" --run {run_id}"
-    )
+    with tempfile.TemporaryDirectory(prefix="hpc-submit-") as folder:
+        for path, key in rows.write(Path(folder), plan.paths):
+            s3.upload_file(str(path), plan.bucket, key, Callback=progress, Config=config)

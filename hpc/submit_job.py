@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import json
 from typing import Any
 
 from hpc import contract, runid
 from hpc.dependencies import Barrier, depends_on
 from hpc.environment import Environment
+from hpc.limits import MAX_PAYLOAD_BYTES
 from hpc.spec import JobSpec
 from hpc.target_checks import Target
 from hpc.user import user_name
+from hpc.walk import is_text
 
 _RETRY_COMMAND = [
     # A duplicate start must not run again, whatever --retries says.
@@ -21,20 +23,38 @@ _RETRY_COMMAND = [
 
 def submit_jobs(
     spec: JobSpec, target: Target, environment: Environment, request: dict[str, Any], after: list[str]
-) -> Iterator[dict[str, Any]]:
-    """Yield the SubmitJob request of each part.
+) -> list[dict[str, Any]]:
+    """Return the SubmitJob request of each part. What AWS Batch would not pass on as it is, the container takes from
+    request.json: the job then carries a word about where the command is.
 
     Args:
         after: Batch job ids that must have succeeded, and names of jobs that are submitted before these.
     """
-    layout = contract.Layout.of(request)
-    for part in range(len(layout.parts)):
-        children = layout.children(part)
-        job = _submit_job(spec, target, environment, request, part, children)
-        before = [runid.job_name(request["run_id"], part - 1, request["name"])] if spec.one_by_one and part else []
-        each = spec.after_each[part] if spec.after_each else None
-        dependencies = depends_on([*after, *before], each, one_by_one=spec.one_by_one and children > 1)
-        yield job | ({"dependsOn": dependencies} if dependencies else {})
+    parts = range(len(contract.Layout.of(request).parts))
+
+    def jobs(command: list[str] | None) -> list[dict[str, Any]]:
+        return [
+            _submit_job(spec, target, environment, request, part, command) | _dependencies(spec, request, part, after)
+            for part in parts
+        ]
+
+    found = jobs(request["command"])
+    return found if _passes(request["command"], found) else jobs(None)
+
+
+def _passes(command: list[str], jobs: list[dict[str, Any]]) -> bool:
+    """Whether AWS Batch takes the requests and leaves the command as it is: it refuses empty words, knows only UTF-8
+    and replaces `Ref::name` (https://docs.aws.amazon.com/batch/latest/userguide/job_definition_parameters.html)."""
+    plain = all(word and "Ref::" not in word and is_text(word) for word in command)
+    return plain and all(len(json.dumps(job)) <= MAX_PAYLOAD_BYTES for job in jobs)
+
+
+def _dependencies(spec: JobSpec, request: dict[str, Any], part: int, after: list[str]) -> dict[str, Any]:
+    before = [runid.job_name(request["run_id"], part - 1, request["name"])] if spec.one_by_one and part else []
+    each = spec.after_each[part] if spec.after_each else None
+    in_order = spec.one_by_one and contract.Layout.of(request).children(part) > 1
+    items = depends_on([*after, *before], each, one_by_one=in_order)
+    return {"dependsOn": items} if items else {}
 
 
 def barrier_job(
@@ -52,11 +72,16 @@ def barrier_job(
 
 
 def _submit_job(
-    spec: JobSpec, target: Target, environment: Environment, request: dict[str, Any], part: int, children: int
+    spec: JobSpec,
+    target: Target,
+    environment: Environment,
+    request: dict[str, Any],
+    part: int,
+    command: list[str] | None,
 ) -> dict[str, Any]:
     name = runid.job_name(request["run_id"], part, request["name"])
     job = _common(name, spec, target, environment, request["run_id"])
-    override = _container_override(spec, request, part)
+    override = _container_override(spec, request, part, command)
     if spec.nodes is None:
         job["containerOverrides"] = override
     else:
@@ -64,6 +89,7 @@ def _submit_job(
             "numNodes": spec.nodes,
             "nodePropertyOverrides": [{"targetNodes": "0:", "containerOverrides": override}],
         }
+    children = contract.Layout.of(request).children(part)
     if children > 1:
         job["arrayProperties"] = {"size": children}
     if spec.retries is not None:
@@ -93,14 +119,16 @@ def _common(name: str, spec: JobSpec, target: Target, environment: Environment, 
     return job
 
 
-def _container_override(spec: JobSpec, request: dict[str, Any], part: int) -> dict[str, Any]:
+def _container_override(spec: JobSpec, request: dict[str, Any], part: int, command: list[str] | None) -> dict[str, Any]:
     override: dict[str, Any] = {
-        "command": list(spec.command),
+        "command": command or ["command:", "see", "request.json"],
         "environment": [
             {"name": contract.ENV_RUN_ID, "value": request["run_id"]},
             {"name": contract.ENV_PART, "value": str(part)},
         ],
     }
+    if command is None:
+        override["environment"].append({"name": contract.ENV_COMMAND, "value": contract.COMMAND_IN_REQUEST})
     wanted = {"VCPU": spec.vcpus, "MEMORY": spec.memory_mib, "GPU": spec.gpus or None}
     resources = [{"type": kind, "value": str(value)} for kind, value in wanted.items() if value is not None]
     if resources:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from hpc import contract
+from hpc import contract, wanted
 from hpc.limits import MAX_NODES
 from hpc.spec import JobSpec
 from hpc.units import show_mib
@@ -42,6 +42,7 @@ def check_against(spec: JobSpec, target: Target, meta: contract.Meta) -> Iterato
     yield from _check_size(spec, target)
     yield from _check_share(spec, target)
     yield from _check_buckets(spec, target, meta)
+    yield from _check_destinations(spec, target, meta)
 
 
 def _check_nodes(spec: JobSpec, queue: contract.Queue) -> Iterator[str]:
@@ -117,3 +118,20 @@ def check_readable(uri: str, target: Target, meta: contract.Meta) -> str | None:
         f"{uri}: jobs of project {target.project.name} read s3://{meta.bucket}/{target.project.name}/ and {others};"
         " the platform team adds buckets by read_buckets"
     )
+
+
+def _check_destinations(spec: JobSpec, target: Target, meta: contract.Meta) -> Iterator[str]:
+    for text in spec.outputs:
+        destination = wanted.parse(text).destination or ""
+        if destination.startswith("s3://") and (complaint := check_writable(destination, target, meta)):
+            yield f"--output {text}: {complaint}"
+
+
+def check_writable(uri: str, target: Target, meta: contract.Meta) -> str | None:
+    """Return why an output cannot be kept at an address in S3, None if it can."""
+    own = f"s3://{meta.bucket}/{target.project.name}/"
+    if not uri.startswith(own):
+        return f"{uri}: jobs of project {target.project.name} write below {own} only"
+    if uri.removeprefix(own).startswith(("runs/", "objects/")):
+        return f"{uri}: runs/ and objects/ belong to hpc; choose another folder below {own}"
+    return None

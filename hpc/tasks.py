@@ -16,7 +16,9 @@ from hpc.contract import Range
 
 _SUFFIXES = (".csv", ".tsv", ".jsonl")
 _MOST_COMPLAINTS = 10
-_HEADER = "columns are NAME, --setenv NAME or --input NAME, each once; a plain NAME is letters, digits, _ . -"
+_HEADER = (
+    "columns are NAME, --setenv NAME, --input NAME, --output NAME, each once; a plain one is letters, digits, _ . -"
+)
 
 CheckCell = Callable[[Column, str], str | None]
 """What is wrong with a cell of a column that has a role; None if nothing is."""

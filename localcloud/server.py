@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import json
 import os
 import signal
@@ -17,6 +18,8 @@ from localcloud.settings import HOST, Settings
 
 Send = Callable[[dict[str, Any]], Any]
 JOBS_PATH = "/_localcloud/jobs"
+LAG_PATH = "/_localcloud/list-lag-s/"
+"""Followed by the number: from now on ListJobs lags by it."""
 
 
 def open_port(port: int) -> socket.socket:
@@ -107,6 +110,10 @@ class Application:
             await self._inner(scope, receive, send)
         elif scope["path"] == JOBS_PATH:
             await _send_json(send, [_running_job(job) for job in self._engine.running])
+        elif scope["path"].startswith(LAG_PATH):
+            lag_s = float(scope["path"].removeprefix(LAG_PATH))
+            self._engine.settings = dataclasses.replace(self._engine.settings, list_lag_s=lag_s)
+            await _send_json(send, lag_s)
         else:
             await self._inner(scope, receive, self._logging(scope, send))
 

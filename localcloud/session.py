@@ -97,6 +97,11 @@ class LocalCloud:
         with urllib.request.urlopen(f"{self.url}/_localcloud/jobs", timeout=10) as answer:  # noqa: S310
             return json.load(answer)
 
+    def set_list_lag(self, lag_s: float) -> None:
+        """Let ListJobs from now on not show jobs younger than that."""
+        with urllib.request.urlopen(f"{self.url}/_localcloud/list-lag-s/{lag_s}", timeout=10):  # noqa: S310
+            pass
+
     def stop(self) -> None:
         """End it and its jobs.
 

@@ -59,7 +59,10 @@ class SharedFileSystem(Construct):
 
     @property
     def arn(self) -> str:
-        return self._resource.attr_arn
+        """Made from the id, so that another stack imports one thing and not two."""
+        return cdk.Stack.of(self).format_arn(
+            service="elasticfilesystem", resource="file-system", resource_name=self._resource.ref
+        )
 
     def _mount_targets(self, network: Network) -> None:
         """NFS from the group that all instances are in: it is the instance that mounts, also for the containers of

@@ -65,8 +65,18 @@ from hpc.tasks import TasksFile
     "--output",
     "outputs",
     multiple=True,
-    metavar="NAME",
-    help="The command writes a file or folder to the path in $NAME; it must exist in the end.",
+    metavar="NAME[=s3://...]|PATTERN",
+    help="NAME: the command writes a file or folder to the path in $NAME. PATTERN, such as 'out/*.vtk': files that it"
+    " makes below its working directory. Either must exist in the end. s3://...: keep it there.",
+)
+@click.option(
+    "--workdir",
+    type=click.Path(path_type=Path),
+    metavar="DIR",
+    help="Send this folder, without what .gitignore names, and run in a copy of it.",
+)
+@click.option(
+    "--script", type=click.Path(path_type=Path), metavar="FILE", help="Run this script; COMMAND is its arguments."
 )
 @click.option("--setenv", multiple=True, metavar="NAME=VALUE", help="Set a variable for the command.")
 @click.option(
@@ -80,6 +90,7 @@ from hpc.tasks import TasksFile
 @click.option("--priority", type=int, metavar="N", help="Priority within the share, 0 to 9999.")
 @click.option("--run", "run_id", metavar="RUN_ID", help="Go on with this run, if it is the same request.")
 @click.option("--once", metavar="KEY", help="Submit only once for this key: a repeated call goes on with the run.")
+@click.option("--skip", is_flag=True, help="Leave out tasks whose outputs all exist at their destinations.")
 @click.option("--dry-run", is_flag=True, help="Print the exact API requests as JSON and send nothing.")
 @click.option("--wait", "wait_", is_flag=True, help="Wait for the end and exit with the job's exit code.")
 @click.option("--json", "as_json", is_flag=True, help="Print run id and job ids as JSON.")
@@ -89,6 +100,7 @@ def submit(
     cluster: Cluster,
     run_id: str | None,
     once: str | None,
+    skip: bool,
     dry_run: bool,
     wait_: bool,
     as_json: bool,
@@ -105,14 +117,28 @@ def submit(
     is kept, also when it fails.
     """
     spec = _spec(cluster, **options)
-    resume = run_id is not None or once is not None
+    if skip:
+        if run_id is not None or once is not None:
+            raise BadInput("--skip: a resumed run does not repeat what is done; leave --skip or --run and --once out")
+        left = cluster.remaining(spec)
+        click.echo(f"{left.skipped} tasks skipped: their outputs exist", err=True)
+        if left.spec is None:
+            click.echo("nothing to do", err=True)
+            if as_json:
+                click.echo(json.dumps({"run_id": None, "jobs": []}))
+            return 0
+        spec = left.spec
     plan = cluster.plan(spec, _run_id(cluster, spec, run_id, once))
     if dry_run:
         click.echo(json.dumps(_dry_run(plan), indent=1))
         return 0
     click.echo(f"run {plan.run_id}", err=True)
-    with _upload_progress(plan) as progress:
-        run = cluster.send(plan, resume=resume, progress=progress)
+    try:
+        with _upload_progress(plan) as progress:
+            run = cluster.send(plan, progress=progress)
+    except KeyboardInterrupt:
+        click.echo(f"hpc: run {plan.run_id} may be incomplete: {runid.go_on(plan.run_id)}", err=True)
+        raise
     if as_json:
         click.echo(json.dumps({"run_id": run.run_id, "jobs": list(run.job_ids)}))
     else:
@@ -212,7 +238,14 @@ def _dry_run(plan: Plan) -> dict[str, Any]:
     return {
         "run_id": plan.run_id,
         "request": plan.request,
-        "uploads": [{"path": str(upload.path), "key": upload.key} for upload in plan.uploads],
+        "uploads": [
+            {
+                "path": str(upload.path) if upload.path else None,
+                "key": contract.object_key(plan.paths.project, upload.sha256),
+                "size": upload.size,
+            }
+            for upload in plan.uploads
+        ],
         "tasks": {"path": str(plan.rows.file.path), "key": plan.paths.tasks} if plan.rows else None,
         "submit_job": [*plan.barriers, *plan.jobs],
     }
@@ -221,7 +254,7 @@ def _dry_run(plan: Plan) -> dict[str, Any]:
 @contextmanager
 def _upload_progress(plan: Plan) -> Generator[Callable[[int], None]]:
     """Show a bar on stderr while inputs are uploaded, if there is anything to wait for."""
-    total = sum(upload.path.stat().st_size for upload in plan.uploads) + (plan.rows.upload_bytes if plan.rows else 0)
+    total = sum(upload.size for upload in plan.uploads) + (plan.rows.upload_bytes if plan.rows else 0)
     if total < 1_000_000:
         yield lambda _: None
         return

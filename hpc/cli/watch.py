@@ -41,6 +41,7 @@ def status(cluster: Cluster, run: str | None, as_json: bool) -> None:
         record = {
             "run": found.run_id,
             "index": found.index,
+            "missing_jobs": found.missing,
             "outputs": found.outputs_uri,
             "jobs": [job.to_dict() for job in described],
             "failed_children": [job.to_dict() for job in failed],
@@ -53,6 +54,8 @@ def status(cluster: Cluster, run: str | None, as_json: bool) -> None:
     click.echo(table(["JOB", "STATUS", "ATTEMPTS", "TIME", "REASON"], lines))
     if len(described) > 1:
         click.echo(f"\n{summary(described)}")
+    if found.missing:
+        click.echo(f"hpc: {found.incomplete}", err=True)
     hint(f"hpc logs -f {found.reference}", f"hpc fetch {found.reference}")
 
 

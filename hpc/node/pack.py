@@ -121,7 +121,8 @@ def _run_one(
 ) -> None:
     say(f"task {request.index}")
     started_at, folder = now(), base.node_folder / str(request.index)
-    task = replace(base, request=request, node_folder=folder)
+    staged = base.workdir if request.workdir else None
+    task = replace(base, request=request, node_folder=folder, staged_workdir=staged)
     try:
         (folder / "outputs").mkdir(parents=True)
     except OSError as error:

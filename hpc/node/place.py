@@ -28,6 +28,8 @@ class Place:
     node: int = 0
     nodes: int = 1
     main_node: int = 0
+    command_in_request: bool = False
+    """Whether the command is in request.json and not in this process's arguments."""
 
     @property
     def is_main(self) -> bool:
@@ -62,6 +64,7 @@ def from_environment(env: Mapping[str, str]) -> Place:
         node=_number(env, "AWS_BATCH_JOB_NODE_INDEX", 0),
         nodes=_number(env, "AWS_BATCH_JOB_NUM_NODES", 1),
         main_node=_number(env, "AWS_BATCH_JOB_MAIN_NODE_INDEX", 0),
+        command_in_request=env.get(contract.ENV_COMMAND) == contract.COMMAND_IN_REQUEST,
     )
 
 

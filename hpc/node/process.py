@@ -65,7 +65,9 @@ class Supervisor:
             self.selector.unregister(sock)
         sock.close()
 
-    def start(self, argv: Sequence[str], env: Mapping[str, str], on_end: Callable[[int], None]) -> None:
+    def start(
+        self, argv: Sequence[str], env: Mapping[str, str], on_end: Callable[[int], None], cwd: Path | None = None
+    ) -> None:
         """Start a process in a session of its own; `on_end` gets its exit code (128 + N for signal N) in `turn`.
 
         Raises:
@@ -76,6 +78,7 @@ class Supervisor:
             process = subprocess.Popen(
                 argv,
                 env=dict(env),
+                cwd=cwd,
                 start_new_session=True,
                 preexec_fn=(lambda: prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)) if prctl else None,  # noqa: PLW1509 - no thread
             )

@@ -15,9 +15,32 @@ from hpc.node.s3 import S3, S3Error
 
 @dataclass(frozen=True, kw_only=True)
 class Input:
+    """A file or folder for the command: one of `uri`, `object` and `tree` is given."""
+
     name: str
-    uri: str
+    uri: str = ""
     """`s3://bucket/key`; a key that ends in `/` is a folder."""
+    object: str = ""
+    """SHA-256 of a file in the content store."""
+    tree: str = ""
+    """SHA-256 of a folder's listing in the content store."""
+    file: str = ""
+    """Name of the file that `object` becomes."""
+    executable: bool = False
+    size: int = 0
+    """Bytes, where they are known beforehand."""
+
+    @classmethod
+    def of(cls, raw: dict[str, Any], name: str) -> Input:
+        return cls(
+            name=name,
+            uri=str(raw.get("uri", "")),
+            object=str(raw.get("object", "")),
+            tree=str(raw.get("tree", "")),
+            file=str(raw.get("file", "")),
+            executable=bool(raw.get("executable")),
+            size=int(raw.get("size", 0)),
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,8 +56,17 @@ class Request:
     nodes: int | None
     vcpus: int
     has_tasks: bool
+    command: tuple[str, ...]
     inputs: tuple[Input, ...]
+    workdir: Input | None
     outputs: tuple[str, ...]
+    """Names."""
+    files: dict[str, str]
+    """File of an output below the task's outputs, where it is not the output's name."""
+    destinations: dict[str, str]
+    """`s3://bucket/key` by the name of an output that is kept elsewhere than below the run."""
+    patterns: tuple[str, ...]
+    """Of files below the command's working directory."""
     environment: dict[str, str]
 
 
@@ -68,19 +100,10 @@ def load(s3: S3, place: Place) -> Request:
 
 def _of_job(place: Place) -> Request:
     """Return what a job asks for that `hpc` did not submit: nothing but its nodes, each with all its vCPUs."""
-    layout = contract.Layout(parts=((0, 1),))
-    return Request(
-        index=0,
-        positions=range(1),
-        layout=layout,
-        kind="multi-node",
-        nodes=place.nodes,
-        vcpus=len(os.sched_getaffinity(0)),
-        has_tasks=False,
-        inputs=(),
-        outputs=(),
-        environment={},
-    )
+    vcpus = len(os.sched_getaffinity(0))
+    parts = [{"offset": 0, "size": 1}]
+    asked = {"version": contract.VERSION, "kind": "multi-node", "nodes": place.nodes, "vcpus": vcpus, "parts": parts}
+    return parse(asked, place)
 
 
 def parse(raw: dict[str, Any], place: Place) -> Request:
@@ -98,7 +121,12 @@ def parse(raw: dict[str, Any], place: Place) -> Request:
         nodes=raw.get("nodes"),
         vcpus=int(raw["vcpus"]),
         has_tasks=raw.get("tasks") is not None,
-        inputs=tuple(Input(name=str(item["name"]), uri=str(item["uri"])) for item in raw.get("inputs", ())),
+        command=tuple(str(word) for word in raw.get("command", ())),
+        inputs=tuple(Input.of(item, str(item["name"])) for item in raw.get("inputs", ())),
+        workdir=Input.of(raw["workdir"], "--workdir") if raw.get("workdir") else None,
         outputs=tuple(str(name) for name in raw.get("outputs", ())),
+        files={},
+        destinations={str(name): str(uri) for name, uri in raw.get("destinations", {}).items()},
+        patterns=tuple(str(pattern) for pattern in raw.get("patterns", ())),
         environment={str(name): str(value) for name, value in raw.get("environment", {}).items()},
     )

@@ -47,15 +47,30 @@ def fill(request: Request, row: Row, argv: Sequence[str]) -> tuple[Request, list
     Raises:
         Failure: the command names a column that the row does not have.
     """
+    plain = columns.plain(row)
     try:
-        command = [columns.substitute(word, columns.plain(row)) for word in argv]
+        command = [columns.substitute(word, plain) for word in argv]
+        destinations = {name: columns.substitute(uri, plain) for name, uri in request.destinations.items()}
     except KeyError as error:
         raise Failure(
             contract.EXIT_BAD_REQUEST, f"task {request.index}: there is no column {error}; it has: {', '.join(row)}"
         ) from error
-    inputs = tuple(Input(name=name, uri=uri) for name, uri in columns.with_role(row, "--input").items())
+    inputs = tuple(
+        Input.of({"uri": cell} if cell.startswith("s3://") else json.loads(cell), name)
+        for name, cell in columns.with_role(row, "--input").items()
+    )
     environment = {**request.environment, **columns.with_role(row, "--setenv")}
-    return replace(request, inputs=request.inputs + inputs, environment=environment), command
+    outputs = columns.with_role(row, "--output")
+    uris = {name: cell for name, cell in outputs.items() if cell.startswith("s3://")}
+    filled = replace(
+        request,
+        inputs=request.inputs + inputs,
+        environment=environment,
+        outputs=request.outputs + tuple(outputs),
+        files={name: cell for name, cell in outputs.items() if name not in uris},
+        destinations={**destinations, **uris},
+    )
+    return filled, command
 
 
 def _row(line: bytes) -> Row:

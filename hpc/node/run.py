@@ -53,6 +53,8 @@ def _lead(s3: S3, place: Place, supervisor: Supervisor, argv: list[str]) -> int:
     lease.take(s3, place)
     started_at = now()
     request = requests.load(s3, place)
+    if place.command_in_request:
+        argv = list(request.command)
     if request.layout.pack > 1:
         from hpc.node.pack import run_pack
 
@@ -130,7 +132,7 @@ def _lead_nodes(task: Task, supervisor: Supervisor, argv: list[str]) -> tuple[Ou
 def _command(task: Task, supervisor: Supervisor, command: list[str], env: dict[str, str]) -> Outcome:
     ended: list[int] = []
     supervisor.interruptible = False  # from here on the signals are the command's
-    supervisor.start(command, env, ended.append)
+    supervisor.start(command, env, ended.append, task.workdir)
     supervisor.turn_until(lambda: bool(ended))
     exit_code = ended[0]
     if exit_code:
@@ -139,8 +141,9 @@ def _command(task: Task, supervisor: Supervisor, command: list[str], env: dict[s
         return Outcome(exit_code, f"the command {how}")
     missing = task.missing_outputs()
     if missing:
-        names = ", ".join(f"${name}" for name in missing)
-        return Outcome(contract.EXIT_MISSING_OUTPUT, f"the command ended with exit code 0 but left nothing at {names}")
+        return Outcome(
+            contract.EXIT_MISSING_OUTPUT, f"the command ended with exit code 0 but left nothing at {', '.join(missing)}"
+        )
     return Outcome(0)
 
 

@@ -13,6 +13,7 @@ import hmac
 import http.client
 import os
 import random
+import shutil
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -22,6 +23,7 @@ from pathlib import Path
 from typing import TypeVar
 from urllib.parse import quote, unquote_plus, urlencode, urlsplit
 
+from hpc import contract
 from hpc.node.credentials import Credentials, CredentialSource
 
 ATTEMPTS = 6
@@ -79,14 +81,19 @@ class S3:
         headers = {} if stop is None else {"Range": f"bytes={start}-{stop - 1}"}
         return self._call(Call("GET", bucket, key, headers=headers), lambda answer: answer.read())
 
-    def get_file(self, bucket: str, key: str, path: Path, *, largest: int) -> bool:
-        """Write an object to a file; return False, having written nothing, if it is larger than `largest` bytes."""
+    def get_file(self, bucket: str, key: str, path: Path, *, largest: int, sha256: str | None = None) -> bool:
+        """Write an object to a file; return False, having written nothing, if it is larger than `largest` bytes.
+
+        Args:
+            sha256: what the content must have; other content is fetched again, as if it had been cut off.
+        """
 
         def read(answer: http.client.HTTPResponse) -> bool:
             size = int(answer.getheader("Content-Length") or 0)
+            check_room(size, path.parent)
             if size > largest:
                 return False
-            _save(answer, size, path)
+            _save(answer, size, path, sha256)
             return True
 
         done = self._call(Call("GET", bucket, key), read)
@@ -97,10 +104,26 @@ class S3:
     def put(self, bucket: str, key: str, body: bytes | Path, headers: Mapping[str, str] | None = None) -> None:
         self._call(Call("PUT", bucket, key, body=body, headers=headers or {}), lambda answer: answer.read())
 
+    def get_tagged(self, bucket: str, key: str) -> tuple[bytes, str] | None:
+        """Return an object and its ETag, None if there is none (403: where listing is limited to a prefix)."""
+        try:
+            return self._call(Call("GET", bucket, key), lambda answer: (answer.read(), answer.getheader("ETag") or ""))
+        except S3Error as error:
+            if error.status in {403, 404}:
+                return None
+            raise
+
     def create(self, bucket: str, key: str, body: bytes) -> bool:
         """Write an object unless there is one; return whether it was written."""
+        return self._put_if(bucket, key, body, {"If-None-Match": "*"})
+
+    def replace(self, bucket: str, key: str, body: bytes, etag: str) -> bool:
+        """Write an object if it still has this ETag; return whether it was written."""
+        return self._put_if(bucket, key, body, {"If-Match": etag})
+
+    def _put_if(self, bucket: str, key: str, body: bytes, condition: Mapping[str, str]) -> bool:
         try:
-            self.put(bucket, key, body, {"If-None-Match": "*"})
+            self.put(bucket, key, body, condition)
         except S3Error as error:
             if error.status == 412:
                 return False
@@ -234,16 +257,32 @@ def _sha256(body: bytes | Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _save(answer: http.client.HTTPResponse, size: int, path: Path) -> None:
+def check_room(size: int, folder: Path) -> None:
+    """Raise OSError if the folder's disk has less free space than `size` bytes."""
+    free = shutil.disk_usage(folder).free
+    if size > free:
+        raise OSError(
+            errno.ENOSPC,
+            f"needs {size / 2**30:.2f} GiB, {folder} has {free / 2**30:.2f} GiB free: the platform team raises"
+            " root_volume_gib of the compute environment or sets its scratch to instance-store;"
+            f" --setenv {contract.ENV_SCRATCH}=FOLDER names another disk of the container",
+        )
+
+
+def _save(answer: http.client.HTTPResponse, size: int, path: Path, sha256: str | None) -> None:
     """Write the body to the file in one step: another node of this machine may be reading it."""
     part = path.with_name(f".{path.name}.{os.getpid()}.{threading.get_ident()}")
-    written = 0
+    written, digest = 0, hashlib.sha256()
     try:
         with part.open("wb") as file:
             while chunk := answer.read(CHUNK):
                 written += file.write(chunk)
+                if sha256:
+                    digest.update(chunk)
         if written != size:
             raise http.client.IncompleteRead(b"", size - written)
+        if sha256 and digest.hexdigest() != sha256:
+            raise http.client.HTTPException(f"the content has SHA-256 {digest.hexdigest()}")
         part.replace(path)
     finally:
         part.unlink(missing_ok=True)

@@ -56,7 +56,7 @@ def _new_job(state: State, queue: Queue, definition: Json, params: Json) -> Job:
         scope=state.scope,
         queue=queue,
         definition=definition,
-        kind="multi-node" if multinode else "array" if "arrayProperties" in params else "single",
+        kind="multi-node" if multinode else "array" if params.get("arrayProperties") else "single",
         request=request,
         container=container,
         vcpus=0 if multinode else int(requirements(container)["VCPU"]),

@@ -89,7 +89,7 @@ def test_memory_does_not_grow_with_the_rows(deployment: Deployment, held: str, t
     run, huge_kib = submit(deployment, tmp_path / "huge.csv", 900_000, *options)
     print(f"peaks: {large_kib / small_kib:.2f} of that of 10,000 rows, {huge_kib / large_kib:.2f} of that of 300,000")
     assert large_kib < 1.3 * small_kib
-    assert huge_kib < 1.1 * large_kib
+    assert huge_kib < 1.25 * large_kib  # a list of the rows would be hundreds of MiB
     assert batch_calls(deployment, before)["SubmitJob"] == 1
     (job,) = json.loads(deployment.hpc("status", run, "--json"))["jobs"]
     assert job["array_size"] == 900

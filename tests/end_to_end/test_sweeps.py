@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
+import time
 from pathlib import Path
 
 import pytest
@@ -10,6 +13,8 @@ import pytest
 from tests.end_to_end.support import Platform
 
 pytestmark = pytest.mark.slow
+
+WAIT_S = 60
 
 THREE_A_JOB = """
 import sys
@@ -135,3 +140,23 @@ def test_a_row_names_its_own_input(platform: Platform, tmp_path: Path) -> None:
     run = platform.submit("--tasks", str(path), "--", "bash", "-c", "cat $DATA")
     assert platform.wait(run) == 0
     assert ("from 1" in platform.logs(f"{run}:0"), "from 0" in platform.logs(f"{run}:1")) == (True, True)
+
+
+def test_a_killed_packed_child_goes_on_where_it_was(platform: Platform, output: Path) -> None:
+    command = (
+        "echo $AWS_BATCH_JOB_ATTEMPT > $OUT;"
+        " test $HPC_INDEX -ne 2 || test $AWS_BATCH_JOB_ATTEMPT -gt 1 || exec sleep 600"
+    )
+    run = platform.submit(
+        "--array", "4", "--pack", "4", "--retries", "1", "--output", "OUT", "--", "bash", "-c", command
+    )
+    deadline = time.monotonic() + WAIT_S
+    while sum(f"{run}/status/pack-0-0.jsonl" in call["path"] for call in platform.cloud.calls()) < 2:
+        assert time.monotonic() < deadline, "the first tasks are not in S3"
+        time.sleep(0.1)
+    (job,) = status(platform, run)["jobs"]
+    (pid,) = (task["pid"] for item in platform.cloud.jobs() if item["jobId"] == job["job_id"] for task in item["tasks"])
+    os.kill(pid, signal.SIGKILL)
+    assert platform.wait(run) == 0
+    platform.hpc("fetch", run, "--to", str(output))
+    assert [(output / str(n) / "OUT").read_text() for n in range(4)] == ["1\n", "1\n", "2\n", "2\n"]

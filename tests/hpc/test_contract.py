@@ -34,7 +34,7 @@ def test_a_missing_key_is_named() -> None:
 def test_every_object_of_a_run_lies_below_its_projects_prefix() -> None:
     paths = contract.RunPaths(project="p", run_id="r")
     keys = [
-        paths.request, paths.tasks, paths.input("A", "f"), paths.output(3), paths.status(3), paths.lease(0, 3),
+        paths.request, paths.tasks, paths.output(3), paths.status(3), paths.lease(0, 3),
         paths.rendezvous(0, 1),
     ]  # fmt: skip
     assert all(key.startswith("p/runs/r/") for key in keys)

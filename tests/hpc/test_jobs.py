@@ -47,3 +47,17 @@ def test_the_summary_counts_an_arrays_children_and_those_not_made_yet() -> None:
         BASE | {"status": "PENDING", "arrayProperties": {"size": 5, "statusSummary": {"RUNNING": 1, "SUCCEEDED": 2}}}
     )
     assert summary([parent]) == "PENDING 2  RUNNING 1  SUCCEEDED 2"
+
+
+def test_many_jobs_are_described_a_hundred_at_a_time_and_forgotten_ones_left_out() -> None:
+    asked = list[list[str]]()
+
+    class Batch:
+        def describe_jobs(self, jobs: list[str]) -> dict[str, Any]:
+            asked.append(jobs)
+            return {"jobs": [BASE | {"jobId": job_id} for job_id in jobs if job_id != "7"]}
+
+    found = jobs.describe(Batch(), [str(number) for number in range(250)])  # type: ignore[arg-type]
+    assert [len(ids) for ids in asked] == [100, 100, 50]
+    assert len(found) == 249
+    assert "7" not in found

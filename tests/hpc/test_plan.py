@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import hashlib
 import json
 from dataclasses import replace
 from pathlib import Path
@@ -130,25 +131,59 @@ def test_a_tasks_file_beyond_the_largest_array_is_several_jobs_of_one_run(
     assert [part in job["containerOverrides"]["environment"] for part, job in zip(parts, made.jobs, strict=True)]
 
 
-def test_local_inputs_are_uploaded_below_the_run_and_found_by_uri(environment: Environment, tmp_path: Path) -> None:
+def test_local_inputs_are_objects_named_by_their_content_each_once(environment: Environment, tmp_path: Path) -> None:
     (tmp_path / "mesh" / "sub").mkdir(parents=True)
-    (tmp_path / "mesh" / "sub" / "a.dat").write_text("a")
-    (tmp_path / "one.dat").write_text("b")
+    (tmp_path / "mesh" / "sub" / "a.dat").write_text("same")
+    (tmp_path / "one.dat").write_text("same")
     inputs = (
         Input("MESH", str(tmp_path / "mesh")),
         Input("ONE", str(tmp_path / "one.dat")),
         Input("FAR", "s3://public-data/x/"),
     )
     made = plan(spec(inputs=inputs), environment, RUN_ID)
-    assert [upload.key for upload in made.uploads] == [
-        f"default/runs/{RUN_ID}/inputs/MESH/sub/a.dat",
-        f"default/runs/{RUN_ID}/inputs/ONE/one.dat",
-    ]
-    assert [item["uri"] for item in made.request["inputs"]] == [
-        f"s3://data/default/runs/{RUN_ID}/inputs/MESH/",
-        f"s3://data/default/runs/{RUN_ID}/inputs/ONE/one.dat",
-        "s3://public-data/x/",
-    ]
+    content = hashlib.sha256(b"same").hexdigest()
+    file, listing = made.uploads
+    assert (file.sha256, file.size, file.path) == (content, 4, tmp_path / "mesh" / "sub" / "a.dat")
+    assert json.loads(listing.body) == {
+        "files": [{"path": "sub/a.dat", "object": content, "size": 4, "executable": False}],
+        "empty_folders": [],
+    }
+    assert {item.pop("name"): item for item in made.request["inputs"]} == {
+        "FAR": {"uri": "s3://public-data/x/"},
+        "MESH": {"tree": listing.sha256, "size": 4, "files": 1},
+        "ONE": {"object": content, "size": 4, "file": "one.dat", "executable": False},
+    }
+
+
+@pytest.mark.parametrize("command", [("x" * 40_000,), ("echo", ""), ("echo", "Ref::alpha"), ("echo", "caf\udce9")])
+def test_what_the_api_would_not_pass_on_as_it_is_travels_in_the_request(
+    environment: Environment, command: tuple[str, ...]
+) -> None:
+    made = plan(spec(*command), environment, RUN_ID)
+    override = made.jobs[0]["containerOverrides"]
+    assert made.request["command"] == list(command)
+    assert {"name": "HPC_COMMAND", "value": "request"} in override["environment"]
+    assert override["command"] == ["command:", "see", "request.json"]
+
+
+def test_a_script_is_an_executable_input_and_the_command_its_arguments(
+    environment: Environment, tmp_path: Path
+) -> None:
+    script = tmp_path / "fit.sh"
+    script.write_text("#!/bin/bash\necho $1\n")
+    made = plan(JobSpec(command=("{a}", "two words"), script=script), environment, RUN_ID)
+    assert made.request["command"] == ["/bin/sh", "-c", 'exec "$HPC_SCRIPT" "$@"', "fit.sh", "{a}", "two words"]
+    assert made.request["name"] == "fit"
+    (sent,) = made.request["inputs"]
+    assert (sent["name"], sent["file"], sent["executable"]) == ("HPC_SCRIPT", "fit.sh", True)
+
+
+def test_outputs_are_names_patterns_and_destinations(environment: Environment) -> None:
+    outputs = ("A", "B=s3://data/default/kept/b", "out/*.vtk", "result.csv")
+    request = plan(spec(outputs=outputs), environment, RUN_ID).request
+    assert request["outputs"] == ["A", "B"]
+    assert request["destinations"] == {"B": "s3://data/default/kept/b"}
+    assert request["patterns"] == ["out/*.vtk", "result.csv"]
 
 
 def test_the_hash_tells_requests_apart_by_options_and_by_content(environment: Environment, tmp_path: Path) -> None:
@@ -197,13 +232,25 @@ def test_the_hash_tells_requests_apart_by_options_and_by_content(environment: En
         ({"inputs": (Input("IN", "no/such/file"),)}, ["no/such/file", "no such file"]),
         ({"inputs": (Input("IN", "s3://other/key"),)}, ["s3://other/key", "public-data", "read_buckets"]),
         ({"inputs": (Input("IN", "s3://bucket"),)}, ["write s3://bucket/key"]),
-        ({"outputs": ("a.json",)}, ["'a.json'", "letters, digits and _"]),
+        ({"outputs": ("HPC_X",)}, ["'HPC_X'", "letters, digits and _"]),
+        ({"outputs": ("/abs/x",)}, ["/abs/x", "relative to the command's working directory"]),
+        ({"outputs": ("a/../../x",)}, ["stays in it"]),
+        ({"outputs": ("A=out.csv",)}, ["write NAME=s3://bucket/key"]),
+        ({"outputs": ("A=s3://other/x",)}, ["write below s3://data/default/ only"]),
+        ({"outputs": ("A=s3://data/default/runs/x",)}, ["belong to hpc"]),
+        ({"outputs": ("A=s3://data/default/x",), "array": 3}, ["all tasks of --array would write it"]),
+        ({"outputs": ("A=s3://data/default/x", "B=s3://data/default/x")}, ["another output goes to"]),
+        ({"workdir": Path("no/such/dir")}, ["--workdir no/such/dir", "no such folder"]),
+        ({"script": Path("no/such/file")}, ["--script no/such/file", "cannot be read"]),
+        ({"script": Path("/etc/hostname")}, ["#!/bin/bash"]),
+        ({"environment": {"DB_PASSWORD": "x"}}, ["DB_PASSWORD", "--secret DB_PASSWORD=<its ARN>"]),
+        ({"environment": {"K": "AKIA" + "A" * 16}}, ["an AWS access key", "--secret K="]),
+        ({"command": ("curl", "-H", "ghp_" + "a" * 36)}, ["word 3", "a GitHub token", "--secret"]),
         ({"outputs": ("OUT", "OUT")}, ["OUT", "taken"]),
         ({"share": "team"}, ["--share", "first in, first out"]),
         ({"queue": "shared"}, ["fair share", "add --share ID"]),
         ({"command": ()}, ["no command given"]),
-        ({"command": ("echo", "")}, ["empty argument", "wrap it"]),
-        ({"command": ("x" * 40_000,)}, ["bytes long", "30,720"]),
+        ({"command": ("x" * 131_072,)}, ["word 1", "131,072 bytes", "--script FILE"]),
     ],
 )
 def test_what_cannot_be_right_is_refused_with_what_is_allowed(
@@ -298,14 +345,19 @@ def test_columns_with_a_role_are_no_values_for_the_command(environment: Environm
 @pytest.mark.parametrize(
     ("header", "cell", "options", "words"),
     [
-        ("--input MESH", "mesh.dat", {}, ["t.csv:2: --input MESH: mesh.dat", "write s3://bucket/key"]),
+        ("--input MESH", "mesh.dat", {}, ["t.csv:2: --input MESH: 'mesh.dat'", "no such file", "s3://bucket/key"]),
         ("--input MESH", "s3://other/key", {}, ["t.csv:2: --input MESH: s3://other/key", "read_buckets"]),
         ("--input A-B", "s3://public-data/x", {}, ["'--input A-B' in the header"]),
         ("--input HPC_X", "s3://public-data/x", {}, ["HPC_X", "AWS_ or HPC_"]),
         ("--input MESH", "s3://public-data/x", {"outputs": ("MESH",)}, ["--output MESH", "taken"]),
         ("--setenv AWS_BATCH_X", "1", {}, ["AWS_BATCH_X", "reserved"]),
         ("--setenv SEED", "1", {"environment": {"SEED": "2"}}, ["a column of the tasks file sets a variable"]),
-        ("--output RESULT", "x", {}, ["'--output RESULT'", "outputs are named once for all rows"]),
+        ("--output RESULT", "../x", {}, ["t.csv:2: --output RESULT: '../x'", "give a file name"]),
+        ("--output RESULT", "s3://data/other/x", {}, ["write below s3://data/default/ only"]),
+        ("--output RESULT", "x", {"outputs": ("RESULT",)}, ["--output RESULT", "taken"]),
+        ("--setenv TOKEN", "ghp_" + "a" * 36, {}, ["a GitHub token", "--secret"]),
+        ("alpha", "1", {"outputs": ("R=s3://data/default/x",)}, ["put a {column} of the tasks file"]),
+        ("alpha", "1", {"outputs": ("R=s3://data/default/{beta}",)}, ["{beta}", "there is alpha"]),
         ("--env SEED", "1", {}, ["'--env SEED' in the header", "--setenv NAME"]),
         ("alpha", "1", {"only": ((1, 4),)}, ["--only 1-4", "tasks 0 to 0"]),
         ("alpha", "1", {"only": ()}, ["--only nothing"]),

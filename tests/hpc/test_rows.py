@@ -33,10 +33,10 @@ def rows_of(file: TasksFile, only: tuple[Range, ...] | None = None) -> Rows:
 
 
 def written(rows: Rows, folder: Path) -> tuple[bytes, list[int]]:
-    lines, index = rows.write(folder, PATHS)
-    assert (lines.key, index.key) == ("p/runs/r/tasks.jsonl", "p/runs/r/tasks.idx")
-    assert rows.upload_bytes == lines.path.stat().st_size + index.path.stat().st_size
-    return lines.path.read_bytes(), [offset for (offset,) in contract.TASK_OFFSET.iter_unpack(index.path.read_bytes())]
+    (lines, lines_key), (index, index_key) = rows.write(folder, PATHS)
+    assert (lines_key, index_key) == ("p/runs/r/tasks.jsonl", "p/runs/r/tasks.idx")
+    assert rows.upload_bytes == lines.stat().st_size + index.stat().st_size
+    return lines.read_bytes(), [offset for (offset,) in contract.TASK_OFFSET.iter_unpack(index.read_bytes())]
 
 
 @given(table=TABLE, chosen=st.sets(st.integers(0, 7), min_size=1) | st.none())

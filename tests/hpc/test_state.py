@@ -16,6 +16,7 @@ RECORD = state.Record(
     sha256="0",
     submitted_at="2026-11-22T17:33:55+00:00",
     parts=(state.Part(number=0, job_id="j", offset=0, size=2),),
+    jobs=1,
 )
 
 

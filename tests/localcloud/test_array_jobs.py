@@ -25,6 +25,12 @@ def test_each_child_knows_its_index_and_the_size(world: Any) -> None:
         assert child["arrayProperties"] == {"index": index}
 
 
+def test_empty_array_properties_are_a_plain_job_as_parallelcluster_sends_it(world: Any) -> None:
+    job = world.run("true", arrayProperties={})
+    assert job["status"] == "SUCCEEDED"
+    assert "size" not in job.get("arrayProperties", {})
+
+
 def test_the_parent_is_pending_and_counts_its_children(world: Any, wait: Any) -> None:
     queue = world.queue(max_vcpus=2)
     job_id = world.submit("sleep", "600", queue=queue, arrayProperties={"size": 3})

@@ -90,7 +90,7 @@ def test_each_task_of_an_array_fills_its_own_row_in(job: Any) -> None:
         AWS_BATCH_JOB_ID="job-1:1",
     )
     assert node.out == "n4 2.0 {literal} 4\n", node.err
-    assert job.keys("leases/") == ["leases/1/1"]
+    assert job.keys("leases/") == ["leases/1/1", "leases/1/job"]
     assert job.status(4)["job_id"] == "job-1:1"
 
 
@@ -152,9 +152,30 @@ def test_another_job_with_the_same_run_does_nothing(job: Any) -> None:
     run(job, "true")
     node = run(job, "echo", "started", AWS_BATCH_JOB_ID="job-2")
     assert node.process.returncode == 75
-    assert "held by attempt 1 of job job-1" in node.err
+    assert "is job job-1; this one, job-2, is a duplicate" in node.err
     assert node.out == ""
     assert job.status()["job_id"] == "job-1"
+
+
+def test_a_child_of_another_array_does_nothing_though_its_task_is_free(job: Any) -> None:
+    job.ask(parts=[{"offset": 0, "size": 2}])
+    assert run(job, "true", AWS_BATCH_JOB_ID="job-1:0", AWS_BATCH_JOB_ARRAY_INDEX="0").process.returncode == 0
+    assert run(job, "true", AWS_BATCH_JOB_ID="job-2:1", AWS_BATCH_JOB_ARRAY_INDEX="1").process.returncode == 75
+    assert run(job, "true", AWS_BATCH_JOB_ID="job-1:1", AWS_BATCH_JOB_ARRAY_INDEX="1").process.returncode == 0
+
+
+def test_the_job_that_the_submitter_wrote_is_the_only_one_that_runs(job: Any) -> None:
+    job.ask()
+    job.write(job.paths.job(0), json.dumps({"job_id": "job-2", "by": "x", "sends": 2}))
+    assert run(job, "true").process.returncode == 75
+    assert run(job, "true", AWS_BATCH_JOB_ID="job-2").process.returncode == 0
+
+
+def test_a_job_whose_submitter_died_before_it_wrote_the_id_writes_it_itself(job: Any) -> None:
+    job.ask()
+    job.write(job.paths.job(0), json.dumps({"job_id": None, "by": "x", "sends": 1}))
+    assert run(job, "true").process.returncode == 0
+    assert json.loads(job.read(job.paths.job(0))) == {"job_id": "job-1", "by": "x", "sends": 1}
 
 
 def test_the_next_attempt_takes_over_and_an_earlier_one_does_not(job: Any) -> None:

@@ -41,8 +41,12 @@ def test_the_default_security_group_is_left_as_it_is(stacks: Any) -> None:
 def test_the_nodes_group_admits_itself_in_both_directions(stacks: Any) -> None:
     (nodes,) = [key for key in stacks.foundation.of("AWS::EC2::SecurityGroup") if "Nodes" in key]
     own = {"Fn::GetAtt": [nodes, "GroupId"]}
-    ingress = stacks.foundation.only("AWS::EC2::SecurityGroupIngress")
-    egress = stacks.foundation.only("AWS::EC2::SecurityGroupEgress")
+    (ingress,) = [
+        item for item in stacks.foundation.of("AWS::EC2::SecurityGroupIngress").values() if item["GroupId"] == own
+    ]
+    (egress,) = [
+        item for item in stacks.foundation.of("AWS::EC2::SecurityGroupEgress").values() if item["GroupId"] == own
+    ]
     assert (ingress["GroupId"], ingress["SourceSecurityGroupId"], ingress["IpProtocol"]) == (own, own, "-1")
     assert (egress["GroupId"], egress["DestinationSecurityGroupId"], egress["IpProtocol"]) == (own, own, "-1")
 
@@ -120,12 +124,12 @@ def test_s3_alone_may_deliver_access_logs_and_of_the_data_bucket_alone(stacks: A
     assert set(allowed["Condition"]) == {"ArnLike", "StringEquals"}
 
 
-def test_every_log_group_and_the_repository_are_encrypted_with_the_environments_key(stacks: Any) -> None:
+def test_every_log_group_and_repository_is_encrypted_with_the_environments_key(stacks: Any) -> None:
     groups = stacks.foundation.of("AWS::Logs::LogGroup").values()
     assert groups
     assert all(item["KmsKeyId"] == key_arn(stacks) for item in groups)
-    encryption = stacks.foundation.only("AWS::ECR::Repository")["EncryptionConfiguration"]
-    assert encryption == {"EncryptionType": "KMS", "KmsKey": key_arn(stacks)}
+    for repository in stacks.foundation.of("AWS::ECR::Repository").values():
+        assert repository["EncryptionConfiguration"] == {"EncryptionType": "KMS", "KmsKey": key_arn(stacks)}
     for item in stacks.operations.of("AWS::Logs::LogGroup").values():
         parameter = stacks.operations.raw["Parameters"][item["KmsKeyId"]["Ref"]]
         assert parameter["Default"] == f"/hpc-operations/{stacks.environment.name}/key"
@@ -196,7 +200,7 @@ def test_the_other_stack_uses_few_things_of_this_one(dev: Any) -> None:
     """Every export is a thing that this stack can no longer replace."""
     exports = [item for item in dev.foundation.raw["Outputs"].values() if "Export" in item]
     repositories = sum(project.own_images for project in dev.environment.projects.values())
-    assert len(exports) <= 10 + 2 * repositories
+    assert len(exports) <= 11 + 2 * repositories
 
 
 def test_people_are_told_where_to_push_and_where_data_is(stacks: Any) -> None:

@@ -42,9 +42,10 @@ def test_the_compute_stack_writes_the_arns_that_operations_reads(stacks: Stacks)
     read = {
         item["Default"]
         for item in stacks.operations.raw["Parameters"].values()
-        if item["Default"].startswith(f"/hpc-operations/{stacks.environment.name}/queues/")
+        if item["Default"].startswith(f"/hpc-operations/{stacks.environment.name}/")
     }
-    assert set(written) == read
+    of_foundation = {f"/hpc-operations/{stacks.environment.name}/key"}
+    assert set(written) == read - of_foundation
     logs = written.pop(f"/hpc-operations/{stacks.environment.name}/log-group")
     assert ":log-group:" in logs
     assert all(re.fullmatch(r"\$\{\w+\.JobQueueArn\}", value) for value in written.values())

@@ -147,7 +147,10 @@ def test_a_job_deletes_nothing_and_calls_no_other_service(stacks: Any) -> None:
         allowed = actions(stacks.policy(f"Projects{project}Job"))
         shell = any(item.enable_execute_command for item in stacks.environment.definitions.values())
         expected = {"s3:AbortMultipartUpload", "s3:GetObject", "s3:ListBucket", "s3:PutObject"}
-        assert allowed == expected | {"kms:Decrypt", "kms:GenerateDataKey"} | (EXECUTE_COMMAND if shell else set())
+        mount = {"elasticfilesystem:ClientMount", "elasticfilesystem:ClientWrite"}
+        expected |= {"kms:Decrypt", "kms:GenerateDataKey"}
+        expected |= mount if stacks.environment.file_system else set()
+        assert allowed == expected | (EXECUTE_COMMAND if shell else set())
 
 
 def test_the_key_is_used_by_s3_alone_and_by_jobs_and_submitters_alone(stacks: Any) -> None:
@@ -281,9 +284,9 @@ def test_the_execution_role_reads_the_secrets_of_the_definitions_and_no_others(w
 
 @pytest.mark.parametrize("role", ["ExecutionRole", "InstanceRole"])
 def test_images_of_other_repositories_can_be_pulled_from_those_that_are_named(wide: Any, role: str) -> None:
-    repositories = resources(wide.policy(role), "ecr:BatchGetImage")
-    assert len(repositories) == 2
-    assert repositories[1].endswith(":ecr:us-east-2:210987654321:repository/team/tool")
+    *own, other = resources(wide.policy(role), "ecr:BatchGetImage")
+    assert len(own) == 2
+    assert other.endswith(":ecr:us-east-2:210987654321:repository/team/tool")
 
 
 def test_jobs_talk_to_session_manager_only_where_a_definition_lets_a_shell_in(wide: Any, dev: Any) -> None:

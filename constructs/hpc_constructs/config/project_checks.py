@@ -7,10 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from hpc_constructs.config.check import check
 from hpc_constructs.config.models import Environment
 from hpc_constructs.config.problems import Problem, names
 
 
+@check("HPC226")
 def image_sources(environment: Environment) -> Iterator[Problem]:
     """Only those who register job definitions of their own choose where images come from."""
     for name, project in environment.projects.items():
@@ -23,6 +25,7 @@ def image_sources(environment: Environment) -> Iterator[Problem]:
             )
 
 
+@check("HPC227")
 def workflow_queues(environment: Environment) -> Iterator[Problem]:
     """A workflow has a queue of each kind."""
     for name, project in environment.projects.items():

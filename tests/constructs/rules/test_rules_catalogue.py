@@ -59,6 +59,8 @@ WRONG = {
     "HPC224": "network: {egress: endpoints}\ndefinitions: {task: {enable_execute_command: true}}",
     "HPC225": "network: {egress: endpoints}\n"
     f"definitions: {{task: {{image: public.ecr.aws/docker/library/busybox@sha256:{'0' * 64}}}}}",
+    "HPC226": "projects: {team: {image_sources: [public.ecr.aws/biocontainers]}}",
+    "HPC227": "projects: {team: {workflow: {queue: tightly-coupled}}}",
 }
 """A YAML file for each rule of configuration that is wrong in that way only."""
 
@@ -153,4 +155,4 @@ def test_the_list_names_every_rule_once_and_counts_them() -> None:
     root = Path(__file__).parents[3]
     done = subprocess.run([sys.executable, "-m", "tools.rules"], cwd=root, capture_output=True, text=True, check=True)
     assert [line.split()[0] for line in done.stdout.splitlines()] == list(catalogue())
-    assert done.stderr.strip() == counts()
+    assert done.stderr.splitlines()[0] == counts()

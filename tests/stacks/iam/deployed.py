@@ -18,11 +18,14 @@ ARNS = {
     ("AWS::Batch::JobQueue", "JobQueueArn"): f"{BATCH}:job-queue/{{name}}",
     ("AWS::ECR::Repository", "Arn"): f"arn:aws:ecr:{REGION}:{ACCOUNT}:repository/{{name}}",
     ("AWS::ECR::Repository", "RepositoryUri"): f"{ACCOUNT}.dkr.ecr.{REGION}.amazonaws.com/{{name}}",
+    ("AWS::EFS::AccessPoint", "Arn"): f"arn:aws:elasticfilesystem:{REGION}:{ACCOUNT}:access-point/{{name}}",
     ("AWS::IAM::Role", "Arn"): f"arn:aws:iam::{ACCOUNT}:role/{{name}}",
+    ("AWS::KMS::Key", "Arn"): f"arn:aws:kms:{REGION}:{ACCOUNT}:key/{{name}}",
     ("AWS::S3::Bucket", "Arn"): "arn:aws:s3:::{name}",
     ("AWS::SQS::Queue", "Arn"): f"arn:aws:sqs:{REGION}:{ACCOUNT}:{{name}}",
 }
 REFERENCES = {
+    "AWS::EFS::FileSystem": "{name}",
     "AWS::Logs::LogGroup": "{name}",
     "AWS::S3::Bucket": "{name}",
     "AWS::SNS::Topic": f"arn:aws:sns:{REGION}:{ACCOUNT}:{{name}}",
@@ -90,10 +93,14 @@ class Deployed:
         return self._parameter(template.raw["Parameters"][name]["Default"])
 
     def _parameter(self, name: str) -> str:
-        """Return what the compute stack writes into an SSM parameter."""
-        compute = self.stacks.compute
-        (value,) = [item["Value"] for item in compute.of("AWS::SSM::Parameter").values() if item["Name"] == name]
-        return self.resolve(compute, value)
+        """Return what a stack writes into an SSM parameter."""
+        ((template, value),) = [
+            (template, item["Value"])
+            for template in self.stacks.templates
+            for item in template.of("AWS::SSM::Parameter").values()
+            if item["Name"] == name
+        ]
+        return self.resolve(template, value)
 
     def _import(self, export: str) -> str:
         for template in self.stacks.templates:

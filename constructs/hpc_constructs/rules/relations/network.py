@@ -15,7 +15,10 @@ NEEDED = ("ecs", "ecs-agent", "ecs-telemetry", "ecr.api", "ecr.dkr", "logs")
 MOST_GROUPS = 5
 HTTPS = 443
 ADDRESS = re.compile(r"https?://[^\s\"'|;)]+")
-INSIDE = re.compile(r"://(169\.254\.|localhost|127\.|([^/]*\.)?s3[.-][^/]*\.amazonaws\.com(\.cn)?(/|$))")
+COMMENT = re.compile(r"^\s*#.*$", re.MULTILINE)
+INSIDE = re.compile(
+    r"://(169\.254\.|docs\.aws\.amazon\.com/|localhost|127\.|([^/]*\.)?s3[.-][^/]*\.amazonaws\.com(\.cn)?(/|$))"
+)
 """The instance itself, and S3, which has an endpoint. Not all of AWS: efa-installer.amazonaws.com has no endpoint."""
 
 
@@ -170,6 +173,6 @@ def user_data_stays_inside(platform: Platform) -> Iterator[Hit]:
         if template is None or all(_routes(platform, subnet)[1] for subnet in own):
             continue
         text = platform.templates.text(item.launch_data.get("UserData", ""), template.template)
-        found = [address for address in ADDRESS.findall(text) if not INSIDE.search(address)]
+        found = [address for address in ADDRESS.findall(COMMENT.sub("", text)) if not INSIDE.search(address)]
         if found:
             yield template, found[0], "Properties.LaunchTemplateData.UserData"

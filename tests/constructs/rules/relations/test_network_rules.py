@@ -94,7 +94,8 @@ def without_internet(edit: Any, script: str) -> None:
     edit.remove("AWS::EC2::Route", "PrivateSubnet2")
     for service in ("ecs", "ecs-agent", "ecs-telemetry", "ecr.api", "ecr.dkr", "logs"):
         endpoint(edit, service, vpc_block(edit))
-    edit.launch("spot")["UserData"]["Fn::Base64"]["Fn::Join"][1][1] = {"Fn::Base64": f"#!/bin/bash\n{script}"}
+    part = edit.launch("spot")["UserData"]["Fn::Base64"]["Fn::Join"][1][1]
+    part["Fn::Base64"] += f"\n{script}\n# https://example.com is only where this comes from\n"
 
 
 @trips("HPC036")

@@ -1,0 +1,234 @@
+"""The same storm of faults over `hpc` and the clients that people have: what is executed, twice, or not at all.
+
+Each job appends its name to one file, so executions are counted and not believed. `make bench-faults` prints a table
+in Markdown. The AWS CLI and awsbsub are installed below .local/, each with its own dependencies.
+"""
+
+from __future__ import annotations
+
+import os
+import pty
+import secrets
+import subprocess
+import sys
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import boto3
+import click
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError
+
+import hpc
+from examples.deployment import Deployment
+from localcloud.faults import FaultyLine
+from localcloud.session import LocalCloud
+
+ROOT = Path(__file__).parents[1]
+QUEUE, DEFINITION = "loosely-coupled", "hpc-dev-default-task"
+AT_ONCE = 8
+END_TIMEOUT_S = 900
+PACKAGES = {"aws": "awscli==1.46.2", "awsbsub": "aws-parallelcluster-awsbatch-cli==1.6.0"}
+_SUBMIT = {"service": "batch", "operation": "SubmitJob"}
+STORM: tuple[dict[str, Any], ...] = (
+    _SUBMIT | {"probability": 0.10, "error": {"code": "TooManyRequestsException", "status": 429}},
+    _SUBMIT | {"probability": 0.05, "error": {"code": "ServerException", "status": 500}},
+    _SUBMIT | {"probability": 0.05, "reset": True},
+    _SUBMIT | {"probability": 0.10, "response": {"abort_bytes": 0}},
+)
+
+HEADER = [
+    *("client", "seed", "asked", "faults", "errors shown", "executed", "executed twice", "lost"),
+    *("executed though an error was shown", "extra Batch jobs", "seconds"),
+]
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a client submits: behind the storm."""
+
+    url: str
+    queue_arn: str
+    bucket: str
+    folder: Path
+
+    def client(self, **retries: Any) -> Any:
+        return boto3.client("batch", endpoint_url=self.url, config=Config(retries=retries, read_timeout=30))
+
+
+Submit = Callable[[str, list[str]], bool]
+"""Submits a command as a job of this name; returns whether the client said that it did."""
+
+
+def _hpc(_place: Place) -> Submit:
+    cluster = hpc.connect("dev")
+    cluster.environment  # noqa: B018 - read once, before the threads
+
+    def submit(name: str, command: list[str]) -> bool:
+        try:
+            cluster.submit(hpc.JobSpec(command=tuple(command), name=name))
+        except hpc.HpcError:
+            return False
+        return True
+
+    return submit
+
+
+def _boto3(mode: str, place: Place) -> Submit:
+    batch = place.client(mode=mode)
+
+    def submit(name: str, command: list[str]) -> bool:
+        overrides: Any = {"command": command}
+        try:
+            answer = batch.submit_job(
+                jobName=name, jobQueue=place.queue_arn, jobDefinition=DEFINITION, containerOverrides=overrides
+            )
+        except (ClientError, BotoCoreError):
+            return False
+        return "jobId" in answer
+
+    return submit
+
+
+def _aws(place: Place) -> Submit:
+    def submit(name: str, command: list[str]) -> bool:
+        words = ",".join(f'"{word}"' for word in command)
+        ended = subprocess.run(
+            [_tool("aws"), "batch", "submit-job", "--job-name", name, "--job-queue", place.queue_arn,
+             "--job-definition", DEFINITION, "--container-overrides", f"command=[{words}]"],
+            capture_output=True, check=False,
+        )  # fmt: skip
+        return ended.returncode == 0
+
+    return submit
+
+
+def _awsbsub(place: Place) -> Submit:
+    settings = place.folder / ".parallelcluster" / "awsbatch-cli.cfg"
+    settings.parent.mkdir(parents=True, exist_ok=True)
+    settings.write_text(
+        "[main]\ncluster_name = storm\n[cluster storm]\n"
+        f"region = us-east-1\ns3_bucket = {place.bucket}\nartifact_directory = default/awsbsub\n"
+        "batch_cli_requirements = aws-parallelcluster-awsbatch-cli>=1.0.0\ncompute_environment = none\n"
+        f"job_queue = {place.queue_arn}\njob_definition = {DEFINITION}\nhead_node_ip = 127.0.0.1\nproxy = NONE\n"
+    )
+
+    def submit(name: str, command: list[str]) -> bool:
+        main, terminal = pty.openpty()  # without a terminal it takes its stdin for the job's script
+        try:
+            ended = subprocess.run(
+                [_tool("awsbsub"), "--job-name", name, "--", *command], stdin=terminal, capture_output=True,
+                env=os.environ | {"HOME": str(place.folder)}, check=False,
+            )  # fmt: skip
+        finally:
+            os.close(main)
+            os.close(terminal)
+        return ended.returncode == 0
+
+    return submit
+
+
+CLIENTS: dict[str, Callable[[Place], Submit]] = {
+    "hpc": _hpc,
+    "boto3 legacy": partial(_boto3, "legacy"),
+    "boto3 standard": partial(_boto3, "standard"),
+    "boto3 adaptive": partial(_boto3, "adaptive"),
+    "aws": _aws,
+    "awsbsub": _awsbsub,
+}
+
+
+def _tool(name: str) -> str:
+    """Return the path of a tool in an environment of its own, made when first asked for."""
+    folder = ROOT / ".local" / "bench" / name
+    if not (folder / "bin" / name).exists():
+        subprocess.run([sys.executable, "-m", "venv", str(folder)], check=True)
+        subprocess.run([folder / "bin" / "pip", "install", "--quiet", PACKAGES[name], "setuptools<80"], check=True)
+    return str(folder / "bin" / name)
+
+
+def storm(client: str, count: int, seed: int, cloud: LocalCloud, folder: Path) -> list[object]:
+    """Submit `count` jobs through the storm; return the row of the table."""
+    marks = folder / f"{client.replace(' ', '-')}-{seed}-{secrets.token_hex(3)}"  # others may use the same cloud
+    marks.touch()
+    names = [f"{marks.name}-{number}" for number in range(count)]
+    with FaultyLine(cloud.url, seed, folder / "line.log") as line:
+        os.environ |= cloud.environment() | {"AWS_ENDPOINT_URL": line.url, "XDG_STATE_HOME": str(folder / "state")}
+        environment = hpc.connect("dev").environment
+        queue_arn = environment.queues[QUEUE].arn
+        submit = CLIENTS[client](Place(line.url, queue_arn, environment.meta.bucket, folder))
+        line.rules(*STORM)
+        began = time.monotonic()
+        with ThreadPoolExecutor(AT_ONCE) as pool:
+            said = list(pool.map(lambda name: submit(name, ["bash", "-c", f"echo {name} >> {marks}"]), names))
+        seconds = time.monotonic() - began
+        fired = len(line.fired())
+    jobs = _ended_jobs(cloud, queue_arn, names)
+    executed = Counter(marks.read_text().split())
+    told_failed = [name for name, ok in zip(names, said, strict=True) if not ok]
+    return [
+        client, seed, count, fired, len(told_failed), len(executed), sum(n > 1 for n in executed.values()),
+        sum(executed[name] == 0 for name, ok in zip(names, said, strict=True) if ok),
+        sum(executed[name] > 0 for name in told_failed), jobs - len(executed), f"{seconds:.1f}",
+    ]  # fmt: skip
+
+
+def _ended_jobs(cloud: LocalCloud, queue_arn: str, names: list[str]) -> int:
+    """Wait until all jobs have ended; return how many there are of these names."""
+    batch = boto3.client("batch", endpoint_url=cloud.url)
+    deadline = time.monotonic() + END_TIMEOUT_S
+    wanted = set(names)
+    while True:
+        after = [{"name": "AFTER_CREATED_AT", "values": ["0"]}]
+        pages = batch.get_paginator("list_jobs").paginate(jobQueue=queue_arn, filters=after)
+        found = [job for page in pages for job in page["jobSummaryList"]]
+        own = [
+            job for job in found if job["jobName"] in wanted or any(job["jobName"].endswith(f"-{n}") for n in wanted)
+        ]
+        if all(job["status"] in ("SUCCEEDED", "FAILED") for job in own):
+            return len(own)
+        if time.monotonic() > deadline:
+            raise click.ClickException("the jobs do not end")
+        time.sleep(1)
+
+
+@contextmanager
+def _deployed(url: str | None, folder: Path) -> Iterator[LocalCloud]:
+    if url:
+        cloud = LocalCloud(folder)
+        cloud.url = url
+        yield cloud
+        return
+    with LocalCloud(folder / "cloud") as cloud:
+        deployment = Deployment(cloud, "dev", folder)
+        deployment.bootstrap()
+        deployment.deploy_foundation()
+        deployment.deploy_all(deployment.push_image())
+        yield cloud
+
+
+@click.command()
+@click.option("--count", default=200, show_default=True, help="Jobs that each client submits.")
+@click.option("--seeds", default=3, show_default=True, help="Storms for each client.")
+@click.option("--client", "clients", multiple=True, type=click.Choice(list(CLIENTS)), help="Default: all.")
+@click.option("--url", help="A local cloud in which dev is deployed. Default: one is started.")
+def main(count: int, seeds: int, clients: tuple[str, ...], url: str | None) -> None:
+    """Print the table."""
+    with tempfile.TemporaryDirectory(prefix="hpc-bench-") as name, _deployed(url, Path(name)) as cloud:
+        click.echo(f"| {' | '.join(HEADER)} |\n|{'---|' * len(HEADER)}")
+        for client in clients or CLIENTS:
+            for seed in range(1, seeds + 1):
+                row = storm(client, count, seed, cloud, Path(name))
+                click.echo(f"| {' | '.join(map(str, row))} |")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,58 @@
+"""What `--output` asks for: a name, a name with a destination, or a pattern."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+
+from hpc import columns
+
+VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Wanted:
+    """One output; it has a name or a pattern."""
+
+    name: str = ""
+    destination: str | None = None
+    """`s3://bucket/key`, with a name only; a folder's files go below it, and what ends in `/` takes a file too."""
+    pattern: str = ""
+
+
+def parse(text: str) -> Wanted:
+    """Read what stands after `--output`; `check` says what is wrong with it."""
+    name, equals, destination = text.partition("=")
+    if VARIABLE.fullmatch(name):
+        return Wanted(name=name, destination=destination if equals else None)
+    return Wanted(pattern=text)
+
+
+def check_file_name(name: str) -> str | None:
+    """Return what is wrong with the name that a row gives to the file or folder of an output."""
+    path = PurePosixPath(name)
+    if not name or path.is_absolute() or ".." in path.parts or name.endswith("/"):
+        return f"{name!r}: give a file name, as in fit/a.txt, or s3://bucket/key"
+    return None
+
+
+def columns_of(destination: str) -> list[str]:
+    """Return the columns of the tasks file that a destination names."""
+    return columns.named_in([destination])
+
+
+def check(text: str) -> Iterator[str]:
+    wanted = parse(text)
+    flag = f"--output {text}"
+    if wanted.destination is not None:
+        bucket, _, key = wanted.destination.removeprefix("s3://").partition("/")
+        if not wanted.destination.startswith("s3://") or not bucket or not key:
+            yield f"{flag}: write NAME=s3://bucket/key"
+    if wanted.pattern:
+        path = PurePosixPath(wanted.pattern)
+        if path.is_absolute() or ".." in path.parts:
+            yield f"{flag}: a pattern is relative to the command's working directory and stays in it"
+    elif not wanted.name:
+        yield "--output '': give a name or a pattern"
