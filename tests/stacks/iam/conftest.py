@@ -13,7 +13,7 @@ from tests.stacks.iam.questions import LICENSE
 ADDITIONS = {
     "\nprojects:\n": "  other:\n    own_images: true\n",
     "\n    own_images: true # its developers may bring containers of their own\n": (
-        "    image_sources: [public.ecr.aws/biocontainers]\n"
+        "    image_sources: [public.ecr.aws/biocontainers]\n    workflow: {}\n"
     ),
     "\n  task:\n": f"    secrets:\n      LICENSE: {LICENSE}\n",
 }
