@@ -21,7 +21,7 @@ demo: install ## deploy to the local cloud, run real jobs, collect their results
 	python -m examples.demo $(if $(KEEP),--keep)
 
 .PHONY: test
-test: install lint test-tools ## lint, types and every test, the end-to-end ones included
+test: install lint test-tools .local/clients/.installed ## lint, types and every test, the end-to-end ones included
 	pytest
 
 .PHONY: test-tools
@@ -58,6 +58,13 @@ audit: install $(patsubst %,.local/audit/%/.installed,checkov control-tower hado
 
 # Each in an environment of its own: checkov pins another boto3 than ours.
 .local/audit/%/.installed: tools/audit/requirements/%.txt
+	rm -rf $(@D)
+	$(PYTHON) -m venv $(@D)
+	$(@D)/bin/pip install --quiet --disable-pip-version-check --no-deps --requirement $<
+	touch $@
+
+# Luigi and the AWS CLI, as others use them: in an environment of their own. The tests that need it make it too.
+.local/clients/.installed: tests/end_to_end/requirements/clients.txt
 	rm -rf $(@D)
 	$(PYTHON) -m venv $(@D)
 	$(@D)/bin/pip install --quiet --disable-pip-version-check --no-deps --requirement $<

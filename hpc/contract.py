@@ -203,6 +203,9 @@ ENV_PROJECT = "HPC_PROJECT"
 """Set by the job definition: the project, which is the prefix that the job role may use."""
 ENV_RUN_ID = "HPC_RUN_ID"
 """Set at submit. Without it hpc-node is a plain exec of the command, for clients other than `hpc`."""
+ENV_WORKFLOW = "HPC_WORKFLOW"
+"""Set by the state machine of a project: where the steps of an execution leave files for each other, as
+`s3://bucket/<project>/workflows/<execution>/`."""
 ENV_PART = "HPC_PART"
 """Set at submit: number of this Batch job within the run, from 0."""
 
@@ -261,6 +264,11 @@ EXIT_NOT_EXECUTABLE = 126
 EXIT_NOT_FOUND = 127
 
 # ------------------------------------------------------------------------------------------------------- S3 layout
+
+
+def run_of_job(job_id: str) -> str:
+    """Return what stands for the run id in a job that `hpc` did not submit: no request.json belongs to it."""
+    return f"job-{job_id}"
 
 
 def object_key(project: str, sha256: str) -> str:

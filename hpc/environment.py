@@ -70,7 +70,7 @@ def _parse(name: str, items: dict[str, str]) -> Environment:
     if int(meta.version.split(".")[0]) > int(contract.VERSION.split(".")[0]):
         raise HpcError(
             f"environment {name} speaks contract {meta.version}, this hpc speaks {contract.VERSION};"
-            " install the newer one: pip install --upgrade hpc-batch"
+            " install the newer one, from the repository that the environment was deployed from"
         )
     queues = dict[str, contract.Queue]()
     projects = dict[str, contract.Project]()

@@ -17,6 +17,7 @@ from hpc_constructs.project import Project
 from hpc_constructs.publication import Publication
 from hpc_constructs.queue import JobQueue
 from hpc_constructs.secrets import grant_read_secrets
+from hpc_constructs.workflow import Workflow
 from stacks.environment import EnvironmentStack, tags_of
 from stacks.foundation import FoundationStack
 
@@ -37,7 +38,7 @@ class ComputeStack(EnvironmentStack):
         self._foundation = foundation
         self._publication = Publication(self, "Contract", environment=environment.name)
         queues = self._queues(self._compute_environments())
-        self._projects(queues)
+        self._workflows(self._projects(list(queues.values())), queues)
         self._publish_meta()
 
     def _compute_environments(self) -> dict[str, ComputeEnvironment]:
@@ -66,7 +67,7 @@ class ComputeStack(EnvironmentStack):
             for name, settings in environment.compute_environments.items()
         }
 
-    def _queues(self, compute_environments: dict[str, ComputeEnvironment]) -> list[JobQueue]:
+    def _queues(self, compute_environments: dict[str, ComputeEnvironment]) -> dict[str, JobQueue]:
         scope = Construct(self, "Queues")
         queues = {
             name: JobQueue(scope, name, settings=settings, compute_environments=compute_environments)
@@ -76,9 +77,9 @@ class ComputeStack(EnvironmentStack):
             self._publication.queue(queue.published(name, self._environment))
             queue_reference.publish(scope, self._environment.name, name, queue)
         queue_reference.publish_log_group(scope, self._environment.name, self._foundation.logs)
-        return list(queues.values())
+        return queues
 
-    def _projects(self, queues: list[JobQueue]) -> None:
+    def _projects(self, queues: list[JobQueue]) -> dict[str, Project]:
         foundation = self._foundation
         execution_role = WorkloadRole(
             self,
@@ -90,8 +91,9 @@ class ComputeStack(EnvironmentStack):
         foundation.logs.grant_write(execution_role.policy)
         grant_read_secrets(execution_role.policy, secret_arns(self._environment))
         scope = Construct(self, "Projects")
+        projects = dict[str, Project]()
         for name in self._environment.projects:
-            project = Project(
+            projects[name] = project = Project(
                 scope,
                 name,
                 environment=self._environment,
@@ -121,6 +123,34 @@ class ComputeStack(EnvironmentStack):
                         value=policy.managed_policy_arn,
                         description=f"Attach to those who {what} project {name}",
                     )
+        return projects
+
+    def _workflows(self, projects: dict[str, Project], queues: dict[str, JobQueue]) -> None:
+        environment, foundation = self._environment, self._foundation
+        scope = Construct(self, "Workflows")
+        for name, project in projects.items():
+            settings = environment.projects[name].workflow
+            if settings is None:
+                continue
+            single, multi_node = environment.workflow_queues(settings)
+            workflow = Workflow(
+                scope,
+                name,
+                project=project,
+                single=project.target(single, queues[single]),
+                multi_node=project.target(multi_node, queues[multi_node]),
+                bucket=foundation.data.name,
+                retention_days=environment.logs.retention_days,
+                key=foundation.key,
+                removal=self._removal,
+            )
+            cdk.CfnOutput(self, f"Workflow-{name}", value=workflow.arn, description=f"State machine of project {name}")
+            cdk.CfnOutput(
+                self,
+                f"WorkflowPolicy-{name}",
+                value=workflow.runners.managed_policy_arn,
+                description=f"Attach to those who start the workflow of project {name}",
+            )
 
     def _grant_pull(self, role: WorkloadRole | InstanceRole) -> None:
         """Let pull whatever a job definition of this environment may name."""

@@ -37,7 +37,7 @@ class FoundationStack(EnvironmentStack):
         own = [name for name, project in environment.projects.items() if project.own_images]
         projects = Construct(self, "OwnImages")
         self.own_images = {name: ImageRepository(projects, name, key=self.key, removal=removal) for name in own}
-        self.logs = JobLogs(self, "Logs", retention_days=environment.logs.retention_days, key=self.key, removal=removal)
+        self.logs = JobLogs(self, "Logs", settings=environment.logs, key=self.key, removal=removal)
         shared = environment.file_system
         self.file_system = (
             SharedFileSystem(self, "Shared", settings=shared, network=self.network, removal=removal, key=self.key)

@@ -33,6 +33,13 @@ class Runtime:
     """Its folder of the shared file system, if there is one."""
 
 
+COMMAND = ["sh", "-c", "Ref::command"]
+"""What runs where a submission overrides no command: the text of its parameter `command`, for clients that can give
+nothing but parameters, such as Luigi
+(https://docs.aws.amazon.com/batch/latest/userguide/job_definition_parameters.html#parameters)."""
+PARAMETERS = {"command": "echo 'give a command: containerOverrides.command, or the parameter command' >&2; exit 64"}
+
+
 def retry_strategy(attempts: int) -> batch.CfnJobDefinition.RetryStrategyProperty:
     """Try again what the platform lost, never what the command did.
 
@@ -82,6 +89,7 @@ class JobDefinition(Construct):
             platform_capabilities=["EC2"] if single else None,
             container_properties=self._container() if single else None,
             node_properties=None if single else self._nodes(),
+            parameters=PARAMETERS,
             propagate_tags=True,
             retry_strategy=retry_strategy(settings.attempts),
             timeout=batch.CfnJobDefinition.TimeoutProperty(attempt_duration_seconds=settings.timeout_s),
@@ -137,6 +145,7 @@ class JobDefinition(Construct):
         }
         return batch.CfnJobDefinition.ContainerPropertiesProperty(
             image=runtime.image,
+            command=COMMAND,
             job_role_arn=runtime.job_role_arn,
             execution_role_arn=runtime.execution_role_arn,
             environment=[

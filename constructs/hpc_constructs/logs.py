@@ -7,6 +7,7 @@ from aws_cdk import aws_iam as iam
 from aws_cdk import aws_logs as logs
 from constructs import Construct
 
+from hpc_constructs import config
 from hpc_constructs.key import EnvironmentKey
 from hpc_constructs.permissions import allow
 
@@ -15,10 +16,16 @@ class JobLogs(Construct):
     """Batch's own group, /aws/batch/job, would keep everything for ever."""
 
     def __init__(
-        self, scope: Construct, id: str, *, retention_days: int, key: EnvironmentKey, removal: cdk.RemovalPolicy
+        self, scope: Construct, id: str, *, settings: config.Logs, key: EnvironmentKey, removal: cdk.RemovalPolicy
     ) -> None:
         super().__init__(scope, id)
-        self.group = logs.CfnLogGroup(self, "Group", retention_in_days=retention_days, kms_key_id=key.arn)
+        self.group = logs.CfnLogGroup(
+            self,
+            "Group",
+            log_group_name=settings.group,
+            retention_in_days=settings.retention_days,
+            kms_key_id=key.arn,
+        )
         self.group.apply_removal_policy(removal)
 
     @property

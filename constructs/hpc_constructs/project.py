@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import aws_cdk as cdk
 from aws_cdk import aws_iam as iam
@@ -30,6 +30,18 @@ from hpc_constructs.shared_file_system import ProjectFolder, SharedFileSystem
 
 def _image(given: str | None, repository: str) -> str | None:
     return f"{repository}@{given}" if given and given.startswith("sha256:") else given
+
+
+@dataclass(frozen=True, kw_only=True)
+class Target:
+    """Where a client submits jobs that are not those of `hpc`."""
+
+    queue: str
+    """ARN."""
+    definition: str
+    """ARN, with revision."""
+    share_identifier: str | None
+    """For a queue with fair share."""
 
 
 class Project(Construct):
@@ -132,15 +144,31 @@ class Project(Construct):
         policy = iam.ManagedPolicy(
             self, "Submitter", description=f"Submit jobs of project {self._name}, follow and end them"
         )
-        self._allow_submit(policy, [queue.arn for queue in queues])
+        self.grant_submit(policy, [queue.arn for queue in queues])
         self._allow_follow(policy)
         self._bucket.grant_project(policy, self._name)
         grant_read_buckets(policy, self.settings.read_buckets)
         self._logs.grant_read(policy)
         return policy
 
-    def _allow_submit(self, policy: iam.ManagedPolicy, queues: list[str]) -> None:
-        """SubmitJob with tags asks for TagResource on what it submits to as well as on the job
+    @property
+    def tags(self) -> dict[str, str]:
+        """The tags without which nobody of the project may end a job."""
+        return {contract.TAG_ENVIRONMENT: self._environment.name, contract.TAG_PROJECT: self._name}
+
+    def target(self, queue_name: str, queue: JobQueue) -> Target:
+        """Return the queue with the definition that it runs where a submission names none."""
+        settings = self._environment.queues[queue_name]
+        return Target(
+            queue=queue.arn,
+            definition=self.definitions[settings.default_definition].arn,
+            share_identifier=self._share_identifier if settings.fair_share else None,
+        )
+
+    def grant_submit(self, policy: iam.ManagedPolicy, queues: list[str]) -> None:
+        """Let submit jobs of the project to queues, and end such jobs.
+
+        SubmitJob with tags asks for TagResource on what it submits to as well as on the job
         (https://docs.aws.amazon.com/service-authorization/latest/reference/list_awsbatch.html)."""
         stack = cdk.Stack.of(self)
         names = [definition_name(self._environment.name, self._name, item) for item in self.definitions]

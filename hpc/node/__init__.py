@@ -9,6 +9,7 @@ import os
 import sys
 
 USAGE = "hpc-node: give the command to run, as in: hpc-node python -c 'print(1)'"
+USAGE_MPI = "hpc-mpi: in a job of AWS Batch, give the command of the main node, as in: hpc-mpi mpirun ./solver"
 EXIT_USAGE = 64
 
 
@@ -22,6 +23,23 @@ def main() -> int:
         return _exec(command)
     from hpc.node.run import run
 
+    return run(command)
+
+
+def mpi() -> int:
+    """`hpc-mpi COMMAND`, in a multi-node job that `hpc` did not submit: run the command on the main node, from where
+    `mpirun` reaches all nodes. In a job of `hpc` the nodes are together already: it is the command then."""
+    command = sys.argv[1:]
+    job_id = os.environ.get("AWS_BATCH_JOB_ID", "").partition("#")[0]
+    if not command or not job_id:
+        print(USAGE_MPI, file=sys.stderr)
+        return EXIT_USAGE
+    if os.environ.get("HPC_RUN_ID"):
+        return _exec(command)
+    from hpc import contract
+    from hpc.node.run import run
+
+    os.environ[contract.ENV_RUN_ID] = contract.run_of_job(job_id)
     return run(command)
 
 

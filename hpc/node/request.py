@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from dataclasses import dataclass
 from typing import Any
 
@@ -76,6 +77,8 @@ def load(s3: S3, place: Place) -> Request:
     Raises:
         Failure: it is not there, not readable or contradicts the environment of this process.
     """
+    if place.run_id == contract.run_of_job(place.job_id):
+        return _of_job(place)
     where = f"s3://{place.bucket}/{place.paths.request}"
     try:
         raw = json.loads(s3.get(place.bucket, place.paths.request))
@@ -94,6 +97,14 @@ def load(s3: S3, place: Place) -> Request:
             f"{where} asks for {request.nodes or 1} node(s), the job has {place.nodes}; submit with `hpc submit`",
         )
     return request
+
+
+def _of_job(place: Place) -> Request:
+    """Return what a job asks for that `hpc` did not submit: nothing but its nodes, each with all its vCPUs."""
+    vcpus = len(os.sched_getaffinity(0))
+    parts = [{"offset": 0, "size": 1}]
+    asked = {"version": contract.VERSION, "kind": "multi-node", "nodes": place.nodes, "vcpus": vcpus, "parts": parts}
+    return parse(asked, place)
 
 
 def parse(raw: dict[str, Any], place: Place) -> Request:

@@ -3,17 +3,26 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from examples.deployment import Deployment
+from examples.deployment import ROOT, Deployment
 from localcloud.session import LocalCloud
-from tests.end_to_end.support import Platform
+from tests.end_to_end.support import Platform, deploy
 
+TOOLS = ".local/clients/.installed"
 TIME_SCALE = 0.05
 """Batch's shortest timeout is a minute; here it passes in three seconds."""
+
+CLIENTS = """
+removal: destroy
+logs: {group: /aws/batch/job}
+projects: {default: {workflow: {}}}
+"""
 
 
 @pytest.fixture(scope="session")
@@ -32,3 +41,24 @@ def platform(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
 @pytest.fixture
 def output(tmp_path: Path) -> Path:
     return tmp_path / "fetched"
+
+
+@pytest.fixture(scope="session")
+def clients(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
+    """An environment for clients that are not `hpc`: with a workflow, and with the log group that some expect."""
+    folder = tmp_path_factory.mktemp("clients")
+    (folder / "clients.yaml").write_text(CLIENTS)
+    with LocalCloud(folder / "cloud", "--time-scale", str(TIME_SCALE)) as cloud:
+        deployment = Deployment(cloud, "clients", folder, environments=folder)
+        deploy(deployment)
+        yield Platform(deployment)
+
+
+@pytest.fixture(scope="session")
+def client_tools() -> Path:
+    """Folder of programs that nobody here wrote: Luigi and the AWS CLI, pinned, in an environment of their own."""
+    done = subprocess.run(
+        ["make", f"PYTHON={sys.executable}", TOOLS], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    return (ROOT / TOOLS).parent / "bin"

@@ -31,7 +31,7 @@ operations:
 file_system: {{infrequent_access_days: null, backup: false}}
 projects:
   alpha: {{read_buckets: [reference-genomes], own_images: true, image_sources: [public.ecr.aws/biocontainers]}}
-  beta: {{}}
+  beta: {{workflow: {{queue: shared, multi_node_queue: hpc7a}}}}
 compute_environments:
   gpu: {{instance_types: [g5], scratch: instance-store, scale_down_delay_minutes: 30}}
   arm:

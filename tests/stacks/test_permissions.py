@@ -50,7 +50,8 @@ def projects(environment: Environment) -> list[str]:
 
 def test_every_role_has_exactly_one_managed_policy_and_no_inline_one(stacks: Any) -> None:
     roles = stacks.compute.of("AWS::IAM::Role")
-    assert len(roles) == 2 + len(stacks.environment.projects)
+    workflows = sum(project.workflow is not None for project in stacks.environment.projects.values())
+    assert len(roles) == 2 + len(stacks.environment.projects) + workflows
     attached = [
         reference["Ref"]
         for item in stacks.compute.of("AWS::IAM::ManagedPolicy").values()
@@ -85,6 +86,15 @@ NO_RESOURCE_LEVEL = {
     "ecr:GetAuthorizationToken",
     "ecs:DiscoverPollEndpoint",
     *EXECUTE_COMMAND,
+    "xray:GetSamplingRules",
+    "xray:GetSamplingTargets",
+    "xray:PutTelemetryRecords",
+    "xray:PutTraceSegments",
+    *(f"logs:{verb}LogDelivery" for verb in ("Create", "Get", "Update", "Delete")),
+    "logs:DescribeLogGroups",
+    "logs:DescribeResourcePolicies",
+    "logs:ListLogDeliveries",
+    "logs:PutResourcePolicy",
 }
 
 
@@ -108,7 +118,7 @@ def test_nobody_but_developers_may_pass_roles_register_definitions_or_change_the
 def test_containers_are_trusted_from_this_account_only(stacks: Any) -> None:
     trusted = [item["AssumeRolePolicyDocument"]["Statement"] for item in stacks.compute.of("AWS::IAM::Role").values()]
     services = [statement["Principal"]["Service"] for (statement,) in trusted]
-    assert sorted(set(services)) == ["ec2.amazonaws.com", "ecs-tasks.amazonaws.com"]
+    assert set(services) - {"states.amazonaws.com"} == {"ec2.amazonaws.com", "ecs-tasks.amazonaws.com"}
     for (statement,) in trusted:
         if statement["Principal"]["Service"] == "ecs-tasks.amazonaws.com":
             condition = statement["Condition"]
@@ -116,7 +126,7 @@ def test_containers_are_trusted_from_this_account_only(stacks: Any) -> None:
             assert ":ecs:" in text(condition["ArnLike"]["aws:SourceArn"])
 
 
-CONFUSED_DEPUTY_SAFE = {"ecs-tasks.amazonaws.com", "vpc-flow-logs.amazonaws.com"}
+CONFUSED_DEPUTY_SAFE = {"ecs-tasks.amazonaws.com", "states.amazonaws.com", "vpc-flow-logs.amazonaws.com"}
 """Services that say on whose behalf they take a role; EC2 says nothing of the kind for instances
 (https://docs.aws.amazon.com/IAM/latest/UserGuide/confused-deputy.html)."""
 

@@ -4,7 +4,7 @@ from hpc_constructs.config.entries import ComputeEnvironment, Definition, FairSh
 from hpc_constructs.config.load import available, load, parse
 from hpc_constructs.config.models import Environment
 from hpc_constructs.config.problems import ConfigError, Problem
-from hpc_constructs.config.sections import Network
+from hpc_constructs.config.sections import Logs, Network
 
 __all__ = [
     "ComputeEnvironment",
@@ -13,6 +13,7 @@ __all__ = [
     "Environment",
     "FairShare",
     "JobStateTimeLimits",
+    "Logs",
     "Network",
     "Problem",
     "Project",

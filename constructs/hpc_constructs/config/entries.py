@@ -34,6 +34,16 @@ from hpc_constructs.config.values import (
 )
 
 
+class Workflow(Model):
+    """A state machine of Step Functions that runs a sweep, then a solver on several nodes, then a reduction
+    (docs/workflow-engines.md); `{}` takes the defaults."""
+
+    queue: Name | None = None
+    """Queue of kind `single`. Default: the first one."""
+    multi_node_queue: Name | None = None
+    """Queue of kind `multi-node`. Default: the first one."""
+
+
 class Project(Model):
     """A group of researchers: a prefix in the data bucket, a job role, job definitions and a submitter policy."""
 
@@ -52,6 +62,8 @@ class Project(Model):
     secrets: Annotated[tuple[SecretArn, ...], AfterValidator(distinct)] = Field(default=(), max_length=10, strict=False)
     """With `own_images: true`: secrets in Secrets Manager and Parameter Store, by full ARN, that developers may give
     to their containers (`hpc submit --secret`), which the execution role then reads."""
+    workflow: Workflow | None = None
+    """A state machine for jobs in sequence. Default: none."""
 
 
 class ComputeEnvironment(Model):

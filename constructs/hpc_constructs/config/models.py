@@ -13,7 +13,7 @@ from typing import Annotated, Literal, get_args
 from pydantic import AfterValidator, BaseModel, BeforeValidator, Field, StringConstraints
 from pydantic.fields import FieldInfo
 
-from hpc_constructs.config.entries import ComputeEnvironment, Definition, Project, Queue
+from hpc_constructs.config.entries import ComputeEnvironment, Definition, Project, Queue, Workflow
 from hpc_constructs.config.sections import Data, FileSystem, Image, Logs, Network, Operations
 from hpc_constructs.config.values import (
     Model,
@@ -80,6 +80,13 @@ class Environment(Model):
     def share_identifier(self, project: str) -> str:
         """Return what the jobs of a project count as in queues with fair share."""
         return self.projects[project].share_identifier or project.replace("-", "")
+
+    def workflow_queues(self, workflow: Workflow) -> tuple[str, str]:
+        """Return the single and the multi-node queue of a workflow; a check sees to it that there are such."""
+        kinds: dict[str, str] = {}
+        for name, queue in self.queues.items():
+            kinds.setdefault(queue.kind, name)
+        return workflow.queue or kinds["single"], workflow.multi_node_queue or kinds["multi-node"]
 
     @property
     def has_fair_share(self) -> bool:

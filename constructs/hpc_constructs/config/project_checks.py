@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 from hpc_constructs.config.check import check
 from hpc_constructs.config.models import Environment
-from hpc_constructs.config.problems import Problem
+from hpc_constructs.config.problems import Problem, names
 
 
 @check("HPC226")
@@ -26,4 +26,25 @@ def of_developers(environment: Environment) -> Iterator[Problem]:
                 )
 
 
-CHECKS = (of_developers,)
+@check("HPC227")
+def workflow_queues(environment: Environment) -> Iterator[Problem]:
+    """A workflow has a queue of each kind."""
+    for name, project in environment.projects.items():
+        if project.workflow is None:
+            continue
+        wanted = {
+            "queue": ("single", project.workflow.queue),
+            "multi_node_queue": ("multi-node", project.workflow.multi_node_queue),
+        }
+        for key, (kind, queue) in wanted.items():
+            fitting = [item for item, settings in environment.queues.items() if settings.kind == kind]
+            if (queue is None and not fitting) or (queue is not None and queue not in fitting):
+                yield Problem(
+                    path=("projects", name, "workflow"),
+                    given=f"{key}: {queue}" if queue else f"no {key}",
+                    allowed=f"a {kind} queue: {names(fitting) or 'there is none yet'}",
+                    fix=f"name one of these as {key}, add one under queues, or remove workflow",
+                )
+
+
+CHECKS = (of_developers, workflow_queues)

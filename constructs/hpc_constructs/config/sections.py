@@ -86,6 +86,10 @@ class Logs(Model):
 
     retention_days: RetentionDays = 90
     """Days after which log events are deleted."""
+    group: Literal["/aws/batch/job"] | None = None
+    """`/aws/batch/job`: the name that AWS Batch gives its own group, which clients such as Luigi read; there must not
+    be such a group in the account yet, and one environment of a Region can have it. To be chosen before the first
+    deployment: it replaces the group. Default: a generated name."""
 
 
 class Data(Model):

@@ -60,6 +60,7 @@ WRONG = {
     "HPC225": "network: {egress: endpoints}\n"
     f"definitions: {{task: {{image: public.ecr.aws/docker/library/busybox@sha256:{'0' * 64}}}}}",
     "HPC226": "projects: {team: {image_sources: [public.ecr.aws/biocontainers]}}",
+    "HPC227": "projects: {team: {workflow: {queue: tightly-coupled}}}",
 }
 """A YAML file for each rule of configuration that is wrong in that way only."""
 

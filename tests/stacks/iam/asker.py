@@ -25,6 +25,8 @@ class Asker:
             "execution role": self.two.policy(compute, "ExecutionRole"),
             "instance role": self.two.policy(compute, "InstanceRole"),
             "operator": self.two.policy(operations, "Operators"),
+            "workflow": self.two.policy(compute, "WorkflowsdefaultRole"),
+            "runner": self.two.policy(compute, "WorkflowsdefaultRunners"),
             "administrator": EVERYTHING,
             "thief": EVERYTHING,
         }
@@ -43,6 +45,10 @@ class Asker:
             "own_uri": self.two.arn(foundation, repository, "OwnImagesdefault", uri),
             "other_uri": self.two.arn(foundation, repository, "OwnImagesother", uri),
             "queue": self.two.arn(compute, "AWS::Batch::JobQueue", "Queuesondemand", "JobQueueArn"),
+            "workflow_queue": self.two.arn(compute, "AWS::Batch::JobQueue", "Queueslooselycoupled", "JobQueueArn"),
+            "machine": self.two.resolve(
+                compute, {"Ref": self.two.find(compute, "AWS::StepFunctions::StateMachine", "Workflowsdefault")}
+            ),
             "compute_environment": BATCH + ":compute-environment/hpcdevcompute-spot",
             "job_role": self.two.arn(compute, role, "ProjectsdefaultJob"),
             "other_job_role": self.two.arn(compute, role, "ProjectsotherJob"),

@@ -13,7 +13,7 @@ from tests.stacks.iam.questions import LICENSE, PARAMETER
 ADDITIONS = {
     "\nprojects:\n": "  other:\n    own_images: true\n",
     "\n    own_images: true # its developers may bring containers of their own\n": (
-        f"    image_sources: [public.ecr.aws/biocontainers]\n    secrets: [{PARAMETER}]\n"
+        f"    image_sources: [public.ecr.aws/biocontainers]\n    secrets: [{PARAMETER}]\n    workflow: {{}}\n"
     ),
     "\n  task:\n": f"    secrets:\n      LICENSE: {LICENSE}\n",
 }

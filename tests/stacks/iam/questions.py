@@ -114,6 +114,29 @@ JOBS = [
     must_not("job", "batch:SubmitJob", "{queue}", "jobs do not beget jobs"),
 ]  # fmt: skip
 
+EVENTS = f"arn:aws:events:{REGION}:{ACCOUNT}:rule"
+WORKFLOW = [
+    may("workflow", "batch:SubmitJob", DEFINITION + "/hpc-dev-default-task:3", "definition of the project"),
+    may("workflow", "batch:SubmitJob", "{workflow_queue}", "its queue"),
+    may("workflow", "batch:TagResource", ANY_JOB, "at the project's costs", OWN),
+    may("workflow", "batch:TerminateJob", ANY_JOB, "an execution that is stopped ends its job", OWN_JOB),
+    may("workflow", "batch:DescribeJobs", "*", "how the job ended"),
+    may("workflow", "events:PutRule", f"{EVENTS}/StepFunctionsGetEventsForBatchJobsRule", "the rule by which it waits"),
+    may("workflow", "xray:PutTraceSegments", "*", "traces"),
+    may("workflow", "logs:CreateLogDelivery", "*", "its log"),
+    must_not("workflow", "batch:SubmitJob", DEFINITION + "/hpc-dev-other-task:3", "definition of another project"),
+    must_not("workflow", "batch:SubmitJob", "{queue}", "a queue that is not its own"),
+    must_not("workflow", "batch:TagResource", ANY_JOB, "at others' costs", FOREIGN),
+    must_not("workflow", "batch:TerminateJob", ANY_JOB, "job of another project", FOREIGN_JOB),
+    must_not("workflow", "events:PutRule", f"{EVENTS}/other", "any other rule"),
+    must_not("workflow", "batch:RegisterJobDefinition", DEFINITION + "/hpc_dev_default_x", "it makes no definitions", SOUND),
+    must_not("workflow", "s3:GetObject", "{bucket}/default/runs/r/inputs/a", "its jobs have the data, not it", TLS),
+    may("runner", "states:StartExecution", "{machine}", "the project's state machine"),
+    must_not("runner", "states:UpdateStateMachine", "{machine}", "another workflow with its rights"),
+    must_not("runner", "states:StartExecution", "{machine}-other", "another state machine"),
+    must_not("runner", "batch:SubmitJob", "{workflow_queue}", "that is the submitter policy's"),
+]  # fmt: skip
+
 REGISTER, NEW = "batch:RegisterJobDefinition", DEFINITION + "/hpc_dev_default_0a1b2c"
 OWN_IMAGES = [
     may("developer", REGISTER, NEW, "own image, no root, not privileged", SOUND),
@@ -208,4 +231,4 @@ ENDPOINTS = [
     must_not("thief", "ecs:Poll", f"arn:aws:ecs:{REGION}:{THIEF}:container-instance/c/i", "foreign cluster", ELSEWHERE, via="ecs", owner=THIEF),
 ]  # fmt: skip
 
-QUESTIONS = [*DATA, *JOBS, *OWN_IMAGES, *PLATFORM, *ENDPOINTS]
+QUESTIONS = [*DATA, *JOBS, *WORKFLOW, *OWN_IMAGES, *PLATFORM, *ENDPOINTS]
