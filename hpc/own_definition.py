@@ -102,7 +102,7 @@ def check_image(image: Image, target: Target, meta: contract.Meta) -> Iterator[s
         yield (
             f"--image {image.uri} starts {' '.join(image.entrypoint) or 'nothing'}, not hpc-node, which brings inputs,"
             " outputs and exit codes; begin its Dockerfile with FROM "
-            f'{meta.image or meta.repository}, or install the runtime of this repository and set ENTRYPOINT ["hpc-node"]'
+            f'{meta.image or meta.repository}, or install this runtime in it and set ENTRYPOINT ["hpc-node"]'
         )
 
 

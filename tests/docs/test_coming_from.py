@@ -14,9 +14,6 @@ PAGE = (Path(__file__).parents[2] / "docs" / "coming-from.md").read_text()
 CODE = re.compile("`([^`]+)`")
 FLAG = re.compile(r"(?<!\S)--?[a-z][a-z-]*")
 
-TO_COME = {"submit": {"--image", "--secret", "--slots-per-node"}}
-"""Flags that are written and not merged yet: to be taken out of here when they are there."""
-
 AWSB = {
     "awsbsub": "-jn --job-name -c --cluster -cf --command-file -w --working-dir -pw --parent-working-dir"
     " -if --input-file -p --vcpus -m --memory -e --env -eb --env-blacklist -r --retry-attempts -t --timeout -n --nodes"
@@ -55,8 +52,7 @@ def test_the_page_names_many_flags() -> None:
 
 @pytest.mark.parametrize(("command", "flag"), commands_of_hpc())
 def test_every_command_and_flag_on_the_page_exists(command: str, flag: str) -> None:
-    known = options(command) | TO_COME.get(command, set())
-    assert not flag or flag in known
+    assert not flag or flag in options(command)
 
 
 @pytest.mark.parametrize("program", AWSB)

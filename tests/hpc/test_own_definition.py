@@ -175,7 +175,7 @@ def test_an_image_that_does_not_start_hpc_node_is_refused_with_the_lines_to_add(
     (line,) = complaints(own, found, image=f"{REPOSITORY}:v1")
     assert "starts /bin/sh -c, not hpc-node" in line
     assert f"begin its Dockerfile with FROM {own.meta.image}" in line
-    assert 'RUN pip install hpc-batch and ENTRYPOINT ["hpc-node"]' in line
+    assert 'install this runtime in it and set ENTRYPOINT ["hpc-node"]' in line
 
 
 @pytest.mark.parametrize("entrypoint", [("/opt/venv/bin/hpc-node",), ("tini", "--", "hpc-node"), None])
