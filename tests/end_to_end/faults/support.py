@@ -101,7 +101,7 @@ class Bench:
                 break
             assert time.monotonic() < deadline, f"{run_id}: {[job['status'] for job in jobs]}"
             time.sleep(0.2)
-        bucket = next(item["Name"] for item in s3.list_buckets()["Buckets"] if "data" in item["Name"])
+        bucket = next(item["Name"] for item in s3.list_buckets()["Buckets"] if "databucket" in item["Name"])
         prefix = f"default/runs/{run_id}/outputs/"
         executed = Counter[int]()
         for page in s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix):
