@@ -29,6 +29,7 @@ total = world.allreduce(world.rank)
 if world.rank == 0:
     print("total", total)
 """
+RANK_SUM = "from mpi4py import MPI; world = MPI.COMM_WORLD; print('sum', world.allreduce(world.rank))"
 MPIRUN = ("mpirun", "-np", "4", "--map-by", "ppr:1:node")
 """One rank on each node."""
 SLEEP_FOREVER = (
@@ -95,6 +96,14 @@ def test_every_rank_runs_in_its_own_node_and_reports_there(job: Any) -> None:
     assert job.status()["exit_code"] == 0
     assert len(job.status()["outputs"]) == 4
     assert list(job.scratch.iterdir()) == []
+
+
+def test_two_nodes_of_one_rank_each_reduce_and_end(job: Any) -> None:
+    job.ask(kind="multi-node", nodes=2, vcpus=2)
+    command = ("mpirun", "-np", "2", "--map-by", "ppr:1:node", "python", "-c", RANK_SUM)
+    nodes = [job.start_node(number, 2, *command) for number in range(2)]
+    assert [node.wait() for node in nodes] == [0, 0], [node.err for node in nodes]
+    assert nodes[0].out.count("sum 1") == 2
 
 
 def test_a_shell_may_start_mpirun_with_paths_of_the_main_node(job: Any) -> None:

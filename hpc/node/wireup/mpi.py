@@ -77,7 +77,12 @@ def _interface_settings(interfaces: Iterable[str]) -> Mapping[str, str]:
 
 def _one_machine_settings(addresses: Sequence[str]) -> Mapping[str, str]:
     """Nodes on loopback addresses share one machine without knowing it: each would bind its ranks to the first
-    core, and spin there while it waits for the others."""
+    core, and spin there while it waits for the others. Two of them with one rank each hang for ever in the collective
+    operations of Open MPI's component `han`, which is for nodes that share no machine."""
     if not all(ipaddress.ip_address(address).is_loopback for address in addresses):
         return {}
-    return {"PRTE_MCA_hwloc_default_binding_policy": "none", "OMPI_MCA_mpi_yield_when_idle": "1"}
+    return {
+        "PRTE_MCA_hwloc_default_binding_policy": "none",
+        "OMPI_MCA_mpi_yield_when_idle": "1",
+        "OMPI_MCA_coll": "^han",
+    }
