@@ -170,7 +170,7 @@ class World:
         return [task for job in self.cloud.jobs() if job["jobId"] == job_id for task in job["tasks"]]
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")  # a Region has no more than 50 compute environments
 def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     folder: Path = tmp_path_factory.mktemp("localcloud")
     with LocalCloud(folder, "--time-scale", str(TIME_SCALE), "--host-slots", "4") as cloud:

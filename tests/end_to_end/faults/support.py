@@ -22,6 +22,8 @@ LEAVE_A_MARK = ("bash", "-c", "touch $HPC_OUTPUT_DIR/$(cat /proc/sys/kernel/rand
 """Each execution of the task leaves an object of its own."""
 PARTS = {"hpc.request.MAX_ARRAY": 2}
 SUBMIT_JOB = {"service": "batch", "operation": "SubmitJob"}
+HEED_INTERRUPTS = ("env", "--default-signal=INT")
+"""Whoever runs the tests in the background ignores SIGINT, and so would all that they start."""
 BOUND_S = 150
 END_BOUND_S = 600
 """For the end of a run's jobs: a sweep of 500 has to be executed."""
@@ -70,7 +72,7 @@ class Bench:
 
     def start(self, *arguments: str, prefix: tuple[str, ...] = (), **changes: str) -> subprocess.Popen[str]:
         return subprocess.Popen(
-            [*prefix, sys.executable, str(CLI), *arguments],
+            [*HEED_INTERRUPTS, *prefix, sys.executable, str(CLI), *arguments],
             env=self.environment() | changes,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
