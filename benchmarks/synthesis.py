@@ -45,14 +45,15 @@ print(json.dumps({{"imports": imported - started, "constructs": built - imported
 
 def variants(environment: str) -> dict[str, tuple[list[str], dict[str, str]]]:
     """Return the command and the variables of each variant, the floor first."""
-    context = json.dumps({"env": environment})
+    flags = json.loads((ROOT / "cdk.json").read_text())["context"]
+    context = {"CDK_CONTEXT_JSON": json.dumps({**flags, "env": environment})}
     build = BUILD.format(environment=environment)
     return {
         "empty app, engine on": (["-c", EMPTY], {}),
         "empty app, engine off": (["-c", EMPTY], {"CDK_VALIDATION": "false"}),
-        f"{environment}, engine off": (["-c", build], {"CDK_VALIDATION": "false"}),
-        f"{environment}, engine on, none of the rules": (["-c", build], {}),
-        f"{environment}, every rule": (["app.py"], {"CDK_CONTEXT_JSON": context}),
+        f"{environment}, engine off": (["-c", build], {**context, "CDK_VALIDATION": "false"}),
+        f"{environment}, engine on, none of the rules": (["-c", build], context),
+        f"{environment}, every rule": (["app.py"], context),
     }
 
 
