@@ -6,7 +6,7 @@ import aws_cdk as cdk
 from constructs import Construct
 
 from hpc import contract
-from hpc_constructs import queue_reference
+from hpc_constructs import stack_reference
 from hpc_constructs.compute_environment import ComputeEnvironment, Placement
 from hpc_constructs.config import Environment
 from hpc_constructs.config.sizing import is_multi_node, secret_arns, update_timeout_minutes
@@ -75,8 +75,22 @@ class ComputeStack(EnvironmentStack):
         }
         for name, queue in queues.items():
             self._publication.queue(queue.published(name, self._environment))
-            queue_reference.publish(scope, self._environment.name, name, queue)
-        queue_reference.publish_log_group(scope, self._environment.name, self._foundation.logs)
+            stack_reference.publish(
+                scope,
+                f"{name}-arn",
+                environment=self._environment.name,
+                reference=stack_reference.queue(name),
+                what="a job queue",
+                arn=queue.arn,
+            )
+        stack_reference.publish(
+            scope,
+            "log-group-arn",
+            environment=self._environment.name,
+            reference=stack_reference.LOG_GROUP,
+            what="the jobs' log group",
+            arn=self._foundation.logs.arn,
+        )
         return queues
 
     def _projects(self, queues: list[JobQueue]) -> dict[str, Project]:

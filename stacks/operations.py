@@ -5,7 +5,7 @@ from __future__ import annotations
 import aws_cdk as cdk
 from constructs import Construct
 
-from hpc_constructs import queue_reference
+from hpc_constructs import stack_reference
 from hpc_constructs.alarms import Alarms
 from hpc_constructs.budget import Budget
 from hpc_constructs.config import Environment
@@ -13,7 +13,6 @@ from hpc_constructs.dashboard import Dashboard
 from hpc_constructs.dead_letters import DeadLetters
 from hpc_constructs.history import JobHistory
 from hpc_constructs.job_events import QUEUE_BLOCKED, STATE_CHANGE, JobEventRules
-from hpc_constructs.key import read_key_arn
 from hpc_constructs.notices import PARENTS, NoticeTopic
 from hpc_constructs.operator_policy import OperatorPolicy
 from stacks.compute import ComputeStack
@@ -32,7 +31,7 @@ class OperationsStack(EnvironmentStack):
         )
         self.add_stack_dependency(compute, "it writes the parameters with the ARNs of the queues")
         settings = environment.operations
-        self._queues = {name: queue_reference.read_arn(self, environment.name, name) for name in environment.queues}
+        self._queues = {name: self._arn(stack_reference.queue(name)) for name in environment.queues}
         self._dead_letters = DeadLetters(self, "DeadLetters")
         self._notices = NoticeTopic(self, "Notices", environment=environment.name, emails=settings.emails)
         history = self._history()
@@ -61,7 +60,7 @@ class OperationsStack(EnvironmentStack):
             "Operators",
             environment=environment.name,
             queues=self._queues.values(),
-            log_groups=[queue_reference.read_log_group(self, environment.name), history.arn],
+            log_groups=[self._arn(stack_reference.LOG_GROUP), history.arn],
             dead_letters=self._dead_letters.arn,
         )
         cdk.CfnOutput(
@@ -72,6 +71,9 @@ class OperationsStack(EnvironmentStack):
         )
         cdk.CfnOutput(self, "JobHistoryLogGroup", value=history.name, description="Query it with Logs Insights")
 
+    def _arn(self, reference: str) -> str:
+        return stack_reference.read(self, self._environment.name, reference)
+
     def _history(self) -> JobHistory:
         environment = self._environment
         return JobHistory(
@@ -80,7 +82,7 @@ class OperationsStack(EnvironmentStack):
             environment=environment.name,
             queue_arns=list(self._queues.values()),
             retention_days=environment.operations.history_retention_days,
-            key_arn=read_key_arn(self, environment.name),
+            key_arn=self._arn(stack_reference.KEY),
             removal=self._removal,
             dead_letters=self._dead_letters,
         )

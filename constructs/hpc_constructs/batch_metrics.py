@@ -11,8 +11,6 @@ from typing import Literal
 import aws_cdk as cdk
 from aws_cdk import aws_cloudwatch as cloudwatch
 
-from hpc_constructs.queue_reference import queue_name
-
 Name = Literal[
     "JobsSubmitted",
     "JobsMovedToRunning",
@@ -33,7 +31,7 @@ def metric(
     return cloudwatch.Metric(
         namespace="AWS/Batch",
         metric_name=name,
-        dimensions_map={"JobQueueName": queue_name(queue_arn)},
+        dimensions_map={"JobQueueName": cdk.Fn.select(1, cdk.Fn.split("job-queue/", queue_arn))},
         statistic=statistic,
         period=period,
         label=label,

@@ -7,21 +7,10 @@ from typing import cast
 import aws_cdk as cdk
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kms as kms
-from aws_cdk import aws_ssm as ssm
 from constructs import Construct
 
+from hpc_constructs import stack_reference
 from hpc_constructs.permissions import allow
-from hpc_constructs.queue_reference import ROOT
-
-
-def read_key_arn(scope: Construct, environment: str) -> str:
-    """Return the ARN of the environment's key, which CloudFormation reads at each deployment: another stack needs no
-    export."""
-    return ssm.StringParameter.value_for_string_parameter(scope, _parameter_name(environment))
-
-
-def _parameter_name(environment: str) -> str:
-    return f"{ROOT}/{environment}/key"
 
 
 class EnvironmentKey(Construct):
@@ -46,13 +35,13 @@ class EnvironmentKey(Construct):
         # The cast: CDK's classes and interfaces name some parameters differently, which type checkers refuse.
         self.key = cast("kms.IKey", key)
         self._admit_logs()
-        ssm.CfnParameter(
+        stack_reference.publish(
             self,
             "Arn",
-            type="String",
-            name=_parameter_name(environment),
-            description="hpc-batch: ARN of the environment's key, for the operations stack",
-            value=self.arn,
+            environment=environment,
+            reference=stack_reference.KEY,
+            what="the environment's key",
+            arn=self.arn,
         )
 
     @property
