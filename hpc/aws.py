@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Generator
 from contextlib import contextmanager
 from functools import cached_property
@@ -32,6 +33,11 @@ class Clients:
 
     def __init__(self, profile: str | None = None, region: str | None = None) -> None:
         self._profile, self._region = profile, region
+
+    @property
+    def asked(self) -> tuple[str | None, str | None]:
+        """Profile and Region that were named."""
+        return self._profile, self._region
 
     @cached_property
     def _session(self) -> Any:
@@ -96,20 +102,35 @@ def in_words() -> Generator[None]:
     Raises:
         HpcError: whatever AWS or the network refused.
     """
-    from botocore import exceptions
-
     try:
         yield
-    except (exceptions.NoCredentialsError, exceptions.PartialCredentialsError):
-        raise HpcError("no AWS credentials: log in (aws sso login), or set AWS_PROFILE or give --profile") from None
-    except (exceptions.TokenRetrievalError, exceptions.SSOTokenLoadError, exceptions.UnauthorizedSSOTokenError):
-        raise HpcError("the AWS login has expired: run aws sso login, then repeat the command") from None
-    except exceptions.ClientError as error:
-        raise HpcError(_client_error(error)) from None
-    except (exceptions.EndpointConnectionError, exceptions.HTTPClientError) as error:
-        raise HpcError(f"AWS cannot be reached: {error}; check the network, the Region and AWS_ENDPOINT_URL") from None
-    except exceptions.BotoCoreError as error:
-        raise HpcError(f"AWS SDK: {error}") from None
+    except Exception as error:
+        words = _in_words(error)
+        if words is None:
+            raise
+        raise HpcError(words) from None
+
+
+def _in_words(error: Exception) -> str | None:
+    """Return what people are told of an exception of botocore, None of any other."""
+    if "botocore" not in sys.modules:  # it takes long to import, and what is not there has not raised
+        return None
+    from botocore import exceptions
+
+    match error:
+        case exceptions.NoCredentialsError() | exceptions.PartialCredentialsError():
+            words = "no AWS credentials: log in (aws sso login), or set AWS_PROFILE or give --profile"
+        case exceptions.TokenRetrievalError() | exceptions.SSOTokenLoadError() | exceptions.UnauthorizedSSOTokenError():
+            words = "the AWS login has expired: run aws sso login, then repeat the command"
+        case exceptions.ClientError():
+            words = _client_error(error)
+        case exceptions.EndpointConnectionError() | exceptions.HTTPClientError():
+            words = f"AWS cannot be reached: {error}; check the network, the Region and AWS_ENDPOINT_URL"
+        case exceptions.BotoCoreError():
+            words = f"AWS SDK: {error}"
+        case _:
+            words = None
+    return words
 
 
 def _client_error(error: exceptions.ClientError) -> str:

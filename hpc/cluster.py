@@ -9,10 +9,11 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from hpc import contract, environment, jobs, lookup, ranges, runid, state
+from hpc import contract, environment, jobs, ranges, runid, state
 from hpc.aws import Clients, in_words
 from hpc.environment import Environment
-from hpc.errors import NotFound
+from hpc.errors import BadInput, HpcError, NotFound
+from hpc.published import Kept
 from hpc.run import Run
 
 if TYPE_CHECKING:  # imported when something is submitted: start-up time
@@ -46,16 +47,34 @@ class Cluster:
     def environment(self) -> Environment:
         """What the environment published."""
         with in_words():
-            return environment.read(self.clients.ssm, self.name)
+            return environment.read(lambda: self.clients.ssm, self.name, self._published)
+
+    @cached_property
+    def _published(self) -> Kept:
+        return Kept.of(self.name, *self.clients.asked)
+
+    def refresh(self) -> None:
+        """Read the environment anew when it is next needed."""
+        self._published.forget()
+        self.__dict__.pop("environment", None)
 
     def plan(self, spec: JobSpec, run_id: str | None = None) -> Plan:
         """Return what `submit` would send. Raises BadInput with every complaint."""
+        try:
+            return self._plan(spec, run_id)
+        except BadInput:
+            if not self.environment.remembered:
+                raise
+        self.refresh()  # it may have changed within the last minute
+        return self._plan(spec, run_id)
+
+    def _plan(self, spec: JobSpec, run_id: str | None) -> Plan:
         from hpc import definitions
         from hpc.plan import derivable, plan
 
         project = self.project(spec.project)
         with in_words():
-            environment = definitions.with_own(self.environment, project, spec.definition, self.clients.batch)
+            environment = definitions.with_own(self.environment, project, spec.definition, self.clients)
             target = derivable(spec, environment)
             found = definitions.find(spec, target, self.clients) if target else None
         return plan(spec, environment, run_id or runid.new(), found)
@@ -76,7 +95,11 @@ class Cluster:
         """Send a plan: all of it, or what an earlier call with the same run id did not send."""
         from hpc.submit import submit
 
-        record = submit(plan, self.clients, self.environment.name, progress=progress)
+        try:
+            record = submit(plan, self.clients, self.environment.name, progress=progress)
+        except HpcError:
+            self.refresh()  # it may have changed within the last minute: a repeated command shall see it
+            raise
         if not record.is_complete:
             record = self._look_up(record.run_id, record)
         return self._run(record, None)
@@ -102,7 +125,7 @@ class Cluster:
         match = _RUN.fullmatch(reference)
         if not match or not runid.is_run_id(match["run_id"]):
             raise NotFound(f"{reference!r}: give a run id, RUN:INDEX or a Batch job id; hpc status lists your runs")
-        record = state.load(self.environment.name, match["run_id"])
+        record = state.load(self.name, match["run_id"])
         if record is None or not record.is_complete:
             record = self._look_up(match["run_id"], record)
         return self._run(record, None if match["index"] is None else int(match["index"]))
@@ -113,19 +136,19 @@ class Cluster:
         if job is None:
             raise NotFound(f"job {job_id}: AWS Batch does not know it (any more: ended jobs are kept for about 7 days)")
         named = runid.of_job_name(job.name)
-        record = state.load(self.environment.name, named[0]) if named else None
+        record = state.load(self.name, named[0]) if named else None
         if named and record is None:
             record = self._look_up(named[0])
         project = record.project if record else self.project(None)
         paths = contract.RunPaths(project=project, run_id=named[0]) if named else None
-        return Run(self.clients, self.environment.meta, paths, (job_id,), record and record.task_of(job_id), record)
+        return Run(self, paths, (job_id,), record and record.task_of(job_id), record)
 
     def _run(self, record: state.Record, index: int | None) -> Run:
         """Return the whole run, or one task of it."""
         paths = contract.RunPaths(project=record.project, run_id=record.run_id)
         if index is None:
             ids = tuple(part.job_id for part in record.parts)
-            return Run(self.clients, self.environment.meta, paths, ids, None, record)
+            return Run(self, paths, ids, None, record)
         layout = record.layout
         found = layout.find(index)
         if found is None:
@@ -134,10 +157,12 @@ class Cluster:
         part, child = found
         job_id = record.parts[part].job_id
         child_id = f"{job_id}:{child}" if layout.children(part) > 1 else job_id
-        return Run(self.clients, self.environment.meta, paths, (child_id,), index, record)
+        return Run(self, paths, (child_id,), index, record)
 
     def _look_up(self, run_id: str, known: state.Record | None = None) -> state.Record:
         """Return the record as S3 and AWS Batch have it; jobs that were sent twice are ended, and people told."""
+        from hpc import lookup
+
         with in_words():
             record = lookup.record(self.clients, self.environment, run_id, known)
             if all(part.settled for part in record.parts):

@@ -29,12 +29,12 @@ class Listed:
     """Whether it was registered by the project's people, not deployed."""
 
 
-def with_own(environment: Environment, project: str, name: str | None, batch: BatchClient) -> Environment:
+def with_own(environment: Environment, project: str, name: str | None, clients: Clients) -> Environment:
     """Return the environment with the definition of the project's own that is named, if it is one and is there."""
     prefix = contract.own_definition_name(environment.name, project, "")
     if name is None or not name.startswith(prefix):
         return environment
-    found = max(_active(batch, jobDefinitionName=name), key=lambda item: item["revision"], default=None)
+    found = max(_active(clients.batch, jobDefinitionName=name), key=lambda item: item["revision"], default=None)
     if found is None:
         return environment
     definitions = environment.definitions | {(project, name): own_definition.as_published(found, project)}

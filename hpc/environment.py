@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from hpc import contract
+from hpc import contract, published
 from hpc.errors import BadInput, HpcError, NotFound
 
 if TYPE_CHECKING:
@@ -23,6 +24,8 @@ class Environment:
         default_factory=dict[tuple[str, str], contract.Definition]
     )
     """By project and name."""
+    remembered: bool = False
+    """Whether this machine had it: it is up to a minute old then."""
 
     @property
     def name(self) -> str:
@@ -32,13 +35,26 @@ class Environment:
         return {name: item for (owner, name), item in self.definitions.items() if owner == project}
 
 
-def read(ssm: SSMClient, name: str | None) -> Environment:
+def read(ssm: Callable[[], SSMClient], name: str | None, kept: published.Kept) -> Environment:
     """Read an environment, or the only one of the account and Region if none is named.
+
+    Args:
+        ssm: makes the client, if one is needed.
+        kept: where what is read is kept for a minute.
 
     Raises:
         NotFound: there is no such environment, or several and none was named.
         HpcError: the environment is newer than this client.
     """
+    remembered = kept.load()
+    if remembered:
+        return replace(_parse(*remembered), remembered=True)
+    read = _choose(ssm(), name)
+    kept.save(*read)
+    return _parse(*read)
+
+
+def _choose(ssm: SSMClient, name: str | None) -> tuple[str, dict[str, str]]:
     found = _published(ssm, f"{contract.SSM_ROOT}/{name}" if name else contract.SSM_ROOT)
     if name and name not in found:
         names = sorted(_published(ssm, contract.SSM_ROOT))
@@ -51,7 +67,7 @@ def read(ssm: SSMClient, name: str | None) -> Environment:
         )
     if len(found) > 1:
         raise BadInput(f"several environments here, choose one with --env or $HPC_ENV: {', '.join(sorted(found))}")
-    return _parse(*found.popitem())
+    return found.popitem()
 
 
 def _published(ssm: SSMClient, path: str) -> dict[str, dict[str, str]]:
@@ -66,7 +82,7 @@ def _published(ssm: SSMClient, path: str) -> dict[str, dict[str, str]]:
 
 
 def _parse(name: str, items: dict[str, str]) -> Environment:
-    meta = contract.from_json(contract.Meta, items.pop("meta"))
+    meta = contract.from_json(contract.Meta, items["meta"])
     if int(meta.version.split(".")[0]) > int(contract.VERSION.split(".")[0]):
         raise HpcError(
             f"environment {name} speaks contract {meta.version}, this hpc speaks {contract.VERSION};"

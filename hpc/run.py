@@ -6,12 +6,16 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from hpc import contract, jobs, logs, outputs, row_status, runid
 from hpc.aws import Clients, in_words
 from hpc.errors import EXIT_NO_EXIT_CODE, BadInput, HpcError, NotFound
 from hpc.jobs import Job
 from hpc.state import Record
+
+if TYPE_CHECKING:
+    from hpc.cluster import Cluster
 
 POLL_MIN_S, POLL_MAX_S = 0.3, 10.0
 
@@ -20,8 +24,7 @@ POLL_MIN_S, POLL_MAX_S = 0.3, 10.0
 class Run:
     """The handle that submitting and finding give."""
 
-    clients: Clients
-    meta: contract.Meta
+    cluster: Cluster
     paths: contract.RunPaths | None
     """None for a job that `hpc` did not submit: it has no place in the data bucket."""
     job_ids: tuple[str, ...]
@@ -29,6 +32,14 @@ class Run:
     """The task that was asked for, None for all."""
     record: Record | None = None
     """What is known of the run; None for a job that `hpc` did not submit."""
+
+    @property
+    def clients(self) -> Clients:
+        return self.cluster.clients
+
+    @property
+    def meta(self) -> contract.Meta:
+        return self.cluster.environment.meta
 
     @property
     def missing(self) -> int:

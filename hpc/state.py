@@ -91,9 +91,11 @@ def _complain(line: str) -> None:
     print(line, file=sys.stderr)
 
 
-def load(environment: str, run_id: str) -> Record | None:
-    """Return what is remembered of a run, None if nothing is."""
-    return _read(folder() / environment / f"{run_id}.json")
+def load(environment: str | None, run_id: str) -> Record | None:
+    """Return what is remembered of a run, in any environment if none is named; None if nothing is."""
+    name = f"{run_id}.json"
+    paths = [folder() / environment / name] if environment else folder().glob(f"*/{name}")
+    return next((record for record in map(_read, paths) if record), None)
 
 
 def recent(environment: str, count: int) -> Iterator[Record]:

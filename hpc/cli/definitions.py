@@ -20,6 +20,7 @@ from hpc.units import show_mib
 @pass_cluster
 def definitions(cluster: Cluster, project: str | None, as_json: bool) -> None:
     """List the job definitions that --definition takes: the deployed ones, and those that --image made."""
+    cluster.refresh()
     found = [item for item in cluster.definitions() if project in (None, item.definition.project)]
     if as_json:
         items = [

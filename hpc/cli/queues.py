@@ -18,6 +18,7 @@ from hpc.units import show_mib
 @pass_cluster
 def queues(cluster: Cluster, as_json: bool) -> None:
     """List the queues of the environment and the largest job that each can run."""
+    cluster.refresh()
     found = cluster.environment.queues.values()
     if as_json:
         click.echo(json.dumps([contract.to_json(queue) for queue in found], indent=1))
