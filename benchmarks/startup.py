@@ -2,14 +2,16 @@
 
 python -m benchmarks.startup [--rounds 15]
 
-Every round runs each command once, one after the other. stdout: JSON; stderr: medians of the processor time, which other
-work on the machine disturbs less than the wall clock, and of the wall clock; their ratios to the floor in brackets.
+Every round runs each command once, one after the other. stdout: JSON; stderr: medians of the processor time, which
+other work on the machine disturbs less than the wall clock, and of the wall clock; their ratios to the floor in
+brackets.
 """
 
 from __future__ import annotations
 
 import json
 import os
+import shlex
 import statistics
 import subprocess
 import sys
@@ -23,6 +25,8 @@ from benchmarks.platform import deployed
 from examples.deployment import TOOLS
 
 FLOOR = "python -c 'import boto3'"
+FORGET = 'rm -r "$XDG_STATE_HOME/hpc/.published"'
+"""What the environment published is kept on this machine for a minute."""
 
 
 @dataclass(frozen=True)
@@ -52,8 +56,7 @@ def main(rounds: int) -> None:
             FLOOR: [sys.executable, "-c", "import boto3"],
             "hpc --help": ["hpc", "--help"],
             "hpc submit --dry-run": dry_run,
-            "hpc submit --dry-run, after a minute": ["sh", "-c", 'rm -r "$XDG_STATE_HOME/hpc/.published"; exec "$@"']
-            + ["sh", *dry_run],
+            "hpc submit --dry-run, after a minute": ["sh", "-c", f"{FORGET}; exec {shlex.join(dry_run)}"],
             "hpc status": ["hpc", "status", run_id],
         }
         environment = os.environ | deployment.variables | {"PATH": f"{TOOLS}:{os.environ['PATH']}"}
@@ -74,9 +77,8 @@ def main(rounds: int) -> None:
         click.echo(
             f"{name:38} cpu {took.cpu_s:.3f} s ({ratios[0]:.2f})   wall {took.wall_s:.3f} s ({ratios[1]:.2f})", err=True
         )
-    click.echo(
-        json.dumps({"rounds": rounds, "took": {name: [asdict(t) for t in took] for name, took in times.items()}})
-    )
+    rounds_taken = {name: [asdict(t) for t in took] for name, took in times.items()}
+    click.echo(json.dumps({"rounds": rounds, "took": rounds_taken}))
 
 
 if __name__ == "__main__":
