@@ -7,10 +7,8 @@ in Markdown. The AWS CLI and awsbsub are installed below .local/, each with its 
 from __future__ import annotations
 
 import os
-import pty
 import secrets
 import subprocess
-import sys
 import tempfile
 import time
 from collections import Counter
@@ -28,15 +26,14 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
 import hpc
-from examples.deployment import Deployment
+from benchmarks import peers
+from benchmarks.platform import deployed
 from localcloud.faults import FaultyLine
 from localcloud.session import LocalCloud
 
-ROOT = Path(__file__).parents[1]
 QUEUE, DEFINITION = "loosely-coupled", "hpc-dev-default-task"
 AT_ONCE = 8
 END_TIMEOUT_S = 900
-PACKAGES = {"aws": "awscli==1.46.2", "awsbsub": "aws-parallelcluster-awsbatch-cli==1.6.0"}
 _SUBMIT = {"service": "batch", "operation": "SubmitJob"}
 STORM: tuple[dict[str, Any], ...] = (
     _SUBMIT | {"probability": 0.10, "error": {"code": "TooManyRequestsException", "status": 429}},
@@ -102,7 +99,7 @@ def _aws(place: Place) -> Submit:
     def submit(name: str, command: list[str]) -> bool:
         words = ",".join(f'"{word}"' for word in command)
         ended = subprocess.run(
-            [_tool("aws"), "batch", "submit-job", "--job-name", name, "--job-queue", place.queue_arn,
+            [peers.tool("aws"), "batch", "submit-job", "--job-name", name, "--job-queue", place.queue_arn,
              "--job-definition", DEFINITION, "--container-overrides", f"command=[{words}]"],
             capture_output=True, check=False,
         )  # fmt: skip
@@ -112,25 +109,14 @@ def _aws(place: Place) -> Submit:
 
 
 def _awsbsub(place: Place) -> Submit:
-    settings = place.folder / ".parallelcluster" / "awsbatch-cli.cfg"
-    settings.parent.mkdir(parents=True, exist_ok=True)
-    settings.write_text(
-        "[main]\ncluster_name = storm\n[cluster storm]\n"
-        f"region = us-east-1\ns3_bucket = {place.bucket}\nartifact_directory = default/awsbsub\n"
-        "batch_cli_requirements = aws-parallelcluster-awsbatch-cli>=1.0.0\ncompute_environment = none\n"
-        f"job_queue = {place.queue_arn}\njob_definition = {DEFINITION}\nhead_node_ip = 127.0.0.1\nproxy = NONE\n"
-    )
+    peers.configure_awsbsub(place.folder, place.bucket, place.queue_arn, DEFINITION)
 
     def submit(name: str, command: list[str]) -> bool:
-        main, terminal = pty.openpty()  # without a terminal it takes its stdin for the job's script
-        try:
+        with peers.terminal() as stdin:
             ended = subprocess.run(
-                [_tool("awsbsub"), "--job-name", name, "--", *command], stdin=terminal, capture_output=True,
+                [peers.tool("awsbsub"), "--job-name", name, "--", *command], stdin=stdin, capture_output=True,
                 env=os.environ | {"HOME": str(place.folder)}, check=False,
             )  # fmt: skip
-        finally:
-            os.close(main)
-            os.close(terminal)
         return ended.returncode == 0
 
     return submit
@@ -144,15 +130,6 @@ CLIENTS: dict[str, Callable[[Place], Submit]] = {
     "aws": _aws,
     "awsbsub": _awsbsub,
 }
-
-
-def _tool(name: str) -> str:
-    """Return the path of a tool in an environment of its own, made when first asked for."""
-    folder = ROOT / ".local" / "bench" / name
-    if not (folder / "bin" / name).exists():
-        subprocess.run([sys.executable, "-m", "venv", str(folder)], check=True)
-        subprocess.run([folder / "bin" / "pip", "install", "--quiet", PACKAGES[name], "setuptools<80"], check=True)
-    return str(folder / "bin" / name)
 
 
 def storm(client: str, count: int, seed: int, cloud: LocalCloud, folder: Path) -> list[object]:
@@ -207,12 +184,8 @@ def _deployed(url: str | None, folder: Path) -> Iterator[LocalCloud]:
         cloud.url = url
         yield cloud
         return
-    with LocalCloud(folder / "cloud") as cloud:
-        deployment = Deployment(cloud, "dev", folder)
-        deployment.bootstrap()
-        deployment.deploy_foundation()
-        deployment.deploy_all(deployment.push_image())
-        yield cloud
+    with deployed() as deployment:
+        yield deployment.cloud
 
 
 @click.command()
