@@ -10,6 +10,7 @@ from hpc.aws import Clients, error_code
 from hpc.claims import Claims
 from hpc.environment import Environment
 from hpc.errors import NotFound
+from hpc.layout import Layout
 
 
 def record(clients: Clients, environment: Environment, run_id: str, known: state.Record | None) -> state.Record:
@@ -23,7 +24,7 @@ def record(clients: Clients, environment: Environment, run_id: str, known: state
     """
     project, request = _request(clients, environment, run_id)
     paths = contract.RunPaths(project=project, run_id=run_id)
-    layout = contract.Layout.of(request)
+    layout = Layout.of(request)
     claims = Claims.of_this_process(clients.s3, environment.meta.bucket)
     found = dict[int, tuple[str, bool]]()
     for number in range(len(layout.parts)):

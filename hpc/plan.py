@@ -11,6 +11,7 @@ from hpc.columns import Column
 from hpc.data_checks import check_uri
 from hpc.environment import Environment
 from hpc.errors import BadInput
+from hpc.layout import Layout, Range
 from hpc.limits import MAX_DEPENDENCIES
 from hpc.own_definition import Found
 from hpc.request import body, digest
@@ -89,7 +90,7 @@ def plan(spec: JobSpec, environment: Environment, run_id: str, told: Found | Non
     request = body(spec, target, run_id, rows, files, objects)
     request["own_definition"] = register and register["jobDefinitionName"]
     request["sha256"] = digest(request, spec, rows)
-    complaints += _check_parents(spec, contract.Layout.of(request))
+    complaints += _check_parents(spec, Layout.of(request))
     waiting, after = dependencies.barriers(spec.after, run_id, most=_free_dependencies(spec))
     queue_of_barriers = _target_of_barriers(target, environment)
     if waiting and queue_of_barriers is None:
@@ -126,7 +127,7 @@ def _check_found(target: Target, meta: contract.Meta, found: Found | None) -> It
         yield from own_definition.check_image(found.image, target, meta)
 
 
-def _only(spec: JobSpec) -> tuple[contract.Range, ...] | None:
+def _only(spec: JobSpec) -> tuple[Range, ...] | None:
     return None if spec.only is None else ranges.merge(spec.only)
 
 
@@ -196,7 +197,7 @@ def _free_dependencies(spec: JobSpec) -> int:
     return MAX_DEPENDENCIES - (1 if spec.after_each else 0) - (2 if spec.one_by_one else 0)
 
 
-def _check_parents(spec: JobSpec, layout: contract.Layout) -> Iterator[str]:
+def _check_parents(spec: JobSpec, layout: Layout) -> Iterator[str]:
     own = [layout.children(part) for part in range(len(layout.parts))]
     parents = [parent.children for parent in spec.after_each]
     if parents and parents != own:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
-from hpc.contract import Range
+from hpc.layout import Range
 
 _ITEM = re.compile(r"(\d{1,9})(?:-(\d{1,9}))?", re.ASCII)
 

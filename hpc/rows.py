@@ -12,6 +12,7 @@ from typing import Any
 
 from hpc import contract
 from hpc.errors import HpcError
+from hpc.layout import TASK_OFFSET, Range
 from hpc.tasks import BadRow, TasksFile
 
 
@@ -20,7 +21,7 @@ class Rows:
     """The rows that a run holds, as a first pass over the file found them."""
 
     file: TasksFile
-    only: tuple[contract.Range, ...] | None
+    only: tuple[Range, ...] | None
     count: int
     size: int
     """Bytes of the rows as the file has them."""
@@ -31,7 +32,7 @@ class Rows:
 
     @property
     def upload_bytes(self) -> int:
-        return self.size + contract.TASK_OFFSET.size * (self.count + 1)
+        return self.size + TASK_OFFSET.size * (self.count + 1)
 
     def write(self, folder: Path, paths: contract.RunPaths) -> list[tuple[Path, str]]:
         """Write both objects into a folder, row by row; return each with its key.
@@ -46,9 +47,9 @@ class Rows:
                 offset = 0
                 for line in self.file.lines(self.only):
                     digest.update(line)
-                    index_file.write(contract.TASK_OFFSET.pack(offset))
+                    index_file.write(TASK_OFFSET.pack(offset))
                     offset += rows_file.write(self._with_files(line))
-                index_file.write(contract.TASK_OFFSET.pack(offset))
+                index_file.write(TASK_OFFSET.pack(offset))
         except BadRow as error:
             raise HpcError(f"{error}; the file has changed while it was read: submit again") from None
         except OSError as error:

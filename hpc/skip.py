@@ -8,8 +8,8 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from hpc import columns, ranges, wanted
-from hpc.contract import Range
 from hpc.errors import BadInput
+from hpc.layout import Range
 from hpc.spec import JobSpec
 
 if TYPE_CHECKING:

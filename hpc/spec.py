@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from hpc.contract import Range
 from hpc.dependencies import Parent
+from hpc.layout import Range
 from hpc.tasks import TasksFile
 
 

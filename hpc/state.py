@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass
 from functools import cache
 from pathlib import Path
 
-from hpc import contract
+from hpc.layout import Layout, Range
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,7 +40,7 @@ class Record:
     parts: tuple[Part, ...] = ()
     """Those that AWS Batch has accepted."""
     pack: int = 1
-    only: tuple[contract.Range, ...] | None = None
+    only: tuple[Range, ...] | None = None
     jobs: int
     """How many parts the run has."""
 
@@ -49,10 +49,10 @@ class Record:
         return len(self.parts) == self.jobs and all(part.settled for part in self.parts)
 
     @property
-    def layout(self) -> contract.Layout:
+    def layout(self) -> Layout:
         """Where the tasks are; its part n is the n-th of `parts`."""
         parts = tuple((part.offset, part.size) for part in self.parts)
-        return contract.Layout(parts=parts, pack=self.pack, only=self.only)
+        return Layout(parts=parts, pack=self.pack, only=self.only)
 
     def child(self, job_id: str) -> tuple[int, int] | None:
         """Return the part, in `layout`, and the number of a child by its job id; None for a job of another run."""

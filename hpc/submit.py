@@ -9,10 +9,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from hpc import contract, definitions, runid, state, store
+from hpc import definitions, runid, state, store
 from hpc.aws import Clients, error_code, in_words
 from hpc.claims import LOST
 from hpc.errors import BadInput, HpcError
+from hpc.layout import Layout
 from hpc.plan import Plan
 from hpc.rows import Rows
 from hpc.sender import Sender
@@ -33,7 +34,7 @@ def submit(plan: Plan, clients: Clients, environment: str, *, progress: Progress
         BadInput: the run id stands for a different request.
         HpcError: AWS refused, or does not answer; the message says how to go on.
     """
-    layout = contract.Layout.of(plan.request)
+    layout = Layout.of(plan.request)
     record = state.Record(
         run_id=plan.run_id,
         environment=environment,

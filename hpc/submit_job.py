@@ -8,6 +8,7 @@ from typing import Any
 from hpc import contract, runid
 from hpc.dependencies import Barrier, depends_on
 from hpc.environment import Environment
+from hpc.layout import Layout
 from hpc.limits import MAX_PAYLOAD_BYTES
 from hpc.spec import JobSpec
 from hpc.target_checks import Target
@@ -30,7 +31,7 @@ def submit_jobs(
     Args:
         after: Batch job ids that must have succeeded, and names of jobs that are submitted before these.
     """
-    parts = range(len(contract.Layout.of(request).parts))
+    parts = range(len(Layout.of(request).parts))
 
     def jobs(command: list[str] | None) -> list[dict[str, Any]]:
         return [
@@ -52,7 +53,7 @@ def _passes(command: list[str], jobs: list[dict[str, Any]]) -> bool:
 def _dependencies(spec: JobSpec, request: dict[str, Any], part: int, after: list[str]) -> dict[str, Any]:
     before = [runid.job_name(request["run_id"], part - 1, request["name"])] if spec.one_by_one and part else []
     each = spec.after_each[part] if spec.after_each else None
-    in_order = spec.one_by_one and contract.Layout.of(request).children(part) > 1
+    in_order = spec.one_by_one and Layout.of(request).children(part) > 1
     items = depends_on([*after, *before], each, one_by_one=in_order)
     return {"dependsOn": items} if items else {}
 
@@ -89,7 +90,7 @@ def _submit_job(
             "numNodes": spec.nodes,
             "nodePropertyOverrides": [{"targetNodes": "0:", "containerOverrides": override}],
         }
-    children = contract.Layout.of(request).children(part)
+    children = Layout.of(request).children(part)
     if children > 1:
         job["arrayProperties"] = {"size": children}
     if spec.retries is not None:

@@ -12,7 +12,7 @@ from typing import cast
 
 from hpc import columns
 from hpc.columns import Column
-from hpc.contract import Range
+from hpc.layout import Range
 
 _SUFFIXES = (".csv", ".tsv", ".jsonl")
 _MOST_COMPLAINTS = 10

@@ -17,6 +17,7 @@ from hpc.cli.quantities import DURATION, MEMORY
 from hpc.cluster import Cluster
 from hpc.dependencies import Parent
 from hpc.errors import BadInput, NotFound
+from hpc.layout import Range
 from hpc.plan import Plan
 from hpc.spec import Input, JobSpec
 from hpc.tasks import TasksFile
@@ -208,7 +209,7 @@ def _pairs(flag: str, values: tuple[str, ...], complaints: list[str]) -> Generat
             complaints.append(f"{flag} {text!r}: write NAME=VALUE")
 
 
-def _ranges(text: str | None, complaints: list[str]) -> tuple[contract.Range, ...] | None:
+def _ranges(text: str | None, complaints: list[str]) -> tuple[Range, ...] | None:
     try:
         return None if text is None else ranges.parse(text)
     except ValueError as error:

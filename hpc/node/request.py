@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from hpc import contract
+from hpc.layout import Layout
 from hpc.node.failure import Failure
 from hpc.node.place import Place
 from hpc.node.s3 import S3, S3Error
@@ -51,7 +52,7 @@ class Request:
     """Number of this task within the run: of the first, where the container runs several."""
     positions: range
     """Of the tasks that this container runs."""
-    layout: contract.Layout
+    layout: Layout
     kind: str
     nodes: int | None
     slots: int
@@ -112,7 +113,7 @@ def parse(raw: dict[str, Any], place: Place) -> Request:
     major = str(raw["version"]).partition(".")[0]
     if int(major) > int(contract.VERSION.partition(".")[0]):
         raise ValueError(f"version {raw['version']} is newer than this image's {contract.VERSION}: push a new image")
-    layout = contract.Layout.of(raw)
+    layout = Layout.of(raw)
     positions = layout.positions(place.part, place.array_index)
     return Request(
         index=layout.index(positions.start),

@@ -8,12 +8,13 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from hpc import columns, contract
+from hpc.layout import TASK_OFFSET
 from hpc.node.failure import Failure
 from hpc.node.place import Place
 from hpc.node.request import Input, Request
 from hpc.node.s3 import S3, S3Error
 
-_OFFSET = contract.TASK_OFFSET
+_OFFSET = TASK_OFFSET
 
 Row = dict[str, str]
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hpc.contract import Layout, Range
+from hpc.layout import Layout, Range
 from hpc.request import parts
 
 

@@ -13,9 +13,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hpc import contract
-from hpc.contract import Range, RunPaths
+from hpc.contract import RunPaths
 from hpc.errors import HpcError
+from hpc.layout import TASK_OFFSET, Range
 from hpc.rows import Rows
 from hpc.tasks import TasksFile
 from tests.hpc.test_tasks import CELL, NAMES
@@ -36,7 +36,7 @@ def written(rows: Rows, folder: Path) -> tuple[bytes, list[int]]:
     (lines, lines_key), (index, index_key) = rows.write(folder, PATHS)
     assert (lines_key, index_key) == ("p/runs/r/tasks.jsonl", "p/runs/r/tasks.idx")
     assert rows.upload_bytes == lines.stat().st_size + index.stat().st_size
-    return lines.read_bytes(), [offset for (offset,) in contract.TASK_OFFSET.iter_unpack(index.read_bytes())]
+    return lines.read_bytes(), [offset for (offset,) in TASK_OFFSET.iter_unpack(index.read_bytes())]
 
 
 @given(table=TABLE, chosen=st.sets(st.integers(0, 7), min_size=1) | st.none())
@@ -98,6 +98,7 @@ from pathlib import Path
 from hpc.contract import RunPaths
 from hpc.rows import Rows
 from hpc.tasks import TasksFile
+from hpc.layout import TASK_OFFSET
 
 file, folder = TasksFile(Path(sys.argv[1])), Path(sys.argv[2])
 scan = file.scan()
