@@ -73,14 +73,7 @@ def plan(spec: JobSpec, environment: Environment, run_id: str, told: Found | Non
     complaints += check_request(spec, scan)
     if target is None:
         raise BadInput(complaints)
-    register = None
-    if own_definition.is_needed(spec):
-        own = [*own_definition.check(spec, target, environment.meta)]
-        complaints += own or _check_found(target, environment.meta, told)
-        if told and (told.image or not spec.image) and not own:
-            register = own_definition.derive(spec, target, environment.name, told)
-            complaints += own_definition.check_size(register)
-            target = own_definition.instead(target, register, told)
+    target, register = _own_definition(spec, target, environment, told, complaints)
     complaints += check_against(spec, target, environment.meta)
     if complaints:
         raise BadInput(complaints)
@@ -90,19 +83,11 @@ def plan(spec: JobSpec, environment: Environment, run_id: str, told: Found | Non
     request = body(spec, target, run_id, rows, files, objects)
     request["own_definition"] = register and register["jobDefinitionName"]
     request["sha256"] = digest(request, spec, rows)
-    complaints += _check_parents(spec, Layout.of(request))
-    waiting, after = dependencies.barriers(spec.after, run_id, most=_free_dependencies(spec))
-    queue_of_barriers = _target_of_barriers(target, environment)
-    if waiting and queue_of_barriers is None:
-        complaints.append(
-            f"--after: {len(spec.after)} jobs given, AWS Batch allows {MAX_DEPENDENCIES} without jobs that wait in"
-            " between, and the environment has no queue of single jobs for those"
-        )
+    layout = Layout.of(request)
+    complaints += _check_parents(spec, layout)
+    after, barriers = _after(spec, target, environment, run_id, complaints)
     if complaints:
         raise BadInput(complaints)
-    barriers = tuple(
-        barrier_job(barrier, spec, queue_of_barriers or target, environment, run_id) for barrier in waiting
-    )
     jobs = tuple(submit_jobs(spec, target, environment, request, after))
     return Plan(
         paths=paths,
@@ -116,6 +101,22 @@ def plan(spec: JobSpec, environment: Environment, run_id: str, told: Found | Non
         jobs=jobs,
         queue=target.queue.name,
     )
+
+
+def _own_definition(
+    spec: JobSpec, target: Target, environment: Environment, told: Found | None, complaints: list[str]
+) -> tuple[Target, dict[str, Any] | None]:
+    """Return the target, with a job definition of the run's own and its RegisterJobDefinition request if it needs
+    one."""
+    if not own_definition.is_needed(spec):
+        return target, None
+    found = [*own_definition.check(spec, target, environment.meta)]
+    complaints += found or _check_found(target, environment.meta, told)
+    if found or told is None or (spec.image and not told.image):
+        return target, None
+    register = own_definition.derive(spec, target, environment.name, told)
+    complaints += own_definition.check_size(register)
+    return own_definition.instead(target, register, told), register
 
 
 def _check_found(target: Target, meta: contract.Meta, found: Found | None) -> Iterator[str]:
@@ -181,6 +182,23 @@ def _target(spec: JobSpec, environment: Environment, complaints: list[str]) -> T
         complaints.append(unknown("--definition", name, definitions, f"definition in project {project.name}"))
         return None
     return Target(project=project, queue=queue, definition=definition)
+
+
+def _after(
+    spec: JobSpec, target: Target, environment: Environment, run_id: str, complaints: list[str]
+) -> tuple[list[str], tuple[dict[str, Any], ...]]:
+    """Return what the run's jobs depend on by `--after`, and the SubmitJob requests of barriers where that is too
+    much for one job."""
+    waiting, after = dependencies.barriers(spec.after, run_id, most=_free_dependencies(spec))
+    place = _target_of_barriers(target, environment) if waiting else None
+    if place is None:
+        if waiting:
+            complaints.append(
+                f"--after: {len(spec.after)} jobs given, AWS Batch allows {MAX_DEPENDENCIES} without jobs that wait in"
+                " between, and the environment has no queue of single jobs for those"
+            )
+        return after, ()
+    return after, tuple(barrier_job(barrier, spec, place, environment, run_id) for barrier in waiting)
 
 
 def _target_of_barriers(target: Target, environment: Environment) -> Target | None:

@@ -31,12 +31,14 @@ def submit_jobs(
     Args:
         after: Batch job ids that must have succeeded, and names of jobs that are submitted before these.
     """
-    parts = range(len(Layout.of(request).parts))
+    layout = Layout.of(request)
 
     def jobs(command: list[str] | None) -> list[dict[str, Any]]:
         return [
-            _submit_job(spec, target, environment, request, part, command) | _dependencies(spec, request, part, after)
-            for part in parts
+            _submit_job(spec, target, environment, request, part, command)
+            | _array(layout.children(part))
+            | _dependencies(spec, request, part, layout.children(part), after)
+            for part in range(len(layout.parts))
         ]
 
     found = jobs(request["command"])
@@ -50,11 +52,14 @@ def _passes(command: list[str], jobs: list[dict[str, Any]]) -> bool:
     return plain and all(len(json.dumps(job)) <= MAX_PAYLOAD_BYTES for job in jobs)
 
 
-def _dependencies(spec: JobSpec, request: dict[str, Any], part: int, after: list[str]) -> dict[str, Any]:
+def _array(children: int) -> dict[str, Any]:
+    return {"arrayProperties": {"size": children}} if children > 1 else {}
+
+
+def _dependencies(spec: JobSpec, request: dict[str, Any], part: int, children: int, after: list[str]) -> dict[str, Any]:
     before = [runid.job_name(request["run_id"], part - 1, request["name"])] if spec.one_by_one and part else []
     each = spec.after_each[part] if spec.after_each else None
-    in_order = spec.one_by_one and Layout.of(request).children(part) > 1
-    items = depends_on([*after, *before], each, one_by_one=in_order)
+    items = depends_on([*after, *before], each, one_by_one=spec.one_by_one and children > 1)
     return {"dependsOn": items} if items else {}
 
 
@@ -90,9 +95,6 @@ def _submit_job(
             "numNodes": spec.nodes,
             "nodePropertyOverrides": [{"targetNodes": "0:", "containerOverrides": override}],
         }
-    children = Layout.of(request).children(part)
-    if children > 1:
-        job["arrayProperties"] = {"size": children}
     if spec.retries is not None:
         job["retryStrategy"] = {"attempts": spec.retries + 1, "evaluateOnExit": _RETRY_COMMAND}
     if spec.timeout_s is not None:
