@@ -6,6 +6,7 @@ in Markdown. The AWS CLI and awsbsub are installed below .local/, each with its 
 
 from __future__ import annotations
 
+import itertools
 import os
 import secrets
 import subprocess
@@ -35,15 +36,24 @@ QUEUE, DEFINITION = "loosely-coupled", "hpc-dev-default-task"
 AT_ONCE = 8
 END_TIMEOUT_S = 900
 _SUBMIT = {"service": "batch", "operation": "SubmitJob"}
-STORM: tuple[dict[str, Any], ...] = (
-    _SUBMIT | {"probability": 0.10, "error": {"code": "TooManyRequestsException", "status": 429}},
-    _SUBMIT | {"probability": 0.05, "error": {"code": "ServerException", "status": 500}},
-    _SUBMIT | {"probability": 0.05, "reset": True},
-    _SUBMIT | {"probability": 0.10, "response": {"abort_bytes": 0}},
-)
+FAULTS: dict[str, tuple[dict[str, Any], ...]] = {
+    "throttled": (_SUBMIT | {"probability": 0.3, "error": {"code": "TooManyRequestsException", "status": 429}},),
+    "server error": (_SUBMIT | {"probability": 0.3, "error": {"code": "ServerException", "status": 500}},),
+    "reset before": (_SUBMIT | {"probability": 0.3, "reset": True},),
+    "lost after": (_SUBMIT | {"probability": 0.3, "response": {"abort_bytes": 0}},),
+    "half an answer": (_SUBMIT | {"probability": 0.3, "response": {"abort_bytes": 40}},),
+    "storm": (
+        _SUBMIT | {"probability": 0.10, "error": {"code": "TooManyRequestsException", "status": 429}},
+        _SUBMIT | {"probability": 0.05, "error": {"code": "ServerException", "status": 500}},
+        _SUBMIT | {"probability": 0.05, "reset": True},
+        _SUBMIT | {"probability": 0.10, "response": {"abort_bytes": 0}},
+    ),
+}
+"""What happens to calls of SubmitJob: one thing to three in ten, or the storm of all. `lost after`: the service has
+accepted the job, and the connection ends before the answer."""
 
 HEADER = [
-    *("client", "seed", "asked", "faults", "errors shown", "executed", "executed twice", "lost"),
+    *("fault", "client", "seed", "asked", "faults", "errors shown", "executed", "executed twice", "lost"),
     *("executed though an error was shown", "extra Batch jobs", "seconds"),
 ]
 
@@ -132,8 +142,8 @@ CLIENTS: dict[str, Callable[[Place], Submit]] = {
 }
 
 
-def storm(client: str, count: int, seed: int, cloud: LocalCloud, folder: Path) -> list[object]:
-    """Submit `count` jobs through the storm; return the row of the table."""
+def measure(fault: str, client: str, count: int, seed: int, cloud: LocalCloud, folder: Path) -> list[object]:
+    """Submit `count` jobs through the fault; return the row of the table."""
     marks = folder / f"{client.replace(' ', '-')}-{seed}-{secrets.token_hex(3)}"  # others may use the same cloud
     marks.touch()
     names = [f"{marks.name}-{number}" for number in range(count)]
@@ -142,29 +152,29 @@ def storm(client: str, count: int, seed: int, cloud: LocalCloud, folder: Path) -
         environment = hpc.connect("dev").environment
         queue_arn = environment.queues[QUEUE].arn
         submit = CLIENTS[client](Place(line.url, queue_arn, environment.meta.bucket, folder))
-        line.rules(*STORM)
-        began = time.monotonic()
+        line.rules(*FAULTS[fault])
+        began, since_ms = time.monotonic(), int(time.time() * 1000)
         with ThreadPoolExecutor(AT_ONCE) as pool:
             said = list(pool.map(lambda name: submit(name, ["bash", "-c", f"echo {name} >> {marks}"]), names))
         seconds = time.monotonic() - began
         fired = len(line.fired())
-    jobs = _ended_jobs(cloud, queue_arn, names)
+    jobs = _ended_jobs(cloud, queue_arn, since_ms, names)
     executed = Counter(marks.read_text().split())
     told_failed = [name for name, ok in zip(names, said, strict=True) if not ok]
     return [
-        client, seed, count, fired, len(told_failed), len(executed), sum(n > 1 for n in executed.values()),
+        fault, client, seed, count, fired, len(told_failed), len(executed), sum(n > 1 for n in executed.values()),
         sum(executed[name] == 0 for name, ok in zip(names, said, strict=True) if ok),
         sum(executed[name] > 0 for name in told_failed), jobs - len(executed), f"{seconds:.1f}",
     ]  # fmt: skip
 
 
-def _ended_jobs(cloud: LocalCloud, queue_arn: str, names: list[str]) -> int:
-    """Wait until all jobs have ended; return how many there are of these names."""
+def _ended_jobs(cloud: LocalCloud, queue_arn: str, since_ms: int, names: list[str]) -> int:
+    """Wait until all jobs submitted since then have ended; return how many there are of these names."""
     batch = boto3.client("batch", endpoint_url=cloud.url)
     deadline = time.monotonic() + END_TIMEOUT_S
     wanted = set(names)
     while True:
-        after = [{"name": "AFTER_CREATED_AT", "values": ["0"]}]
+        after = [{"name": "AFTER_CREATED_AT", "values": [str(since_ms - 1)]}]
         pages = batch.get_paginator("list_jobs").paginate(jobQueue=queue_arn, filters=after)
         found = [job for page in pages for job in page["jobSummaryList"]]
         own = [
@@ -189,17 +199,18 @@ def _deployed(url: str | None, folder: Path) -> Iterator[LocalCloud]:
 
 
 @click.command()
-@click.option("--count", default=200, show_default=True, help="Jobs that each client submits.")
+@click.option("--count", default=100, show_default=True, help="Jobs that each client submits.")
 @click.option("--seeds", default=3, show_default=True, help="Storms for each client.")
 @click.option("--client", "clients", multiple=True, type=click.Choice(list(CLIENTS)), help="Default: all.")
+@click.option("--fault", "faults", multiple=True, type=click.Choice(list(FAULTS)), help="Default: all.")
 @click.option("--url", help="A local cloud in which dev is deployed. Default: one is started.")
-def main(count: int, seeds: int, clients: tuple[str, ...], url: str | None) -> None:
+def main(count: int, seeds: int, clients: tuple[str, ...], faults: tuple[str, ...], url: str | None) -> None:
     """Print the table."""
     with tempfile.TemporaryDirectory(prefix="hpc-bench-") as name, _deployed(url, Path(name)) as cloud:
         click.echo(f"| {' | '.join(HEADER)} |\n|{'---|' * len(HEADER)}")
-        for client in clients or CLIENTS:
+        for fault, client in itertools.product(faults or FAULTS, clients or CLIENTS):
             for seed in range(1, seeds + 1):
-                row = storm(client, count, seed, cloud, Path(name))
+                row = measure(fault, client, count, seed, cloud, Path(name))
                 click.echo(f"| {' | '.join(map(str, row))} |")
 
 
