@@ -40,8 +40,9 @@ def cli() -> None:
 @click.option("--port", default=0, help="Port to listen on; 0 takes a free one.", show_default=True)
 @click.option("--ready-file", type=click.Path(path_type=Path), help="Written with the URL once it listens.")
 @click.option("--state-dir", type=click.Path(path_type=Path), help="Folder for what jobs work on; default: a new one.")
-@click.option("--executor", type=click.Choice(["process", "null"]), default="process", show_default=True,
-              help="null marks jobs SUCCEEDED without executing anything.")  # fmt: skip
+@click.option("--executor", type=click.Choice(["process", "container", "null"]), default="process",
+              show_default=True, help="container runs jobs in containers of podman, as root; null marks jobs SUCCEEDED "
+              "without executing anything.")  # fmt: skip
 @click.option("--host-slots", type=click.IntRange(1), default=Settings.host_slots,
               help="Single-container jobs that run at a time; others wait. Default: twice the CPUs.")  # fmt: skip
 @click.option(
@@ -56,6 +57,7 @@ def serve(
     time_scale: float, log_file: Path | None,
 ) -> None:  # fmt: skip
     """Run the local cloud until it is interrupted."""
+    from localcloud.runtimes.podman import missing
     from localcloud.server import open_port
     from localcloud.server import serve as run
 
@@ -65,6 +67,8 @@ def serve(
         raise click.ClickException(
             f"cannot listen on {HOST}:{port}: {error.strerror}. Choose another --port, or 0."
         ) from None
+    if executor == "container" and (lack := missing()):
+        raise click.ClickException(lack)
     url = f"http://{HOST}:{listener.getsockname()[1]}"
     click.echo(f"local cloud at {url}", err=True)
     with nullcontext(state_dir) if state_dir else tempfile.TemporaryDirectory(prefix="localcloud-") as folder:
