@@ -8,17 +8,22 @@ import itertools
 import os
 import random
 import signal
+from pathlib import Path
 
 from localcloud.batch.model import Attempt, Json
 from localcloud.process import RunningProcess
 from localcloud.registry import ImageError, find_image, split_uri
-from localcloud.runtimes import StartError, Task, network, podman
+from localcloud.runtimes import StartError, Task, memory, network, podman
 from localcloud.runtimes.network import Bridge, Namespace
 from localcloud.runtimes.options import run_options
 from localcloud.settings import HOST, Settings
 
 OUT_OF_MEMORY = "OutOfMemoryError: Container killed due to memory usage"
 POLL_S = 0.01
+NOT_YET = "runc:["
+"""Name of a container's first process until it is what the image says."""
+FAILED = 125
+"""Exit code of `podman run` where it failed itself; the next ones say that the program could not be executed."""
 
 
 class RunningContainer(RunningProcess):
@@ -30,6 +35,7 @@ class RunningContainer(RunningProcess):
         self._early: bytearray | None = bytearray()
         """Output of podman, if the container does not start."""
         self._first: int | None = None
+        self.memory_events: int | None = None
         super().__init__(argv, env, task.folder, task.marker, self._take)
 
     def _take(self, data: bytes) -> None:
@@ -48,14 +54,16 @@ class RunningContainer(RunningProcess):
             await asyncio.sleep(POLL_S)
         early, self._early = bytes(self._early or b""), None
         if not self._pid_file.exists():
-            code = self.exited.result()
-            reason = f"CannotStartContainerError: {podman.last_line(early.decode(errors='replace'))}"
-            raise StartError(reason, code if code in (126, 127) else None)
+            code, said = self.exited.result(), early.decode(errors="replace")
+            raise StartError(f"CannotStartContainerError: {podman.last_line(said)}", code if code > FAILED else None)
         self._task.write(early)
         self.pid = int(self._pid_file.read_text())
-        with contextlib.suppress(ProcessLookupError):  # it has ended
-            self._first = os.pidfd_open(self.pid)
-            self.exited.add_done_callback(lambda _: os.close(self._first or -1))
+        with contextlib.suppress(OSError):  # it has ended
+            first = self._first = os.pidfd_open(self.pid)
+            self.exited.add_done_callback(lambda _: os.close(first))
+            self.memory_events = memory.watch(self.pid)
+            while Path(f"/proc/{self.pid}/comm").read_text().startswith(NOT_YET):
+                await asyncio.sleep(POLL_S)
 
     def signal(self, number: int) -> None:
         if not self.exited.done() and self._first is not None:
@@ -123,23 +131,22 @@ class ContainerRuntime:
         return process
 
     async def remove(self, task: Task) -> str | None:
-        return await asyncio.to_thread(self._remove, task) or await self._leave(task)
-
-    def _remove(self, task: Task) -> str | None:
-        name = f"localcloud-{task.attempt.task_id}"
-        reason = None
-        if task.attempt.exit_code:
-            with contextlib.suppress(OSError):
-                killed = podman.podman("inspect", "--format", "{{.State.OOMKilled}}", name) == "true"
-                reason = OUT_OF_MEMORY if killed else None
-        with contextlib.suppress(OSError):  # it was never made
-            podman.podman("rm", "--force", "--time", "0", "--volumes", name)
-        return reason
-
-    async def _leave(self, task: Task) -> None:
+        reason = await asyncio.to_thread(self._remove, task)
         namespace = self._namespaces.pop(task.attempt.task_id, None)
         if namespace is not None:
             await namespace.close()
+        return reason
+
+    def _remove(self, task: Task) -> str | None:
+        name, process = f"localcloud-{task.attempt.task_id}", task.attempt.process
+        killed = False
+        with contextlib.suppress(OSError):  # it was never made
+            if task.attempt.exit_code:
+                killed = podman.podman("inspect", "--format", "{{.State.OOMKilled}}", name) == "true"
+            podman.podman("rm", "--force", "--time", "0", "--volumes", name)
+        if isinstance(process, RunningContainer) and process.memory_events is not None:
+            killed |= memory.ran_out(process.memory_events)
+        return OUT_OF_MEMORY if killed and task.attempt.exit_code else None
 
     def cut(self, attempt: Attempt, other: Attempt | None, port: int | None) -> None:
         away = None if other is None else self._namespaces[other.task_id].address

@@ -9,7 +9,7 @@ from localcloud.batch.containers import requirements
 from localcloud.batch.model import Json
 from localcloud.batch.volumes import Mount
 from localcloud.runtimes import StartError, Task
-from localcloud.runtimes.podman import limit
+from localcloud.runtimes.podman import ULIMITS, limit
 
 CPU_SHARES = 1024
 """Of a vCPU: a weight against other containers, no ceiling, and at most what the kernel takes
@@ -38,9 +38,9 @@ def run_options(task: Task) -> list[str]:
         options += ["--read-only", "--read-only-tmpfs=false"]
     if container.get("privileged"):
         options += ["--privileged"]
-    for item in container.get("ulimits", []):
-        soft, hard = limit(item["name"], item["softLimit"], item["hardLimit"])
-        options += ["--ulimit", f"{item['name']}={soft}:{hard}"]
+    wanted = {item["name"]: (item["softLimit"], item["hardLimit"]) for item in container.get("ulimits", [])}
+    for name, (soft, hard) in (ULIMITS | wanted).items():
+        options += ["--ulimit", "{}={}:{}".format(name, *limit(name, soft, hard))]
     return [*options, *_linux_options(linux), *_mounts(task.mounts)]
 
 

@@ -14,13 +14,13 @@ from pathlib import Path
 CACHE = Path(__file__).resolve().parents[2] / ".local" / "cache" / "podman"
 PROGRAMS = ("podman", "runc", "catatonit", "ip", "iptables")
 CAP_SYS_RESOURCE = 24
-NOFILE = (32768, 65536)
-"""What the ECS-optimized image gives (https://github.com/aws/amazon-ecs-ami: `--default-ulimit`)."""
+ULIMITS = {"nofile": (32768, 65536), "nproc": (32768, 32768)}
+"""Where a definition says nothing: open files as the ECS-optimized image gives them
+(https://github.com/aws/amazon-ecs-ami), and of processes as many as podman itself may have."""
 
 CONFIGURATION = """\
 # Written by localcloud at every start.
 [containers]
-default_ulimits = ["nofile={nofile[0]}:{nofile[1]}", "nproc={nproc}:{nproc}"]
 log_driver = "none"
 pids_limit = 0
 [engine]
@@ -28,6 +28,8 @@ runtime = "runc"
 cgroup_manager = "cgroupfs"
 events_logger = "none"
 lock_type = "file"
+[network]
+network_config_dir = "{networks}"
 """
 
 
@@ -56,9 +58,8 @@ def _capabilities() -> int:
 def configure() -> None:
     """Write podman's configuration."""
     CACHE.mkdir(parents=True, exist_ok=True)
-    nproc = resource.getrlimit(resource.RLIMIT_NPROC)[1]
     new = CACHE / f"containers.conf.{os.getpid()}"
-    new.write_text(CONFIGURATION.format(nofile=limit("nofile", *NOFILE), nproc=nproc))
+    new.write_text(CONFIGURATION.format(networks=CACHE / "networks"))
     new.replace(CACHE / "containers.conf")
 
 
