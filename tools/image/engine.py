@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import platform
 import shutil
 import subprocess
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 import click
 
@@ -20,6 +21,8 @@ class Engine:
     """A program that builds and pushes images; its messages are for people."""
 
     name: str
+    variables: Mapping[str, str] = field(default_factory=dict[str, str])
+    """For its environment, besides this process's own."""
 
     def run(self, *arguments: str, stdin: str | None = None) -> None:
         """Run it, its progress on stderr.
@@ -28,7 +31,8 @@ class Engine:
             click.ClickException: it failed; it has said why itself.
         """
         # 2: what it says on stdout is no result of ours.
-        done = subprocess.run([self.name, *arguments], input=stdin, text=True, stdout=2, check=False)
+        environment = os.environ | self.variables
+        done = subprocess.run([self.name, *arguments], input=stdin, text=True, stdout=2, env=environment, check=False)
         if done.returncode:
             raise click.ClickException(f"{self.name} {arguments[0]} ended with exit code {done.returncode}")
 
