@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+import io
 import os
+import shutil
+import subprocess
+import sys
+import tarfile
+from functools import cache
 from pathlib import Path
 
 import pytest
 
+from examples.deployment import ROOT
 from localcloud.runtimes import network, podman
 from localcloud.session import LocalCloud
 
@@ -43,9 +50,35 @@ def _belongs(entry: Path) -> bool:
         return False
 
 
-def push_image(cloud: LocalCloud, repository: str) -> str:
-    """Push the image to the emulated ECR; return its digest."""
+@cache
+def job_image() -> str:
+    """Build the image of this source, as `make image` does; return its name."""
+    build = [sys.executable, "-m", "tools.image", "build", "--base", "bootstrap"]
+    ended = subprocess.run(
+        build, cwd=ROOT, env=os.environ | podman.environment(), capture_output=True, text=True, check=False
+    )
+    assert ended.returncode == 0, ended.stderr[-4000:]
+    return ended.stdout.strip()
+
+
+@cache
+def small_image() -> str:
+    """Return an image with one program, which waits until it is stopped."""
+    archive = io.BytesIO()
+    with tarfile.open(fileobj=archive, mode="w") as tar:
+        tar.add(str(shutil.which("catatonit")), "catatonit", recursive=False)
+    name = "localhost/waits"
+    change = 'ENTRYPOINT ["/catatonit", "-P"]'
+    command = ["podman", "import", "--quiet", "--change", change, "-", name]
+    subprocess.run(command, input=archive.getvalue(), env=podman.environment(), capture_output=True, check=True)
+    return name
+
+
+def push(cloud: LocalCloud, repository: str, image: str) -> str:
+    """Push an image to the emulated ECR; return its digest."""
     name = f"{cloud.url.removeprefix('http://')}/{repository.partition('/')[2]}:tests"
     digest = podman.CACHE / f"digest-{os.getpid()}"
-    podman.podman("push", "--quiet", "--tls-verify=false", "--digestfile", str(digest), "localhost/test:v1", name)
-    return digest.read_text()
+    podman.podman("push", "--quiet", "--tls-verify=false", "--digestfile", str(digest), image, name)
+    found = digest.read_text()
+    digest.unlink()
+    return found

@@ -77,7 +77,6 @@ class ContainerRuntime:
         lack = podman.missing()
         if lack:
             raise OSError(lack)
-        podman.configure()
         self._url = settings.url
         port = int(settings.url.rpartition(":")[2])
         podman.remove_containers(self._url)
@@ -118,12 +117,12 @@ class ContainerRuntime:
             # Values travel in podman's environment, where other users do not see them, unless podman reads them itself.
             own = podman.environment()
             given = [f"{key}={value}" if key in own else key for key, value in variables.items()]
-            argv = podman.command(
-                "run", "--name", name, "--label", f"localcloud={self._url}", "--pidfile", str(task.folder / "pid"),
+            argv = [
+                "podman", "run", "--name", name, "--label", f"localcloud={self._url}", "--pidfile", str(task.folder / "pid"),
                 "--network", f"ns:{namespace.path}", "--hostname", f"ip-{address.replace('.', '-')}", "--no-hosts",
                 *(word for item in given for word in ("--env", item)), *run_options(task),
                 task.image["Identity"], *task.member.container["command"],
-            )  # fmt: skip
+            ]  # fmt: skip
             process = RunningContainer(argv, variables | own, task)
         except OSError as error:
             raise StartError(f"CannotStartContainerError: {error}") from error

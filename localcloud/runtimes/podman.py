@@ -19,7 +19,6 @@ ULIMITS = {"nofile": (32768, 65536), "nproc": (32768, 32768)}
 (https://github.com/aws/amazon-ecs-ami), and of processes as many as podman itself may have."""
 
 CONFIGURATION = """\
-# Written by localcloud at every start.
 [containers]
 log_driver = "none"
 pids_limit = 0
@@ -28,8 +27,15 @@ runtime = "runc"
 cgroup_manager = "cgroupfs"
 events_logger = "none"
 lock_type = "file"
+tmp_dir = "{folder}/tmp"
 [network]
-network_config_dir = "{networks}"
+network_config_dir = "{folder}/networks"
+"""
+STORAGE = """\
+[storage]
+driver = "overlay"
+graphroot = "{folder}/storage"
+runroot = "{folder}/run"
 """
 
 
@@ -55,25 +61,19 @@ def _capabilities() -> int:
     return next(int(line.split()[1], 16) for line in lines if line.startswith("CapEff:"))
 
 
-def configure() -> None:
-    """Write podman's configuration."""
-    CACHE.mkdir(parents=True, exist_ok=True)
-    new = CACHE / f"containers.conf.{os.getpid()}"
-    new.write_text(CONFIGURATION.format(networks=CACHE / "networks"))
-    new.replace(CACHE / "containers.conf")
-
-
-def command(*arguments: str) -> list[str]:
-    """Return the command line of podman on the project's own storage."""
-    places = {"root": "storage", "runroot": "run", "tmpdir": "tmp"}
-    options = [word for name, folder in places.items() for word in (f"--{name}", str(CACHE / folder))]
-    return ["podman", *options, "--storage-driver", "overlay", *arguments]
-
-
 def environment() -> dict[str, str]:
-    """Return what podman itself finds in its environment."""
+    """Return the variables that make podman use the project's own storage, and write the files that they name."""
+    files = {
+        "CONTAINERS_CONF": ("containers.conf", CONFIGURATION),
+        "CONTAINERS_STORAGE_CONF": ("storage.conf", STORAGE),
+    }
+    CACHE.mkdir(parents=True, exist_ok=True)
+    for name, text in files.values():
+        if not (CACHE / name).exists():
+            (CACHE / f"{name}.{os.getpid()}").write_text(text.format(folder=CACHE))
+            (CACHE / f"{name}.{os.getpid()}").replace(CACHE / name)
     keep = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
-    return keep | {"CONTAINERS_CONF": str(CACHE / "containers.conf")}
+    return keep | {variable: str(CACHE / name) for variable, (name, _) in files.items()}
 
 
 def podman(*arguments: str) -> str:
@@ -82,7 +82,7 @@ def podman(*arguments: str) -> str:
     Raises:
         OSError: it failed; the text is what it said.
     """
-    ended = subprocess.run(command(*arguments), env=environment(), capture_output=True, text=True, check=False)
+    ended = subprocess.run(["podman", *arguments], env=environment(), capture_output=True, text=True, check=False)
     if ended.returncode:
         raise OSError(ended.stderr.strip())
     return ended.stdout.strip()

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from localcloud.session import LocalCloud
-from tests.containers import leftovers, need_containers, push_image
+from tests.containers import job_image, leftovers, need_containers, push, small_image
 
 pytestmark = pytest.mark.slow
 
@@ -30,7 +30,7 @@ def contained(tmp_path_factory: pytest.TempPathFactory, world_type: Any) -> Iter
         world = world_type(cloud)
         world.set_up()
         repository = world.image.partition("@")[0]
-        world.image = f"{repository}@{push_image(cloud, repository)}"
+        world.image = f"{repository}@{push(cloud, repository, job_image())}"
         world.define("contained")
         world.define_nodes("contained-nodes")
         yield world
@@ -267,9 +267,9 @@ def test_nothing_is_left_when_the_local_cloud_has_ended(tmp_path: Path, world_ty
         world = world_type(cloud)
         world.set_up()
         repository = world.image.partition("@")[0]
-        world.image = f"{repository}@{push_image(cloud, repository)}"
+        world.image = f"{repository}@{push(cloud, repository, small_image())}"
         world.define_nodes("contained-nodes")
-        job = world.submit_nodes(2, "trap '' TERM; while :; do sleep 1; done", definition="contained-nodes")
+        job = world.submit(definition="contained-nodes")
         wait(lambda: len(world.tasks(job)) == 2)
         assert leftovers() != before
         if end == "killed":
