@@ -17,8 +17,8 @@ help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 .PHONY: demo
-demo: install ## deploy to the local cloud, run real jobs, collect their results, take all down (KEEP=1 leaves it up)
-	python -m examples.demo $(if $(KEEP),--keep)
+demo: install ## deploy to the local cloud, run real jobs, collect their results, take all down; KEEP=1 leaves it up, EXECUTOR=container
+	python -m examples.demo $(if $(KEEP),--keep) $(if $(EXECUTOR),--executor $(EXECUTOR))
 
 .PHONY: image
 image: install ## build the job image, with podman or docker; BASE=bootstrap where no registry is reached; TARGET= EFA=1 ARCH=
@@ -40,7 +40,7 @@ test-tools: ## install podman and what else tests need, as root on Debian; elsew
 	@dpkg -s $(TEST_TOOLS) >/dev/null 2>&1 || test "$$(id -u)" != 0 || ! command -v apt-get >/dev/null \
 		|| { apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends $(TEST_TOOLS) >/dev/null; }
 
-TEST_TOOLS = aardvark-dns iproute2 iptables mmdebstrap netavark podman runc
+TEST_TOOLS = aardvark-dns catatonit iproute2 iptables mmdebstrap netavark podman runc
 
 .PHONY: test-fast
 test-fast: install ## the tests that need less than a second each

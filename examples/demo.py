@@ -151,16 +151,23 @@ def keep(deployment: Deployment) -> None:
 
 @click.command()
 @click.option("--keep", "keep_up", is_flag=True, help="Leave the local cloud up, with the app deployed.")
-def main(keep_up: bool) -> None:
+@click.option("--executor", type=click.Choice(["process", "container"]), default="process", show_default=True,
+              help="What jobs are: processes of this machine, or containers of podman, as root.")  # fmt: skip
+def main(keep_up: bool, executor: str) -> None:
     """Deploy, run, collect, check, destroy; exit with 1 if a figure is wrong."""
     shutil.rmtree(FOLDER, ignore_errors=True)
     FOLDER.mkdir(parents=True)
     report = Report()
-    cloud = LocalCloud(FOLDER / "cloud")
+    cloud = LocalCloud(FOLDER / "cloud", "--executor", executor)
     try:
         with report.step("start the local cloud"):
-            cloud.start()
+            try:
+                cloud.start()
+            except RuntimeError as error:
+                raise click.ClickException(str(error)) from None
         deployment = Deployment(cloud, "dev", FOLDER)
+        if cloud.runs_containers:
+            deployment = Deployment(cloud, "laptop", FOLDER, environments=ROOT / "examples")
         deploy(deployment, report)
         with report.step("hpc submit, three times"):
             runs = submit(deployment)

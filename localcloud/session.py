@@ -44,6 +44,11 @@ class LocalCloud:
     def pid(self) -> int:
         return self._process.pid if self._process is not None else 0
 
+    @property
+    def runs_containers(self) -> bool:
+        """Whether jobs are containers of podman."""
+        return "container" in self._options
+
     def start(self) -> Self:
         """Start it and wait until it answers.
 
@@ -153,7 +158,7 @@ class LocalCloud:
             if time.monotonic() > deadline:
                 raise RuntimeError(f"processes of the local cloud at {self.url} do not end: {left}")
             time.sleep(0.02)
-        if self.url and "container" in self._options:
+        if self.url and self.runs_containers:
             from localcloud.runtimes.container import remove_leftovers
 
             remove_leftovers(self.url)

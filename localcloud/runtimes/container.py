@@ -118,8 +118,9 @@ class ContainerRuntime:
             own = podman.environment()
             given = [f"{key}={value}" if key in own else key for key, value in variables.items()]
             argv = [
-                "podman", "run", "--name", name, "--label", f"localcloud={self._url}", "--pidfile", str(task.folder / "pid"),
-                "--network", f"ns:{namespace.path}", "--hostname", f"ip-{address.replace('.', '-')}", "--no-hosts",
+                "podman", "run", "--name", name, "--label", f"localcloud={self._url}",
+                "--pidfile", f"{task.folder}/pid", "--network", f"ns:{namespace.path}", "--no-hosts",
+                "--hostname", f"ip-{address.replace('.', '-')}",
                 *(word for item in given for word in ("--env", item)), *run_options(task),
                 task.image["Identity"], *task.member.container["command"],
             ]  # fmt: skip

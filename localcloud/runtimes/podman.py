@@ -37,6 +37,8 @@ driver = "overlay"
 graphroot = "{folder}/storage"
 runroot = "{folder}/run"
 """
+FILES = {"CONTAINERS_CONF": ("containers.conf", CONFIGURATION), "CONTAINERS_STORAGE_CONF": ("storage.conf", STORAGE)}
+"""By the variable that names it."""
 
 
 def missing() -> str | None:
@@ -61,19 +63,20 @@ def _capabilities() -> int:
     return next(int(line.split()[1], 16) for line in lines if line.startswith("CapEff:"))
 
 
-def environment() -> dict[str, str]:
+def storage_variables() -> dict[str, str]:
     """Return the variables that make podman use the project's own storage, and write the files that they name."""
-    files = {
-        "CONTAINERS_CONF": ("containers.conf", CONFIGURATION),
-        "CONTAINERS_STORAGE_CONF": ("storage.conf", STORAGE),
-    }
     CACHE.mkdir(parents=True, exist_ok=True)
-    for name, text in files.values():
-        if not (CACHE / name).exists():
-            (CACHE / f"{name}.{os.getpid()}").write_text(text.format(folder=CACHE))
-            (CACHE / f"{name}.{os.getpid()}").replace(CACHE / name)
-    keep = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
-    return keep | {variable: str(CACHE / name) for variable, (name, _) in files.items()}
+    for name, text in FILES.values():
+        file, wanted = CACHE / name, text.format(folder=CACHE)
+        if not file.exists() or file.read_text() != wanted:
+            file.with_suffix(f".{os.getpid()}").write_text(wanted)
+            file.with_suffix(f".{os.getpid()}").replace(file)
+    return {variable: str(CACHE / name) for variable, (name, _) in FILES.items()}
+
+
+def environment() -> dict[str, str]:
+    """Return all that podman finds in its environment."""
+    return {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ} | storage_variables()
 
 
 def podman(*arguments: str) -> str:

@@ -108,7 +108,10 @@ def test_a_read_only_root_with_a_folder_in_memory_and_volumes(contained: Any) ->
             "initProcessEnabled": True, "sharedMemorySize": 77,
             "tmpfs": [{"containerPath": "/in-memory", "size": 5, "mountOptions": ["rw", "exec", "nosuid", "nodev"]}],
         },
-        volumes=[{"name": name, "host": {"sourcePath": f"/{name.replace('-', '/')}"}} for name in ("run-hpc", "scratch")],
+        volumes=[
+            {"name": "run-hpc", "host": {"sourcePath": "/run/hpc"}},
+            {"name": "scratch", "host": {"sourcePath": "/scratch"}},
+        ],
         mountPoints=[
             {"sourceVolume": "run-hpc", "containerPath": "/run/hpc", "readOnly": True},
             {"sourceVolume": "scratch", "containerPath": "/scratch"},
