@@ -8,6 +8,7 @@ import os
 import re
 import tempfile
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -89,7 +90,9 @@ def _digest(ecr: Any, repository: str, tag: str) -> str | None:
 def _send(engine: Engine, ecr: Any, image: str, repository: Repository, tag: str) -> None:
     with tempfile.TemporaryDirectory() as folder:
         # podman's logins end with this; docker has its own store of credentials, and this one lapses in 12 hours.
-        login = Engine(engine.name, {"REGISTRY_AUTH_FILE": f"{folder}/auth.json"})
+        logins = Path(folder, "auth.json")
+        logins.write_text("{}", encoding="utf-8")
+        login = Engine(engine.name, {"REGISTRY_AUTH_FILE": str(logins)})
         plain = _loopback_registry()
         options = ["--tls-verify=false"] if plain and engine.name == "podman" else []
         if not plain:

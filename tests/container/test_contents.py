@@ -1,0 +1,89 @@
+"""What lies in the image's layers, files deleted in later ones included, and in its history."""
+
+from __future__ import annotations
+
+import json
+import re
+import tarfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.container import support
+
+pytestmark = pytest.mark.slow
+
+KEY = re.compile(rb"-----BEGIN [A-Z ]*PRIVATE KEY-----\s+[A-Za-z0-9+/=\s]{64}")
+OF_ONE_MACHINE = re.compile(
+    r"etc/ssh/ssh_host_|(^|/)\.ssh/|(^|/)\.aws/|(^|/)\.netrc$|(^|/)pip\.conf$|etc/pip\.conf|random-seed$|etc/hostname$"
+    r"|etc/resolv\.conf$|(^|/)authorized_keys"
+)
+CACHES = re.compile(
+    r"^(root|home/[^/]+)/\.cache/|^var/cache/apt/(archives/.*\.deb$|.*\.bin$)|^var/lib/apt/lists/.*_|^wheels/.|^tmp/."
+)
+MACHINE_ID = re.compile("^(etc|var/lib/dbus)/machine-id$")
+
+
+class Entry:
+    """A file of a layer."""
+
+    def __init__(self, info: tarfile.TarInfo, data: bytes) -> None:
+        self.name, self.mode, self.data = info.name.removeprefix("./"), info.mode, data
+
+
+@pytest.fixture(scope="module")
+def saved(image: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("image") / "image.tar"
+    support.run("save", "--format", "docker-archive", "--output", str(path), image, timeout_s=120)
+    return path
+
+
+def layers(saved: Path) -> Iterator[Iterator[Entry]]:
+    with tarfile.open(saved) as archive:
+        manifest = archive.extractfile("manifest.json")
+        assert manifest
+        for name in json.load(manifest)[0]["Layers"]:
+            with tarfile.open(fileobj=archive.extractfile(name)) as layer:
+                yield (
+                    Entry(info, content.read() if (content := layer.extractfile(info)) else b"")
+                    for info in layer
+                    if info.isfile()
+                )
+
+
+@pytest.fixture(scope="module")
+def findings(saved: Path) -> dict[str, list[str]]:
+    """What no image may hold, by kind."""
+    found: dict[str, list[str]] = {
+        kind: [] for kind in ("key", "one machine's", "cache", "machine id", "canary", "setuid")
+    }
+    setuid: dict[str, bool] = {}
+    for layer in layers(saved):
+        for entry in layer:
+            setuid[entry.name] = bool(entry.mode & 0o6000)
+            if KEY.search(entry.data):
+                found["key"].append(entry.name)
+            if OF_ONE_MACHINE.search(entry.name) and entry.data:
+                found["one machine's"].append(entry.name)
+            if CACHES.search(entry.name):
+                found["cache"].append(entry.name)
+            if MACHINE_ID.search(entry.name) and entry.data.strip() not in (b"", b"uninitialized"):
+                found["machine id"].append(entry.name)
+            if support.CANARY.encode() in entry.data:
+                found["canary"].append(entry.name)
+    found["setuid"] = [name for name, still in setuid.items() if still]
+    assert len(setuid) > 1000
+    return found
+
+
+@pytest.mark.parametrize("kind", ["key", "one machine's", "cache", "machine id", "canary", "setuid"])
+def test_no_layer_holds_a(kind: str, findings: dict[str, list[str]]) -> None:
+    assert findings[kind] == []
+
+
+def test_history_and_configuration_name_nothing_of_the_machine_that_built(image: str) -> None:
+    said = support.run("image", "inspect", "--format", "{{json .Config}}{{json .History}}", image).stdout
+    assert "hpc-node" in said
+    for word in (support.CANARY, "PIP_", "proxy", str(support.ROOT)):
+        assert word not in said
