@@ -36,7 +36,8 @@ def _running_job(job: Job) -> dict[str, Any]:
     members = job.children or [job]
     tasks = [
         {"jobId": member.job_id, "node": member.index if job.children else None, "pid": attempt.process.pid,
-         "address": attempt.address, "attempt": len(member.attempts), "instance": attempt.instance_id}
+         "address": attempt.address, "attempt": len(member.attempts), "instance": attempt.instance_id,
+         "pulledMs": attempt.pulled_at, "startedMs": attempt.started_at}
         for member in members if member.attempts
         for attempt in [member.attempts[-1]] if attempt.process is not None and attempt.stopped_at is None
     ]  # fmt: skip

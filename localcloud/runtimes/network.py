@@ -37,6 +37,16 @@ def run(command: Sequence[str], text: str | None = None) -> None:
         raise OSError(f"{' '.join(command)}: {ended.stderr.strip()}")
 
 
+def enter(namespace: int) -> None:
+    """Move this thread into a network namespace, an open file: one that ends soon, since nothing brings it back.
+
+    Raises:
+        OSError: the kernel refuses.
+    """
+    if _libc.setns(namespace, CLONE_NEWNET):
+        raise OSError(ctypes.get_errno(), "setns")
+
+
 class Bridge:
     """The network of one local cloud."""
 
@@ -92,8 +102,8 @@ class Namespace:
 
         def inside() -> None:
             with self.path.open() as namespace:
-                if _libc.setns(namespace.fileno(), CLONE_NEWNET) == 0:
-                    made.append(socket.create_server((HOST, self._port), backlog=256))
+                enter(namespace.fileno())
+            made.append(socket.create_server((HOST, self._port), backlog=256))
 
         thread = threading.Thread(target=inside)  # ends, and nothing else ever runs in it
         thread.start()
