@@ -20,6 +20,7 @@ from localcloud.settings import HOST
 
 CLONE_NEWNET = 0x40000000
 NAMESPACES = Path("/run/netns")
+INTERFACES = Path("/sys/class/net")
 PREFIX_LENGTH = 16
 CHUNK = 1 << 18
 
@@ -76,8 +77,8 @@ def remove(port: int) -> None:
     name = f"lc{port}"
     for item in NAMESPACES.glob(f"{name}.*"):
         run(["ip", "netns", "delete", item.name])
-    if Path(f"/sys/class/net/{name}").exists():
-        run(["ip", "link", "delete", name])
+    for item in (*INTERFACES.glob(f"{name}.*"), *INTERFACES.glob(name)):
+        run(["ip", "link", "delete", item.name])
 
 
 class Namespace:
@@ -143,7 +144,9 @@ class Namespace:
             self._server.close()
         for task in self._connections:
             task.cancel()
-        await asyncio.to_thread(run, ["ip", "netns", "delete", self._name])
+        # A socket that is still open keeps the namespace, and with it the pair of interfaces.
+        text = f"link delete {self._name}\nnetns delete {self._name}\n"
+        await asyncio.to_thread(run, ["ip", "-batch", "-"], text)
 
 
 async def _copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

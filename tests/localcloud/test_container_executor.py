@@ -173,8 +173,7 @@ def test_a_reclaimed_spot_instance_is_announced_and_the_next_attempt_runs_elsewh
     assert NOTICE_S <= time.monotonic() - asked < NOTICE_S + STOP_S + 4
     assert (job["status"], len(job["attempts"])) == ("SUCCEEDED", 2)
     assert job["attempts"][0]["statusReason"] == f"Host EC2 (instance {instance}) terminated."
-    first = {"container": job["attempts"][0]["container"]}
-    notice = json.loads(contained.lines(first)[0])
+    notice = json.loads(contained.lines(job["attempts"][0])[0])
     assert notice["action"] == "terminate"
     assert time.strptime(notice["time"], "%Y-%m-%dT%H:%M:%SZ")
 
