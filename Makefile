@@ -40,7 +40,7 @@ test-tools: ## install podman and what else tests need, as root on Debian; elsew
 	@dpkg -s $(TEST_TOOLS) >/dev/null 2>&1 || test "$$(id -u)" != 0 || ! command -v apt-get >/dev/null \
 		|| { apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends $(TEST_TOOLS) >/dev/null; }
 
-TEST_TOOLS = aardvark-dns iproute2 iptables mmdebstrap netavark podman runc
+TEST_TOOLS = aardvark-dns catatonit iproute2 iptables mmdebstrap netavark podman runc
 
 .PHONY: test-fast
 test-fast: install ## the tests that need less than a second each

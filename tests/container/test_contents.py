@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 import tarfile
@@ -108,6 +109,26 @@ def test_what_is_deleted_in_a_later_layer_is_found(image: str, tmp_path: Path) -
         }
     finally:
         support.run("rmi", "--force", name)
+
+
+def digests(saved: Path) -> dict[str, str]:
+    """Return the digest of each file by its name, as a container sees it."""
+    return {entry.name: hashlib.sha256(entry.data).hexdigest() for layer in layers(saved) for entry in layer}
+
+
+def test_nothing_is_made_up_during_a_build(image: str, tmp_path: Path) -> None:
+    """Whatever two builds have of their own was made while they were built, as a key would be."""
+    done = support.build_anew(support.gather(tmp_path / "context"))
+    assert done.returncode == 0, done.stderr
+    name = done.stdout.strip()
+    (tmp_path / "first").mkdir()
+    (tmp_path / "second").mkdir()
+    try:
+        first, second = digests(save(image, tmp_path / "first")), digests(save(name, tmp_path / "second"))
+    finally:
+        support.run("rmi", "--force", name)
+    differing = {path for path in first.keys() | second.keys() if first.get(path) != second.get(path)}
+    assert {path for path in differing if not path.endswith(".pyc")} == set()
 
 
 def test_history_and_configuration_name_nothing_of_the_machine_that_built(image: str) -> None:

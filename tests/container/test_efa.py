@@ -12,8 +12,6 @@ from pathlib import Path
 import pytest
 
 from tests.container import support
-from tools.image import bootstrap, context
-from tools.image.engine import Engine, architecture
 
 pytestmark = pytest.mark.slow
 
@@ -35,20 +33,14 @@ def folder(image: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
     archive = folder / "aws-efa-installer-0.0.0.tar.gz"
     with tarfile.open(archive, "w:gz") as tar:
         tar.add(script, "aws-efa-installer/efa_installer.sh")
-    (folder / "context").mkdir()
-    context.gather(folder / "context", support.ROOT / ".local" / "image" / "wheels", architecture(), archive)
-    return folder / "context"
-
-
-def build(folder: Path) -> str:
-    base = Engine("podman").local(bootstrap.image_name(architecture()))
-    arguments = ["--build-arg", "FABRIC=efa", "--build-arg", f"BASE_IMAGE={base}", "--target", "runtime"]
-    return support.run("build", "--quiet", *arguments, str(folder), timeout_s=300).stdout.strip()
+    return support.gather(folder / "context", archive)
 
 
 @pytest.fixture(scope="module")
 def efa(folder: Path) -> Iterator[str]:
-    name = build(folder)
+    done = support.build_anew(folder, "efa")
+    assert done.returncode == 0, done.stderr
+    name = done.stdout.strip()
     yield name
     support.run("rmi", "--force", name)
 
@@ -86,10 +78,6 @@ def test_an_installer_that_was_exchanged_stops_the_build(folder: Path) -> None:
     content = archive.read_bytes()
     archive.unlink()
     archive.write_bytes(content + b"!")
-    done = support.run(
-        "build", "--no-cache", "--build-arg", "FABRIC=efa", "--target", "efa", "--build-arg",
-        f"BASE_IMAGE={Engine('podman').local(bootstrap.image_name(architecture()))}", str(folder), check=False,
-        timeout_s=300,
-    )  # fmt: skip
+    done = support.build_anew(folder, "efa", "efa")
     assert done.returncode != 0
     assert "checksum did NOT match" in done.stderr
