@@ -8,7 +8,7 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
-NEEDED = ("podman", "runc", "iptables", "/usr/lib/podman/netavark", "/usr/lib/podman/aardvark-dns")
+NEEDED = ("podman", "runc", "catatonit", "iptables", "/usr/lib/podman/netavark", "/usr/lib/podman/aardvark-dns")
 """Programs; Debian's packages of the same names have them."""
 
 # Not crun: Debian 12's refuses the hybrid cgroups of some virtual machines. Limits are capped because raising them

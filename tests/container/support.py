@@ -12,10 +12,12 @@ from pathlib import Path
 import pytest
 
 from localcloud import podman
+from tools.image import bootstrap, context
+from tools.image.engine import Engine, architecture
 
 ROOT = Path(__file__).resolve().parents[2]
 FOLDER = ROOT / ".local" / "podman"
-REQUIRED = "HPC_REQUIRE_CONTAINERS"
+REQUIRED = "HPC_REQUIRE_NAMESPACES"
 """Set where containers must be tested: what is missing is a failure there, and a skip that says so elsewhere."""
 CANARY = f"canary-{secrets.token_hex(16)}"
 """Known to the machine that builds, in more than one way; must not be known to the image."""
@@ -52,3 +54,18 @@ def build(target: str = "runtime") -> str:
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     return done.stdout.strip()
+
+
+def build_anew(folder: Path, fabric: str = "tcp", target: str = "runtime") -> subprocess.CompletedProcess[str]:
+    """Build from a folder that `tools.image.context` filled, past the cache; its stdout is the image's id."""
+    base = Engine("podman").local(bootstrap.image_name(architecture()))
+    arguments = ["--build-arg", f"FABRIC={fabric}", "--build-arg", f"BASE_IMAGE={base}", "--target", target]
+    network = ["--network", "none"] if fabric == "tcp" else []
+    return run("build", "--quiet", "--no-cache", *network, *arguments, str(folder), check=False, timeout_s=300)
+
+
+def gather(folder: Path, installer: Path | None = None) -> Path:
+    """Fill a folder to build from, with the wheels that `build` has left."""
+    folder.mkdir()
+    context.gather(folder, ROOT / ".local" / "image" / "wheels", architecture(), installer)
+    return folder

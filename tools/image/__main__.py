@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import subprocess
+import tempfile
 import tomllib
 from pathlib import Path
 
@@ -35,19 +36,21 @@ _engine = click.option("--engine", "engine_name", type=click.Choice(engine.ENGIN
 def build(target: str, base: str | None, with_efa: bool, arch: str | None, engine_name: str | None) -> None:
     """Build an image and print its name, `hpc-batch:TARGET` or `hpc-batch:TARGET-efa`."""
     builder, architecture = engine.find(engine_name), engine.architecture(arch)
-    folder = CACHE / "context"
-    context.gather(folder, CACHE / "wheels", architecture, efa.installer(CACHE) if with_efa else None)
+    name = builder.local(_name(target, with_efa))
     if base == "bootstrap":
         base = bootstrap.base(builder, CACHE, architecture)
-    name = builder.local(_name(target, with_efa))
-    builder.run(
-        "build", "--file", str(folder / "Dockerfile"), "--target", target, "--tag", name,
-        "--platform", f"linux/{architecture}", "--build-arg", f"FABRIC={'efa' if with_efa else 'tcp'}",
-        *(["--build-arg", f"BASE_IMAGE={base}"] if base else []),
-        # Only the EFA installer asks for packages.
-        *([] if with_efa else ["--network", "none"]),
-        *(word for label in _labels() for word in ("--label", label)), str(folder),
-    )  # fmt: skip
+    installer = efa.installer(CACHE) if with_efa else None
+    CACHE.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix="context-", dir=CACHE) as folder:
+        context.gather(Path(folder), CACHE / "wheels", architecture, installer)
+        builder.run(
+            "build", "--file", f"{folder}/Dockerfile", "--target", target, "--tag", name,
+            "--platform", f"linux/{architecture}", "--build-arg", f"FABRIC={'efa' if with_efa else 'tcp'}",
+            *(["--build-arg", f"BASE_IMAGE={base}"] if base else []),
+            # Only the EFA installer asks for packages.
+            *([] if with_efa else ["--network", "none"]),
+            *(word for label in _labels() for word in ("--label", label)), folder,
+        )  # fmt: skip
     click.echo(name)
 
 

@@ -21,6 +21,10 @@ PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 LEFT_OUT = ("doc", "groff", "info", "linda", "lintian", "locale", "man")
 
 
+def image_name(architecture: str) -> str:
+    return f"hpc-batch-base:{SUITE}-{architecture}"
+
+
 def base(engine: Engine, cache: Path, architecture: str) -> str:
     """Return the name of the base image; made once and kept in `cache`, about half a minute, as root.
 
@@ -31,7 +35,7 @@ def base(engine: Engine, cache: Path, architecture: str) -> str:
     if not archive.exists():
         cache.mkdir(parents=True, exist_ok=True)
         _make(archive, architecture)
-    name = engine.local(f"hpc-batch-base:{SUITE}-{architecture}")
+    name = engine.local(image_name(architecture))
     if engine.ask("image", "inspect", name) is None:
         engine.run("import", "--change", f"ENV PATH={PATH}", str(archive), name)
     return name

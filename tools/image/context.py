@@ -27,7 +27,7 @@ MACHINES = {"amd64": "x86_64", "arm64": "aarch64"}
 
 
 def gather(folder: Path, cache: Path, architecture: str, installer: Path | None = None) -> None:
-    """Fill the folder anew.
+    """Fill an empty folder.
 
     Args:
         cache: keeps wheels from build to build.
@@ -36,9 +36,8 @@ def gather(folder: Path, cache: Path, architecture: str, installer: Path | None 
     Raises:
         click.ClickException: pip failed; it has said why itself.
     """
-    shutil.rmtree(folder, ignore_errors=True)
     wheels = folder / "wheels"
-    wheels.mkdir(parents=True)
+    wheels.mkdir()
     for name in ("Dockerfile", *PINNED):
         shutil.copy(CONTAINER / name, folder)
     for wheel in download(cache / architecture, architecture).iterdir():
