@@ -13,7 +13,8 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-from localcloud.runtimes.podman import storage_variables
+from localcloud import podman
+from localcloud.runtimes.podman import FOLDER
 from localcloud.session import LocalCloud
 from stacks.names import stack_name
 
@@ -41,16 +42,12 @@ class Deployment:
     @property
     def variables(self) -> dict[str, str]:
         """The variables with which a person goes on alone."""
-        podman = storage_variables() if self.cloud.runs_containers else {}
-        return (
-            self.cloud.environment()
-            | podman
-            | {
-                "HPC_ENV": self.environment,
-                "XDG_STATE_HOME": str(self.folder / "state"),
-                "CDK_DISABLE_VERSION_CHECK": "1",
-            }
-        )
+        variables = self.cloud.environment() | {
+            "HPC_ENV": self.environment,
+            "XDG_STATE_HOME": str(self.folder / "state"),
+            "CDK_DISABLE_VERSION_CHECK": "1",
+        }
+        return variables | (podman.environment(FOLDER) if self.cloud.runs_containers else {})
 
     def attempt(self, *command: str, cwd: Path = ROOT, show: bool = False) -> subprocess.CompletedProcess[str]:
         """Run a command of the checkout, whatever its exit code; with `show`, its stderr is for the person."""

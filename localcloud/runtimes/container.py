@@ -120,6 +120,7 @@ class ContainerRuntime:
             argv = [
                 "podman", "run", "--name", name, "--label", f"localcloud={self._url}",
                 "--pidfile", f"{task.folder}/pid", "--network", f"ns:{namespace.path}", "--no-hosts",
+                "--log-driver", "none", "--pids-limit", "-1",
                 "--hostname", f"ip-{address.replace('.', '-')}",
                 *(word for item in given for word in ("--env", item)), *run_options(task),
                 task.image["Identity"], *task.member.container["command"],

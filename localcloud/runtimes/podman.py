@@ -1,52 +1,26 @@
-"""podman with runc, set up so that it meets no other podman of this machine.
-
-Images stay in the project's cache from one local cloud to the next; containers do not.
-"""
+"""podman on the storage that the local clouds of this checkout share, and the limits that it can give."""
 
 from __future__ import annotations
 
 import os
 import resource
-import shutil
 import subprocess
 from pathlib import Path
 
-CACHE = Path(__file__).resolve().parents[2] / ".local" / "cache" / "podman"
-PROGRAMS = ("podman", "runc", "catatonit", "ip", "iptables")
-CAP_SYS_RESOURCE = 24
-ULIMITS = {"nofile": (32768, 65536), "nproc": (32768, 32768)}
-"""Where a definition says nothing: open files as the ECS-optimized image gives them
-(https://github.com/aws/amazon-ecs-ami), and of processes as many as podman itself may have."""
+from localcloud import podman as settings
 
-CONFIGURATION = """\
-[containers]
-log_driver = "none"
-pids_limit = 0
-[engine]
-runtime = "runc"
-cgroup_manager = "cgroupfs"
-events_logger = "none"
-lock_type = "file"
-tmp_dir = "{folder}/tmp"
-[network]
-network_config_dir = "{folder}/networks"
-"""
-STORAGE = """\
-[storage]
-driver = "overlay"
-graphroot = "{folder}/storage"
-runroot = "{folder}/run"
-"""
-FILES = {"CONTAINERS_CONF": ("containers.conf", CONFIGURATION), "CONTAINERS_STORAGE_CONF": ("storage.conf", STORAGE)}
-"""By the variable that names it."""
+FOLDER = Path(__file__).resolve().parents[2] / ".local" / "podman"
+"""Images stay in it from one local cloud to the next; containers do not."""
+CAP_SYS_RESOURCE = 24
+ULIMITS = {"nofile": (32768, 65536), "nproc": (4096, 4096)}
+"""Where a definition says nothing: open files as the ECS-optimized image gives them
+(https://github.com/aws/amazon-ecs-ami), and processes as podman itself may have here."""
 
 
 def missing() -> str | None:
     """Return what this machine lacks for containers, in words; None if it is nothing."""
-    if os.geteuid() != 0:
-        return "containers need root"
-    absent = [name for name in PROGRAMS if shutil.which(name) is None]
-    return f"containers need {', '.join(absent)}: `make test-tools` installs them on Debian" if absent else None
+    lack = [*([] if os.geteuid() == 0 else ["root"]), *settings.missing()]
+    return f"containers need {', '.join(lack)}: `make test-tools`, as root on Debian" if lack else None
 
 
 def limit(name: str, soft: int, hard: int) -> tuple[int, int]:
@@ -63,20 +37,10 @@ def _capabilities() -> int:
     return next(int(line.split()[1], 16) for line in lines if line.startswith("CapEff:"))
 
 
-def storage_variables() -> dict[str, str]:
-    """Return the variables that make podman use the project's own storage, and write the files that they name."""
-    CACHE.mkdir(parents=True, exist_ok=True)
-    for name, text in FILES.values():
-        file, wanted = CACHE / name, text.format(folder=CACHE)
-        if not file.exists() or file.read_text() != wanted:
-            file.with_suffix(f".{os.getpid()}").write_text(wanted)
-            file.with_suffix(f".{os.getpid()}").replace(file)
-    return {variable: str(CACHE / name) for variable, (name, _) in FILES.items()}
-
-
 def environment() -> dict[str, str]:
     """Return all that podman finds in its environment."""
-    return {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ} | storage_variables()
+    own = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
+    return own | settings.environment(FOLDER)
 
 
 def podman(*arguments: str) -> str:

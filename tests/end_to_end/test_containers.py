@@ -23,7 +23,8 @@ from examples.deployment import ROOT, Deployment
 from hpc import contract
 from localcloud.runtimes import network
 from localcloud.session import LocalCloud
-from tests.containers import leftovers, need_containers
+from tests.container import support
+from tests.containers import leftovers
 from tests.end_to_end.support import Platform, deploy
 
 pytestmark = pytest.mark.slow
@@ -45,7 +46,7 @@ SOLVE = f'id -u; mpirun -np {NODES} --map-by ppr:1:node {SHARED} python "$PROGRA
 
 @pytest.fixture(scope="module")
 def contained(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
-    need_containers()
+    support.environment()
     before = leftovers()
     folder = tmp_path_factory.mktemp("contained")
     with LocalCloud(folder / "cloud", "--executor", "container", "--time-scale", str(TIME_SCALE)) as cloud:

@@ -13,7 +13,8 @@ from typing import Any
 import pytest
 
 from localcloud.session import LocalCloud
-from tests.containers import job_image, leftovers, need_containers, push, small_image
+from tests.container import support
+from tests.containers import leftovers, push, small_image
 
 pytestmark = pytest.mark.slow
 
@@ -24,13 +25,13 @@ NOTICE_S = 120 * TIME_SCALE
 
 @pytest.fixture(scope="module")
 def contained(tmp_path_factory: pytest.TempPathFactory, world_type: Any) -> Iterator[Any]:
-    need_containers()
+    support.environment()
     folder: Path = tmp_path_factory.mktemp("contained")
     with LocalCloud(folder, "--executor", "container", "--time-scale", str(TIME_SCALE)) as cloud:
         world = world_type(cloud)
         world.set_up()
         repository = world.image.partition("@")[0]
-        world.image = f"{repository}@{push(cloud, repository, job_image())}"
+        world.image = f"{repository}@{push(cloud, repository, support.build())}"
         world.define("contained")
         world.define_nodes("contained-nodes")
         yield world
@@ -263,7 +264,7 @@ def test_what_does_not_run_can_be_neither_killed_nor_reclaimed(contained: Any) -
 
 @pytest.mark.parametrize("end", ["in order", "killed"])
 def test_nothing_is_left_when_the_local_cloud_has_ended(tmp_path: Path, world_type: Any, wait: Any, end: str) -> None:
-    need_containers()
+    support.environment()
     before = leftovers()
     with LocalCloud(tmp_path, "--executor", "container", "--time-scale", str(TIME_SCALE)) as cloud:
         world = world_type(cloud)
