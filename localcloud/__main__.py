@@ -31,7 +31,8 @@ def cli() -> None:
         python -m localcloud push-image --repository URI --tag v1
 
     It listens on 127.0.0.1 only. A job is a process of this machine: it runs what the image's entrypoint and the
-    job's command say, with the variables of the real service, in a folder of its own that goes when it ends.
+    job's command say, with the variables of the real service, in a folder of its own that goes when it ends. With
+    --executor container it is a container of the image that was really pushed.
     Everything is in memory and gone when the local cloud stops; its jobs are killed then.
     """
 

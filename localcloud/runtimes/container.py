@@ -19,6 +19,7 @@ from localcloud.runtimes.options import run_options
 from localcloud.settings import HOST, Settings
 
 OUT_OF_MEMORY = "OutOfMemoryError: Container killed due to memory usage"
+"""https://docs.aws.amazon.com/AmazonECS/latest/developerguide/stopped-task-error-codes.html"""
 POLL_S = 0.01
 NOT_YET = "runc:["
 """Name of a container's first process until it is what the image says."""

@@ -13,7 +13,7 @@ from localcloud.runtimes.podman import ULIMITS, limit
 
 CPU_SHARES = 1024
 """Of a vCPU: a weight against other containers, no ceiling, and at most what the kernel takes
-(https://docs.aws.amazon.com/AmazonECS/latest/developerguide/task_definition_parameters.html#container_definition_environment)."""
+(https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_ContainerDefinition.html)."""
 MOST_SHARES = 262_144
 LETTERS = {"READ": "r", "WRITE": "w", "MKNOD": "m"}
 
