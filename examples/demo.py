@@ -22,7 +22,10 @@ from localcloud.session import LocalCloud
 FOLDER = ROOT / ".local" / "demo"
 NODES = 4
 SWEEP = 'python "$PROGRAM" run --damping {damping} --frequency {frequency} --output "$RESULT"'
-HEAT = f'mpirun -np {NODES} --map-by ppr:1:node python "$PROGRAM" --output "$RESULT"'
+MPIRUN = f"mpirun -np {NODES} --map-by ppr:1:node"
+SHARED = " --bind-to none --mca mpi_yield_when_idle 1"
+"""Nodes that are containers of one machine share its cores without knowing it."""
+HEAT = 'python "$PROGRAM" --output "$RESULT"'
 SUMMARY = 'python "$PROGRAM" --sweep "$SWEEP" --heat "$HEAT" --output "$SUMMARY"'
 
 
@@ -81,13 +84,14 @@ def deploy(deployment: Deployment, report: Report) -> None:
 def submit(deployment: Deployment) -> Runs:
     """Submit the sweep, the MPI solver, and the job that waits for both."""
     click.echo(deployment.hpc("queues"), err=True)
+    mpirun = MPIRUN + (SHARED if deployment.cloud.runs_containers else "")
     sweep = _submit(
         deployment, "--queue", "loosely-coupled", "--name", "sweep", "--tasks", "examples/sweep/tasks.csv",
         "--input", "PROGRAM=examples/sweep/sweep.py", "--output", "RESULT", "--", "bash", "-c", SWEEP,
     )  # fmt: skip
     heat = _submit(
         deployment, "--queue", "tightly-coupled", "--name", "heat", "--nodes", str(NODES),
-        "--input", "PROGRAM=examples/heat/heat.py", "--output", "RESULT", "--", "bash", "-c", HEAT,
+        "--input", "PROGRAM=examples/heat/heat.py", "--output", "RESULT", "--", "bash", "-c", f"{mpirun} {HEAT}",
     )  # fmt: skip
     outputs = {run: json.loads(deployment.hpc("status", run, "--json"))["outputs"] for run in (sweep, heat)}
     summary = _submit(
@@ -151,16 +155,23 @@ def keep(deployment: Deployment) -> None:
 
 @click.command()
 @click.option("--keep", "keep_up", is_flag=True, help="Leave the local cloud up, with the app deployed.")
-def main(keep_up: bool) -> None:
+@click.option("--executor", type=click.Choice(["process", "container"]), default="process", show_default=True,
+              help="What jobs are: processes of this machine, or containers of podman, as root.")  # fmt: skip
+def main(keep_up: bool, executor: str) -> None:
     """Deploy, run, collect, check, destroy; exit with 1 if a figure is wrong."""
     shutil.rmtree(FOLDER, ignore_errors=True)
     FOLDER.mkdir(parents=True)
     report = Report()
-    cloud = LocalCloud(FOLDER / "cloud")
+    cloud = LocalCloud(FOLDER / "cloud", "--executor", executor)
     try:
         with report.step("start the local cloud"):
-            cloud.start()
+            try:
+                cloud.start()
+            except RuntimeError as error:
+                raise click.ClickException(str(error)) from None
         deployment = Deployment(cloud, "dev", FOLDER)
+        if cloud.runs_containers:
+            deployment = Deployment(cloud, "laptop", FOLDER, environments=ROOT / "examples")
         deploy(deployment, report)
         with report.step("hpc submit, three times"):
             runs = submit(deployment)

@@ -13,6 +13,8 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
+from localcloud import podman
+from localcloud.runtimes.podman import FOLDER
 from localcloud.session import LocalCloud
 from stacks.names import stack_name
 
@@ -40,11 +42,12 @@ class Deployment:
     @property
     def variables(self) -> dict[str, str]:
         """The variables with which a person goes on alone."""
-        return self.cloud.environment() | {
+        variables = self.cloud.environment() | {
             "HPC_ENV": self.environment,
             "XDG_STATE_HOME": str(self.folder / "state"),
             "CDK_DISABLE_VERSION_CHECK": "1",
         }
+        return variables | (podman.environment(FOLDER) if self.cloud.runs_containers else {})
 
     def attempt(self, *command: str, cwd: Path = ROOT, show: bool = False) -> subprocess.CompletedProcess[str]:
         """Run a command of the checkout, whatever its exit code; with `show`, its stderr is for the person."""
@@ -97,7 +100,11 @@ class Deployment:
         self.cdk("deploy", self.foundation_stack, "--require-approval", "never", *outputs)
 
     def push_image(self) -> str:
-        """Push what the process executor takes for an image, its entrypoint `hpc-node`; return the digest."""
+        """Push the job image where jobs are containers; else what the process executor takes for one, its entrypoint
+        `hpc-node`. Return the digest."""
+        if self.cloud.runs_containers:
+            self.run(sys.executable, "-m", "tools.image", "build", "--base", "bootstrap")
+            return self.run(sys.executable, "-m", "tools.image", "push", self.environment)
         repository = json.loads(self._outputs.read_text())[self.foundation_stack]["RepositoryUri"]
         push = [sys.executable, "-m", "localcloud", "push-image", "--repository", repository, "--tag", "demo"]
         return self.run(*push)

@@ -12,12 +12,15 @@ Not modelled, and so never a proof for a real account:
 - instances: nothing is launched, and of an instance type no more is known than that it exists. A compute environment
   is its maxvCpus, so a job is measured against maxvCpus alone. What shows only when an instance is launched never
   shows: types that a zone does not offer, network interfaces that a type does not have, user data that fails, quotas.
-- networks: a single-container job runs in the network of this machine; a node of a multi-node job gets a loopback
-  address of its own. Security groups and routes are recorded, not enforced.
-- containers: jobs are processes of this machine and of this user. The image decides entrypoint, command and
-  environment; its layers are not unpacked. Memory, vCPUs, GPUs, ulimits, devices, tmpfs, user and a read-only
-  root are not applied, and execute-command opens nothing.
-  A volume of the host is a folder of the local cloud, and only variables whose value is its path lead to it.
+- networks: security groups and routes are recorded, not enforced. Processes share the network of this machine, nodes of
+  multi-node jobs with a loopback address each. A container reaches the local cloud and the other containers alone, at
+  an address of its own, single jobs too, which share their instance's network on AWS.
+- processes: the image decides entrypoint, command and environment; its layers are not unpacked. Memory, vCPUs, GPUs,
+  ulimits, devices, tmpfs, user and a read-only root are not applied. Only variables whose value is the path of a
+  volume lead to it.
+- containers: each has an instance of its own, of this machine's cores, without GPUs. Without CAP_SYS_RESOURCE ulimits
+  end at our own. Anybody may write to a volume of the host, which is a folder of the local cloud; /run/hpc holds the
+  notice of a reclaimed Spot instance alone. Execute-command opens nothing.
 - Fargate, EKS, unmanaged compute environments, consumable resources, service jobs, quota shares, several containers
   in one task: refused, with a message that names what is missing.
 - fair share knows the share of the jobs that run now, by weight, not the past: shareDecaySeconds and

@@ -31,7 +31,8 @@ def cli() -> None:
         python -m localcloud push-image --repository URI --tag v1
 
     It listens on 127.0.0.1 only. A job is a process of this machine: it runs what the image's entrypoint and the
-    job's command say, with the variables of the real service, in a folder of its own that goes when it ends.
+    job's command say, with the variables of the real service, in a folder of its own that goes when it ends. With
+    --executor container it is a container of the image that was really pushed.
     Everything is in memory and gone when the local cloud stops; its jobs are killed then.
     """
 
@@ -40,8 +41,9 @@ def cli() -> None:
 @click.option("--port", default=0, help="Port to listen on; 0 takes a free one.", show_default=True)
 @click.option("--ready-file", type=click.Path(path_type=Path), help="Written with the URL once it listens.")
 @click.option("--state-dir", type=click.Path(path_type=Path), help="Folder for what jobs work on; default: a new one.")
-@click.option("--executor", type=click.Choice(["process", "null"]), default="process", show_default=True,
-              help="null marks jobs SUCCEEDED without executing anything.")  # fmt: skip
+@click.option("--executor", type=click.Choice(["process", "container", "null"]), default="process",
+              show_default=True, help="container runs jobs in containers of podman, as root; null marks jobs SUCCEEDED "
+              "without executing anything.")  # fmt: skip
 @click.option("--host-slots", type=click.IntRange(1), default=Settings.host_slots,
               help="Single-container jobs that run at a time; others wait. Default: twice the CPUs.")  # fmt: skip
 @click.option(
@@ -56,6 +58,7 @@ def serve(
     time_scale: float, log_file: Path | None,
 ) -> None:  # fmt: skip
     """Run the local cloud until it is interrupted."""
+    from localcloud.runtimes.podman import missing
     from localcloud.server import open_port
     from localcloud.server import serve as run
 
@@ -65,6 +68,8 @@ def serve(
         raise click.ClickException(
             f"cannot listen on {HOST}:{port}: {error.strerror}. Choose another --port, or 0."
         ) from None
+    if executor == "container" and (lack := missing()):
+        raise click.ClickException(lack)
     url = f"http://{HOST}:{listener.getsockname()[1]}"
     click.echo(f"local cloud at {url}", err=True)
     with nullcontext(state_dir) if state_dir else tempfile.TemporaryDirectory(prefix="localcloud-") as folder:

@@ -41,6 +41,15 @@ def image_config(uri: str) -> dict[str, Any]:
     Raises:
         ImageError: the emulated ECR does not hold it.
     """
+    return find_image(uri)[1]
+
+
+def find_image(uri: str) -> tuple[str, dict[str, Any]]:
+    """Return digest and runtime configuration of an image.
+
+    Raises:
+        ImageError: the emulated ECR does not hold it.
+    """
     host, name, reference = split_uri(uri)
     scope = ecr._registry_scope_hint(host)
     if scope is None:
@@ -53,7 +62,7 @@ def image_config(uri: str) -> dict[str, Any]:
                 "CannotPullContainerError: Error response from daemon: name unknown: The repository with name "
                 f"'{name}' does not exist in the registry with id '{scope[0]}'"
             )
-        _, manifest, _ = ecr._resolve_manifest(name, reference)
+        image_digest, manifest, _ = ecr._resolve_manifest(name, reference)
         if not manifest:
             raise ImageError(
                 f"CannotPullContainerError: Error response from daemon: manifest for {uri} not found: manifest "
@@ -63,7 +72,7 @@ def image_config(uri: str) -> dict[str, Any]:
         blob = ecr._layer_blobs.get(name, {}).get(digest)
     if blob is None:
         raise ImageError(f"CannotPullContainerError: blob {digest} of {uri} was never pushed")
-    return json.loads(blob).get("config", {})
+    return image_digest, json.loads(blob).get("config", {})
 
 
 def install(url: str) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import dataclasses
 import json
 import os
 import signal
@@ -17,9 +16,6 @@ from typing import Any, TextIO
 from localcloud.settings import HOST, Settings
 
 Send = Callable[[dict[str, Any]], Any]
-JOBS_PATH = "/_localcloud/jobs"
-LAG_PATH = "/_localcloud/list-lag-s/"
-"""Followed by the number: from now on ListJobs lags by it."""
 
 
 def open_port(port: int) -> socket.socket:
@@ -106,14 +102,12 @@ class Application:
         self._log = call_log
 
     async def __call__(self, scope: dict[str, Any], receive: Any, send: Send) -> None:
+        from localcloud import admin
+
         if scope["type"] != "http":
             await self._inner(scope, receive, send)
-        elif scope["path"] == JOBS_PATH:
-            await _send_json(send, [_running_job(job) for job in self._engine.running])
-        elif scope["path"].startswith(LAG_PATH):
-            lag_s = float(scope["path"].removeprefix(LAG_PATH))
-            self._engine.settings = dataclasses.replace(self._engine.settings, list_lag_s=lag_s)
-            await _send_json(send, lag_s)
+        elif scope["path"].startswith(admin.PREFIX):
+            await _send_json(send, *admin.answer(self._engine, scope["raw_path"].decode()))
         else:
             await self._inner(scope, receive, self._logging(scope, send))
 
@@ -126,21 +120,10 @@ class Application:
         return wrapped
 
 
-def _running_job(job: Any) -> dict[str, Any]:
-    members = job.children or [job]
-    tasks = [
-        {"jobId": member.job_id, "node": member.index if job.children else None, "pid": attempt.process.pid,
-         "address": attempt.address, "attempt": len(member.attempts)}
-        for member in members if member.attempts
-        for attempt in [member.attempts[-1]] if attempt.process is not None and attempt.stopped_at is None
-    ]  # fmt: skip
-    return {"jobId": job.job_id, "jobName": job.name, "status": job.status, "tasks": tasks}
-
-
-async def _send_json(send: Send, body: Any) -> None:
+async def _send_json(send: Send, status: int, body: bytes) -> None:
     headers = [(b"content-type", b"application/json")]
-    await send({"type": "http.response.start", "status": 200, "headers": headers})
-    await send({"type": "http.response.body", "body": json.dumps(body).encode()})
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": body})
 
 
 def serve(listener: socket.socket, settings: Settings, ready_file: Path | None, log_file: Path | None) -> None:
@@ -159,15 +142,22 @@ async def _serve(listener: socket.socket, settings: Settings, ready_file: Path |
     from localcloud.batch import events, model
     from localcloud.batch.api import BatchService
     from localcloud.batch.engine import Engine
-    from localcloud.batch.execution import NullExecutor, ProcessExecutor
+    from localcloud.batch.execution import RuntimeExecutor
+    from localcloud.batch.executor import NullExecutor
     from localcloud.cloudformation import batch as batch_types
     from localcloud.cloudformation import budgets as budget_types
     from localcloud.cloudformation import ec2 as ec2_types
     from localcloud.cloudformation import encryption, exports
     from localcloud.cloudformation import stores as store_types
     from localcloud.cloudformation import vpc as vpc_types
+    from localcloud.runtimes.container import ContainerRuntime
+    from localcloud.runtimes.process import ProcessRuntime
 
-    executor = NullExecutor() if settings.executor == "null" else ProcessExecutor(settings)
+    if settings.executor == "null":
+        executor = NullExecutor()
+    else:
+        runtime = ContainerRuntime(settings) if settings.executor == "container" else ProcessRuntime()
+        executor = RuntimeExecutor(settings, runtime)
     engine = Engine(settings, executor)
     service = BatchService(engine)
     ministack_app.SERVICE_HANDLERS["batch"] = service.handle_request

@@ -9,10 +9,12 @@ import signal
 import subprocess
 import sys
 import time
+import urllib.error
 import urllib.request
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
+from urllib.parse import quote
 
 from localcloud.process import marked_processes
 
@@ -41,6 +43,11 @@ class LocalCloud:
     @property
     def pid(self) -> int:
         return self._process.pid if self._process is not None else 0
+
+    @property
+    def runs_containers(self) -> bool:
+        """Whether jobs are containers of podman."""
+        return "container" in self._options
 
     def start(self) -> Self:
         """Start it and wait until it answers.
@@ -92,15 +99,39 @@ class LocalCloud:
             return []
         return [json.loads(line) for line in self._call_log.read_text().splitlines()]
 
+    def admin(self, operation: str, *arguments: object) -> Any:
+        """Call an operation of `localcloud.admin`.
+
+        Raises:
+            ValueError: it is refused; the text says why.
+        """
+        path = "/".join(quote(str(item), safe="") for item in (operation, *arguments))
+        try:
+            with urllib.request.urlopen(f"{self.url}/_localcloud/{path}", timeout=10) as answer:  # noqa: S310
+                return json.load(answer)
+        except urllib.error.HTTPError as error:
+            raise ValueError(json.load(error)["message"]) from None
+
     def jobs(self) -> list[dict[str, Any]]:
         """Return the jobs that run now, each with process id and address of its containers."""
-        with urllib.request.urlopen(f"{self.url}/_localcloud/jobs", timeout=10) as answer:  # noqa: S310
-            return json.load(answer)
+        return self.admin("jobs")
 
     def set_list_lag(self, lag_s: float) -> None:
         """Let ListJobs from now on not show jobs younger than that."""
-        with urllib.request.urlopen(f"{self.url}/_localcloud/list-lag-s/{lag_s}", timeout=10):  # noqa: S310
-            pass
+        self.admin("list-lag-s", lag_s)
+
+    def reclaim(self, job_id: str) -> str:
+        """Take the instance of a job or node away, on Spot two minutes (scaled) after a notice; return its id."""
+        return self.admin("reclaim", job_id)
+
+    def kill(self, job_id: str) -> None:
+        """Kill the container of a job or node."""
+        self.admin("kill", job_id)
+
+    def cut(self, job_id: str, other: str = "", port: int | str = "") -> None:
+        """Let nothing pass between a container and another one, at one TCP port or at all; without another one, between
+        it and everything. In the container executor alone."""
+        self.admin("cut", job_id, other, port)
 
     def stop(self) -> None:
         """End it and its jobs.
@@ -127,6 +158,10 @@ class LocalCloud:
             if time.monotonic() > deadline:
                 raise RuntimeError(f"processes of the local cloud at {self.url} do not end: {left}")
             time.sleep(0.02)
+        if self.url and self.runs_containers:
+            from localcloud.runtimes.container import remove_leftovers
+
+            remove_leftovers(self.url)
 
     def __enter__(self) -> Self:
         return self.start()

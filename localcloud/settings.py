@@ -15,7 +15,7 @@ class Settings:
     url: str
     state_dir: Path
     """Holds the working folders of running jobs."""
-    executor: Literal["process", "null"] = "process"
+    executor: Literal["process", "container", "null"] = "process"
     host_slots: int = 2 * (os.cpu_count() or 1)
     """Single-container jobs that run at a time."""
     list_lag_s: float = 0.0

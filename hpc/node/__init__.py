@@ -1,6 +1,7 @@
 """`hpc-node`: what the container starts, and what starts the user's command.
 
-Nothing heavy is imported here: without a run (`HPC_RUN_ID`) this is a plain exec of the command.
+Nothing heavy is imported here: without a run (`HPC_RUN_ID`) this is a plain exec of the command, unless hpc-node is the
+container's first process.
 """
 
 from __future__ import annotations
@@ -44,6 +45,11 @@ def mpi() -> int:
 
 
 def _exec(command: list[str]) -> int:
+    # A shell that somebody types into needs the terminal for itself, and does all this.
+    if os.getpid() == 1 and not os.isatty(0):
+        from hpc.node.init import run_as_first
+
+        return run_as_first(command)
     try:
         os.execvp(command[0], command)  # noqa: S606 - the command is the caller's own
     except OSError as error:

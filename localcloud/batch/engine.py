@@ -11,9 +11,12 @@ import logging
 from collections import deque
 from collections.abc import Iterator
 
-from localcloud.batch.execution import Executor
+from localcloud.batch import instances
+from localcloud.batch.errors import BatchError
+from localcloud.batch.executor import Executor
 from localcloud.batch.model import (
     CANCELLABLE,
+    Attempt,
     ComputeEnvironment,
     Job,
     Queue,
@@ -204,6 +207,55 @@ class Engine:
         if self._running.get(job) is run:
             self._executor.lose_host(job)
 
+    def live(self, job_id: str) -> tuple[Job, Attempt]:
+        """Return a job or node, by its id, and what runs of it.
+
+        Raises:
+            BatchError: nothing of it runs.
+        """
+        found = (state.jobs[job_id] for state in self._states if job_id in state.jobs)
+        job = next(found, None)
+        attempt = job.attempts[-1] if job is not None and job.attempts and not job.children else None
+        if job is None or attempt is None or attempt.process is None or attempt.stopped_at is not None:
+            raise BatchError(f"{job_id}: no container of this job, or node of a job, runs")
+        return job, attempt
+
+    def reclaim(self, job_id: str) -> str:
+        """Take the instance of a job or node away: on Spot after a notice, elsewhere at once, as one that fails. Return
+        the instance's id.
+
+        Raises:
+            BatchError: nothing of it runs.
+        """
+        job, attempt = self.live(job_id)
+        environment = (job if job.kind == "single" else job.parent or job).compute_environment
+        seconds = 0.0
+        if environment is not None and environment.is_spot and attempt.instance_folder is not None:
+            seconds = instances.NOTICE_S * self.settings.time_scale
+            instances.announce_end(attempt.instance_folder, seconds)
+        asyncio.get_running_loop().call_later(seconds, self._take_instance, job, attempt)
+        return attempt.instance_id
+
+    def _take_instance(self, job: Job, attempt: Attempt) -> None:
+        if attempt.stopped_at is None:
+            self._executor.lose_host(job)
+
+    def kill(self, job_id: str) -> None:
+        """Kill the container of a job or node, as the kernel might.
+
+        Raises:
+            BatchError: nothing of it runs.
+        """
+        self._executor.kill(self.live(job_id)[0])
+
+    def cut(self, job_id: str, other: str | None, port: int | None) -> None:
+        """Cut the network of a node: see `Runtime.cut`.
+
+        Raises:
+            BatchError: nothing of it runs, or it has no network.
+        """
+        self._executor.cut(self.live(job_id)[1], self.live(other)[1] if other else None, port)
+
     # ---------------------------------------------------------------------------------------------------- ending
 
     def cancel(self, job: Job, reason: str) -> None:
@@ -279,6 +331,7 @@ class Engine:
             job.stop_reason = "The local cloud is shutting down"
             self._executor.kill(job)
         await asyncio.gather(*tasks, return_exceptions=True)
+        self._executor.close()
 
     @property
     def running(self) -> list[Job]:

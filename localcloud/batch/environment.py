@@ -6,18 +6,12 @@ https://docs.aws.amazon.com/batch/latest/userguide/mnp-env-vars.html.
 
 from __future__ import annotations
 
-import sys
-from pathlib import Path
-
 from ministack.services import ecs_metadata
 
-from localcloud.batch import volumes
 from localcloud.batch.containers import requirements
 from localcloud.batch.logs import DEFAULT_GROUP
 from localcloud.batch.model import Attempt, Job, Json, Scope
 from localcloud.settings import Settings
-
-SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 
 def metadata_uri(settings: Settings, attempt: Attempt) -> str:
@@ -30,17 +24,10 @@ def command_line(container: Json, config: Json) -> list[str]:
     return [*(config.get("Entrypoint") or []), *(container["command"] or config.get("Cmd") or [])]
 
 
-def variables(
-    settings: Settings, member: Job, parent: Job | None, attempt: Attempt, folder: Path, config: Json
-) -> dict[str, str]:
-    """Return the whole environment: nothing of the environment of the local cloud itself is in it."""
+def variables(settings: Settings, member: Job, parent: Job | None, attempt: Attempt) -> dict[str, str]:
+    """Return what the service sets."""
     first = member if parent is None else parent.children[parent.main_node]
     return {
-        "PATH": f"{Path(sys.executable).parent}:{SYSTEM_PATH}",
-        **dict(item.split("=", 1) for item in config.get("Env") or []),
-        **volumes.mapped(settings, member.scope, member.container),
-        "HOME": str(folder / "work"),
-        "TMPDIR": str(folder / "tmp"),
         **credentials(member.scope),
         "AWS_ENDPOINT_URL": settings.url,
         "ECS_CONTAINER_METADATA_URI_V4": metadata_uri(settings, attempt),

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import heapq
 import itertools
 import time
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Literal
 
 from localcloud.process import RunningProcess
@@ -111,6 +113,14 @@ class Attempt:
     """None: the container never started."""
     address: str | None = None
     """Own IPv4 address; None where the container shares the host's network."""
+    instance_folder: Path | None = None
+    """What its instance has at /run/hpc."""
+    pulled_at: tuple[int, int] | None = None
+    """When the pull of its image began and ended."""
+    begun: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set when it runs, or will never."""
+    ending: Literal["", "stop", "kill"] = ""
+    """How somebody wants it to end."""
     process: RunningProcess | None = None
     started_at: int | None = None
     stopped_at: int | None = None
@@ -119,6 +129,11 @@ class Attempt:
     status_reason: str | None = None
     host_lost: bool = False
     """Its instance was terminated under it."""
+
+    @property
+    def instance_id(self) -> str:
+        """Every container has an instance of its own here."""
+        return f"i-{self.task_id[:17]}"
 
 
 @dataclass(eq=False, slots=True)

@@ -2,12 +2,14 @@
 
 A process sees the files of this machine, where nothing can be mounted for it alone. A variable that holds the path of a
 mount leads to the folder that stands for it; the path itself, written into a command, is not there, and the command
-fails. Not modelled: an access point's user and permissions (files belong to whoever runs the local cloud), read-only
-mounts, and the bytes that NFS would move.
+fails; read-only mounts are not. Containers have real mounts. Not modelled: an access point's user and permissions
+(anybody may write there, and in folders of the instance), and the bytes that NFS would move.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
 
 from ministack.core.responses import request_scope
@@ -45,36 +47,53 @@ def _check_efs(settings: Json, where: str) -> None:
         raise BatchError(f"{where}: rootDirectory must be omitted or / with an access point")
 
 
-def mapped(settings: Settings, scope: Scope, container: Json) -> dict[str, str]:
-    """Return the container's own variables; those that hold the path of a mount lead to its folder here.
+@dataclass(frozen=True)
+class Mount:
+    path: str
+    """In the container."""
+    folder: Path | None
+    """What stands for the volume; None for an empty one of the container's own."""
+    read_only: bool
+
+
+def mounts(settings: Settings, scope: Scope, container: Json, own: dict[str, Path]) -> tuple[Mount, ...]:
+    """Return the container's mounts; `own` has the folders, by path, that no other container's instance shares.
 
     Raises:
         MountError: a file system cannot be mounted.
     """
     known = {item["name"]: item for item in container.get("volumes", [])}
-    folders = {
-        mount["containerPath"].rstrip("/"): _folder(settings.state_dir / "volumes", scope, known[mount["sourceVolume"]])
+    return tuple(
+        Mount(
+            mount["containerPath"].rstrip("/"),
+            _folder(settings.state_dir / "volumes", scope, known[mount["sourceVolume"]], own),
+            bool(mount.get("readOnly")),
+        )
         for mount in container.get("mountPoints", [])
-    }
-    return {item["name"]: _at(folders, item["value"]) for item in container["environment"]}
+    )
 
 
-def _at(folders: dict[str, Path | None], value: str) -> str:
-    for seen, folder in folders.items():
-        if folder is not None and (value == seen or value.startswith(seen + "/")):
-            return str(folder) + value[len(seen) :]
+def through_mounts(found: Iterable[Mount], value: str) -> str:
+    """Return a variable's value; if it is a path in a mount, the path here."""
+    for mount in found:
+        if mount.folder is not None and (value == mount.path or value.startswith(mount.path + "/")):
+            return str(mount.folder) + value[len(mount.path) :]
     return value
 
 
-def _folder(root: Path, scope: Scope, volume: Json) -> Path | None:
-    """Return the folder that stands for a volume; None for an empty one of the container's own."""
+def _folder(root: Path, scope: Scope, volume: Json, own: dict[str, Path]) -> Path | None:
+    source = volume.get("host", {}).get("sourcePath")
     if "efsVolumeConfiguration" in volume:
         folder = root / "efs" / _efs_path(scope, volume["efsVolumeConfiguration"])
-    elif volume.get("host", {}).get("sourcePath"):
-        folder = root / volume["host"]["sourcePath"].strip("/")
+    elif source in own:
+        folder = own[source]
+    elif source:
+        folder = root / source.strip("/")
     else:
         return None
-    folder.mkdir(parents=True, exist_ok=True)
+    if not folder.exists():
+        folder.mkdir(parents=True)
+        folder.chmod(0o777)
     return folder
 
 

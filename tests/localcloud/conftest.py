@@ -188,6 +188,12 @@ def hasty(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
         yield world
 
 
+@pytest.fixture(scope="session")
+def world_type() -> type[World]:
+    """For tests that start a local cloud of their own."""
+    return World
+
+
 @pytest.fixture
 def wait() -> Callable[..., Any]:
     return wait_for

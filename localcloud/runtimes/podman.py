@@ -1,0 +1,68 @@
+"""podman on the storage that the local clouds of this checkout share, and the limits that it can give."""
+
+from __future__ import annotations
+
+import os
+import resource
+import subprocess
+from pathlib import Path
+
+from localcloud import podman as settings
+
+FOLDER = Path(__file__).resolve().parents[2] / ".local" / "podman"
+"""Images stay in it from one local cloud to the next; containers do not."""
+CAP_SYS_RESOURCE = 24
+ULIMITS = {"nofile": (32768, 65536), "nproc": (4096, 4096)}
+"""Where a definition says nothing: open files as the ECS-optimized image gives them
+(https://github.com/aws/amazon-ecs-ami), and processes as podman itself may have here."""
+
+
+def missing() -> str | None:
+    """Return what this machine lacks for containers, in words; None if it is nothing."""
+    lack = [*([] if os.geteuid() == 0 else ["root"]), *settings.missing()]
+    return f"containers need {', '.join(lack)}: `make test-tools`, as root on Debian" if lack else None
+
+
+def limit(name: str, soft: int, hard: int) -> tuple[int, int]:
+    """Return a ulimit as far as this machine lets it be given: without CAP_SYS_RESOURCE none can exceed our own."""
+    own = resource.getrlimit(getattr(resource, f"RLIMIT_{name.upper()}"))[1]
+    if own == resource.RLIM_INFINITY or _capabilities() >> CAP_SYS_RESOURCE & 1:
+        return soft, hard
+    lower_soft, lower_hard = (own if value == resource.RLIM_INFINITY else min(own, value) for value in (soft, hard))
+    return lower_soft, lower_hard
+
+
+def _capabilities() -> int:
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return next(int(line.split()[1], 16) for line in lines if line.startswith("CapEff:"))
+
+
+def environment() -> dict[str, str]:
+    """Return all that podman finds in its environment."""
+    own = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
+    return own | settings.environment(FOLDER)
+
+
+def podman(*arguments: str) -> str:
+    """Run podman; return what it printed.
+
+    Raises:
+        OSError: it failed; the text is what it said.
+    """
+    ended = subprocess.run(["podman", *arguments], env=environment(), capture_output=True, text=True, check=False)
+    if ended.returncode:
+        raise OSError(ended.stderr.strip())
+    return ended.stdout.strip()
+
+
+def remove_containers(url: str) -> None:
+    """Remove all containers of the local cloud at a URL, whatever state they are in."""
+    found = podman("ps", "--all", "--quiet", "--filter", f"label=localcloud={url}").split()
+    if found:
+        podman("rm", "--force", "--time", "0", "--volumes", *found)
+
+
+def last_line(text: str) -> str:
+    """Return the error of podman that counts: it prints warnings before."""
+    lines = [line for line in text.splitlines() if line.strip()]
+    return lines[-1].removeprefix("Error: ") if lines else "podman said nothing"

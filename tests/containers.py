@@ -1,0 +1,57 @@
+"""What tests of the container executor share."""
+
+from __future__ import annotations
+
+import io
+import os
+import shutil
+import subprocess
+import tarfile
+from functools import cache
+from pathlib import Path
+
+from localcloud.runtimes import network, podman
+from localcloud.session import LocalCloud
+
+
+def leftovers() -> dict[str, list[str]]:
+    """Return what containers of local clouds have left on this machine; the images alone may stay."""
+    mounts = [line.split()[1] for line in Path("/proc/self/mounts").read_text().splitlines()]
+    found = {
+        "containers": podman.podman("ps", "--all", "--quiet", "--filter", "label=localcloud").split(),
+        "mounts": [path for path in mounts if path.startswith(str(podman.FOLDER / "storage" / "overlay" / ""))],
+        "namespaces": [path.name for path in network.NAMESPACES.glob("lc*")],
+        "interfaces": [path.name for path in Path("/sys/class/net").glob("lc*")],
+        "processes": [entry.name for entry in Path("/proc").iterdir() if _belongs(entry)],
+    }
+    return {kind: names for kind, names in found.items() if names}
+
+
+def _belongs(entry: Path) -> bool:
+    try:
+        return entry.name.isdigit() and str(podman.FOLDER).encode() in (entry / "cmdline").read_bytes()
+    except OSError:
+        return False
+
+
+@cache
+def small_image() -> str:
+    """Return an image with one program, which waits until it is stopped."""
+    archive = io.BytesIO()
+    with tarfile.open(fileobj=archive, mode="w") as tar:
+        tar.add(str(shutil.which("catatonit")), "catatonit", recursive=False)
+    name = "localhost/waits"
+    change = 'ENTRYPOINT ["/catatonit", "-P"]'
+    command = ["podman", "import", "--quiet", "--change", change, "-", name]
+    subprocess.run(command, input=archive.getvalue(), env=podman.environment(), capture_output=True, check=True)
+    return name
+
+
+def push(cloud: LocalCloud, repository: str, image: str) -> str:
+    """Push an image to the emulated ECR; return its digest."""
+    name = f"{cloud.url.removeprefix('http://')}/{repository.partition('/')[2]}:tests"
+    digest = podman.FOLDER / f"digest-{os.getpid()}"
+    podman.podman("push", "--quiet", "--tls-verify=false", "--digestfile", str(digest), image, name)
+    found = digest.read_text()
+    digest.unlink()
+    return found

@@ -1,0 +1,93 @@
+"""`make image`, `make push`."""
+
+from __future__ import annotations
+
+import subprocess
+import tempfile
+import tomllib
+from pathlib import Path
+
+import click
+
+from tools.image import bootstrap, context, efa, engine
+from tools.image import push as pushing
+from tools.synthesis import ROOT
+
+CACHE = ROOT / ".local" / "image"
+NAME = "hpc-batch"
+
+
+@click.group()
+def main() -> None:
+    """The image that the job definitions run."""
+
+
+_target = click.option("--target", default="runtime", help="Stage of container/Dockerfile.", show_default=True)
+_efa = click.option("--efa", "with_efa", is_flag=True, help="With AWS's libfabric and Open MPI, for EFA.")
+_engine = click.option("--engine", "engine_name", type=click.Choice(engine.ENGINES), help="[default: which there is]")
+
+
+@main.command()
+@_target
+@_efa
+@_engine
+@click.option("--base", help="Base image by digest in place of the Dockerfile's; `bootstrap` makes one from Debian.")
+@click.option("--arch", help="x86_64 or arm64.  [default: this machine's]")
+def build(target: str, base: str | None, with_efa: bool, arch: str | None, engine_name: str | None) -> None:
+    """Build an image and print its name, `hpc-batch:TARGET` or `hpc-batch:TARGET-efa`."""
+    builder, architecture = engine.find(engine_name), engine.architecture(arch)
+    name = builder.local(_name(target, with_efa))
+    if base == "bootstrap":
+        base = bootstrap.base(builder, CACHE, architecture)
+    installer = efa.installer(CACHE) if with_efa else None
+    CACHE.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix="context-", dir=CACHE) as folder:
+        context.gather(Path(folder), CACHE / "wheels", architecture, installer)
+        builder.run(
+            "build", "--file", f"{folder}/Dockerfile", "--target", target, "--tag", name,
+            "--platform", f"linux/{architecture}", "--build-arg", f"FABRIC={'efa' if with_efa else 'tcp'}",
+            *(["--build-arg", f"BASE_IMAGE={base}"] if base else []),
+            # Only the EFA installer asks for packages.
+            *([] if with_efa else ["--network", "none"]),
+            *(word for label in _labels() for word in ("--label", label)), folder,
+        )  # fmt: skip
+    click.echo(name)
+
+
+@main.command()
+@_target
+@_efa
+@_engine
+@click.argument("environment")
+def push(target: str, with_efa: bool, engine_name: str | None, environment: str) -> None:
+    """Push what was built to ENVIRONMENT's repository, and print its digest."""
+    builder = engine.find(engine_name)
+    digest = pushing.push(builder, builder.local(_name(target, with_efa)), environment)
+    click.echo(f"pin it in environments/{environment}.yaml:\n\nimage: {{digest: {digest!r}}}\n", err=True)
+    click.echo(f"or deploy it now: cdk deploy --all -c env={environment} -c image_digest={digest}", err=True)
+    click.echo(digest)
+
+
+def _name(target: str, with_efa: bool) -> str:
+    return f"{NAME}:{target}{'-efa' if with_efa else ''}"
+
+
+def _labels() -> list[str]:
+    """Return labels that say where the image comes from
+    (https://github.com/opencontainers/image-spec/blob/main/annotations.md)."""
+    project = tomllib.loads(Path(ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    labels = {"title": project["name"], "version": project["version"], "licenses": project["license"]}
+    asked = subprocess.run(
+        ["git", "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if asked.returncode == 0:
+        labels["revision"] = asked.stdout.strip()
+    return [f"org.opencontainers.image.{key}={value}" for key, value in labels.items()]
+
+
+if __name__ == "__main__":
+    main()
