@@ -13,7 +13,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -156,10 +156,14 @@ class Job:
             **more,
         }
 
-    def start(self, *command: str, **more: str) -> Node:
-        """Start one container."""
+    def start(self, *command: str, host: Sequence[str] = (), **more: str) -> Node:
+        """Start one container.
+
+        Args:
+            host: what puts it into a network namespace.
+        """
         process = subprocess.Popen(
-            [str(BIN / "hpc-node"), *command],
+            [*host, str(BIN / "hpc-node"), *command],
             env=self.environment(**more),
             cwd=self.scratch,
             stdin=subprocess.DEVNULL,
@@ -171,10 +175,11 @@ class Job:
         self.nodes.append(node)
         return node
 
-    def start_node(self, number: int, count: int, *command: str, **more: str) -> Node:
+    def start_node(self, number: int, count: int, *command: str, host: Sequence[str] = (), **more: str) -> Node:
         """Start one node of a multi-node job."""
         return self.start(
             *command,
+            host=host,
             **{
                 "AWS_BATCH_JOB_ID": f"job-1#{number}",
                 "AWS_BATCH_JOB_NODE_INDEX": str(number),

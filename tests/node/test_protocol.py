@@ -85,7 +85,7 @@ def test_a_sign_of_life_never_waits_and_never_spoils_a_message() -> None:
     there.send({"end": True})
     while {"end": True} not in received:
         received += here.receive()
-    assert 100 < received.count({}) == len(received) - 1 < 20_000
+    assert 0 < received.count({}) == len(received) - 1 < 20_000
     for sock in (listener, there.sock, here.sock):
         sock.close()
 

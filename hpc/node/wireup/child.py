@@ -21,8 +21,8 @@ from hpc.node.wireup.protocol import Channel, Lost, Message
 from hpc.node.wireup.pulse import Pulse
 
 LONGEST_POLL_S = 3.0
-UNREACHED_S = 60.0
-"""For how long a node tries a main node that is announced but does not answer, before it gives up."""
+UNREACHED_SHARE = 0.1
+"""Of the rendezvous' time: for so long a node tries a main node that is announced but does not answer."""
 FINISH_GRACE_S = 3.0
 """For how long MPI's daemons may take to end by themselves after `mpirun` has ended."""
 
@@ -152,7 +152,7 @@ def join(s3: S3, place: Place, address: str, supervisor: Supervisor, timeout_s: 
             trouble = str(error)
         except _Unreached as error:
             trouble = str(error)
-            if unreached_since and time.monotonic() - unreached_since > UNREACHED_S:
+            if unreached_since and time.monotonic() - unreached_since > UNREACHED_SHARE * timeout_s:
                 break
         time.sleep(max(0.0, min(delay, deadline - time.monotonic())))
         delay = min(LONGEST_POLL_S, delay * random.uniform(1.3, 1.8))  # noqa: S311 - no secret

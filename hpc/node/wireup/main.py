@@ -26,8 +26,8 @@ from hpc.node.wireup.pulse import Pulse
 
 FINISH_TIMEOUT_S = 900.0
 """For how long the main node waits for the others' outputs once the command has ended."""
-WORDS_EVERY_S = 15.0
-"""How often it looks whether a node that is missing has left word in S3."""
+WORDS_SHARE = 0.025
+"""Of the rendezvous' time: so often it looks whether a node that is missing has left word in S3."""
 PAIRS_NAMED = 5
 
 
@@ -110,7 +110,7 @@ class MainNode:
         """
         deadline = time.monotonic() + timeout_s
         while not self._supervisor.turn_until(
-            lambda: not self._missing(), min(WORDS_EVERY_S, max(0.0, deadline - time.monotonic()))
+            lambda: not self._missing(), min(WORDS_SHARE * timeout_s, max(0.0, deadline - time.monotonic()))
         ):
             self._read_words(s3)
             if time.monotonic() >= deadline:
