@@ -21,7 +21,7 @@ demo: install ## deploy to the local cloud, run real jobs, collect their results
 	python -m examples.demo $(if $(KEEP),--keep)
 
 .PHONY: test
-test: install lint test-tools .local/clients/.installed ## lint, types and every test, the end-to-end ones included
+test: install lint test-tools .local/clients/.installed .local/mpich/.installed ## lint, types and every test, the end-to-end ones included
 	pytest
 
 .PHONY: test-tools
@@ -65,6 +65,13 @@ audit: install $(patsubst %,.local/audit/%/.installed,checkov control-tower hado
 
 # Luigi and the AWS CLI, as others use them: in an environment of their own. The tests that need it make it too.
 .local/clients/.installed: tests/end_to_end/requirements/clients.txt
+	rm -rf $(@D)
+	$(PYTHON) -m venv $(@D)
+	$(@D)/bin/pip install --quiet --disable-pip-version-check --no-deps --requirement $<
+	touch $@
+
+# MPICH, whose programs have the names of Open MPI's.
+.local/mpich/.installed: tests/node/requirements/mpich.txt
 	rm -rf $(@D)
 	$(PYTHON) -m venv $(@D)
 	$(@D)/bin/pip install --quiet --disable-pip-version-check --no-deps --requirement $<

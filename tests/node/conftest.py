@@ -23,6 +23,7 @@ import boto3
 import pytest
 
 from hpc.contract import RunPaths
+from tools import namespaces
 
 BIN = Path(sys.executable).parent
 BOUND_S = 60
@@ -190,6 +191,15 @@ class Job:
             },
         )
 
+    def start_on(self, hosts: namespaces.Hosts, *command: str, **more: str) -> dict[int, Node]:
+        """Start all nodes of a multi-node job, each on a host of its own."""
+        url = hosts.relay(int(self.endpoint.rpartition(":")[2]))
+        outside = {"AWS_ENDPOINT_URL": url, "ECS_CONTAINER_METADATA_URI_V4": "", **more}
+        return {
+            number: self.start_node(number, hosts.count, *command, host=hosts.on(number), **outside)
+            for number in range(hosts.count)
+        }
+
     def end(self) -> None:
         for node in self.nodes:
             if node.process.poll() is None:
@@ -231,3 +241,13 @@ def job(s3_endpoint: str, metadata_endpoint: str, tmp_path: Path) -> Iterator[Jo
     job = Job(endpoint=s3_endpoint, metadata=metadata_endpoint, scratch=tmp_path)
     yield job
     job.end()
+
+
+@pytest.fixture
+def hosts() -> Iterator[namespaces.Hosts]:
+    if lacking := namespaces.wanting("iptables"):
+        said = f"NOT TESTED: networks that are cut or closed; missing: {', '.join(lacking)}"
+        assert namespaces.REQUIRED not in os.environ, said
+        pytest.skip(said)
+    with namespaces.Hosts(4) as hosts:
+        yield hosts

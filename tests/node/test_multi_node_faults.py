@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import json
-import os
 import secrets
 import signal
 import threading
 import time
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -17,7 +15,7 @@ from tests.node.conftest import eventually
 from tests.node.line import Line, refusal
 from tests.node.multi_node_faults import FAULTS
 from tests.node.test_multi_node import COUNT, SLEEP_FOREVER, ended, wait_for_output
-from tools import namespaces
+from tools.namespaces import Hosts
 
 pytestmark = pytest.mark.slow
 
@@ -232,57 +230,28 @@ def test_below_mpirun_no_rank_is_told_that_it_is_the_first(job: Any) -> None:
 # -------------------------------------------------------------------------------- on networks of their own
 
 
-@pytest.fixture
-def hosts() -> Iterator[namespaces.Hosts]:
-    if lacking := namespaces.wanting("iptables"):
-        said = f"NOT TESTED: networks that are cut or closed; missing: {', '.join(lacking)}"
-        assert namespaces.REQUIRED not in os.environ, said
-        pytest.skip(said)
-    with namespaces.Hosts(COUNT) as hosts:
-        yield hosts
-
-
-def start_on(hosts: namespaces.Hosts, job: Any, *command: str, **more: str) -> dict[int, Any]:
-    url = hosts.relay(int(job.endpoint.rpartition(":")[2]))
-    outside = {"AWS_ENDPOINT_URL": url, "ECS_CONTAINER_METADATA_URI_V4": "", **more}
-    return {
-        number: job.start_node(number, COUNT, *command, host=hosts.on(number), **outside) for number in range(COUNT)
-    }
-
-
-def test_ranks_on_four_networks_compute_over_tcp(job: Any, hosts: namespaces.Hosts) -> None:
-    ask(job)
-    script = "from mpi4py import MPI; w = MPI.COMM_WORLD; print(f'sum {w.allreduce(w.rank)}')"
-    nodes = start_on(
-        hosts, job, "mpirun", "-np", "4", "--map-by", "ppr:1:node", "--bind-to", "none", "python", "-c", script
-    )
-    assert [node.wait(30) for node in nodes.values()] == [0] * COUNT, nodes[0].err
-    assert nodes[0].out.count("sum 6") == COUNT
-    assert "at 10.77.0.3" in nodes[2].err
-
-
-def test_a_port_that_is_closed_between_two_nodes_is_named(job: Any, hosts: namespaces.Hosts) -> None:
+def test_a_port_that_is_closed_between_two_nodes_is_named(job: Any, hosts: Hosts) -> None:
     hosts.block(3, "-s", hosts.address(2), "-p", "tcp", "--syn")
     ask(job)
-    nodes = start_on(hosts, job, "true")
+    nodes = job.start_on(hosts, "true")
     ends(job, nodes, "two nodes do not reach each other", within_s=15)
     assert "node 2 at 10.77.0.3 cannot connect to node 3 at 10.77.0.4 port" in nodes[0].err
     assert "no answer in 5 s" in nodes[0].err
     assert "security group" in nodes[0].err
 
 
-def test_a_node_that_does_not_reach_the_main_node_tells_it_through_s3(job: Any, hosts: namespaces.Hosts) -> None:
+def test_a_node_that_does_not_reach_the_main_node_tells_it_through_s3(job: Any, hosts: Hosts) -> None:
     hosts.block(0, "-s", hosts.address(2), "-p", "tcp", "--syn")
     ask(job, environment={"HPC_RENDEZVOUS_TIMEOUT_S": "40"})
-    nodes = start_on(hosts, job, "true")
+    nodes = job.start_on(hosts, "true")
     ends(job, nodes, "a node does not reach the main node", within_s=25)
     assert "10.77.0.3 cannot connect to 10.77.0.1:" in nodes[0].err
 
 
-def test_a_node_whose_network_is_cut_is_named(job: Any, hosts: namespaces.Hosts) -> None:
+def test_a_node_whose_network_is_cut_is_named(job: Any, hosts: Hosts) -> None:
     ask(job)
     mark = secrets.token_hex(8)
-    nodes = start_on(hosts, job, "bash", "-c", "echo up; sleep 600", MARK=mark)
+    nodes = job.start_on(hosts, "bash", "-c", "echo up; sleep 600", MARK=mark)
     wait_for_output(nodes[0], "up")
     hosts.cut(2)
     cut = nodes.pop(2)

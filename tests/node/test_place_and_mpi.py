@@ -78,7 +78,8 @@ def settings(folder: Path, *addresses: str, present: dict[str, str] | None = Non
     """Return what MPI is told on a node of 36 cores."""
     machine = mpi.Machine(cores=36, interfaces=present or {"lo": "127.0.0.1", "eth0": addresses[0]})
     given = {"slots": 36, "pure": True, **more}
-    return mpi.environment(addresses, addresses[0], folder=folder, socket_name="name", machine=machine, **given)
+    launch = mpi.environment(addresses, addresses[0], folder=folder, socket_name="name", machine=machine, **given)
+    return launch | mpi.on_every_node(machine.interfaces, addresses[0])
 
 
 def test_hostfiles_list_every_node_with_its_slots_as_each_launcher_reads_them(tmp_path: Path) -> None:

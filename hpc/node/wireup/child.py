@@ -93,8 +93,9 @@ class ChildNode:
         if "reach" in message:
             unreached = links.unreached({int(node): (host, port) for node, (host, port) in message["reach"].items()})
             self._tell({"ready": True, "unreached": unreached, "efa": self._efa})
-        if "linked" in message:
+        if "env" in message:  # the first of them comes when all have tried
             self._listener.close()
+            self._env = {**{str(name): str(value) for name, value in message["env"].items()}, **self._env}
         if "start" in message:
             self._start(int(message["start"]), message)
         self._finish = self._finish or "finish" in message
@@ -107,8 +108,7 @@ class ChildNode:
             self._supervisor.start(["/bin/sh", "-c", str(message["command"])], self._env, ended)
             return
         self._supervisor.interruptible = False  # from here on the signals are the command's, as on the main node
-        env = {**{str(name): str(value) for name, value in message["env"].items()}, **self._env}
-        self._supervisor.start([str(word) for word in message["argv"]], env, ended, self._workdir)
+        self._supervisor.start([str(word) for word in message["argv"]], self._env, ended, self._workdir)
 
     def _tell(self, message: Message) -> None:
         try:

@@ -164,41 +164,41 @@ class MainNode:
         if pairs:
             more = f"; and {len(pairs) - PAIRS_NAMED} pairs more" if len(pairs) > PAIRS_NAMED else ""
             raise Failure(contract.EXIT_RENDEZVOUS, f"{'; '.join(pairs[:PAIRS_NAMED])}{more}. {links.advice()}")
-        for peer in self._nodes.values():
-            self._tell(peer, {"linked": True})
 
     @property
     def all_have_efa(self) -> bool:
         """Whether every other node has said that it can use EFA."""
         return all(peer.efa for peer in self._nodes.values())
 
-    def environment(self, slots: int, folder: Path, env: dict[str, str], efa: Mapping[str, str]) -> dict[str, str]:
-        """Return the variables with which the command is started: `env` and what makes `mpirun` span the nodes.
+    def environment(self, slots: int, folder: Path, env: dict[str, str], fabric: Mapping[str, str]) -> dict[str, str]:
+        """Tell every node the variables that hold on all; return those with which the command is started: `env` and
+        what makes `mpirun` span the nodes.
 
         Args:
-            efa: the variables by which MPI takes EFA; empty for TCP.
+            fabric: the variables by which MPI takes EFA, or TCP.
         """
         addresses = [self._address_of(node) for node in range(self._place.nodes)]
-        settings = mpi.environment(
-            addresses, self._address, slots, folder, self._agents_name, mpi.Machine.here(),
-            pure=env.get("OMP_NUM_THREADS", "1") == "1",
-        )  # fmt: skip
-        settings |= {**frameworks.meeting_point(self._address), **efa}
-        self._env = {**mpi.root_settings(), **env}
+        here = mpi.Machine.here()
+        common = mpi.on_every_node(here.interfaces, self._address)
+        common |= {**frameworks.meeting_point(self._address), **fabric}
         if "OMPI_MCA_btl_tcp_if_include" in env:  # Open MPI takes only one of the two
-            settings.pop("OMPI_MCA_btl_tcp_if_exclude", None)
-        return {**settings, **self._env}
+            common.pop("OMPI_MCA_btl_tcp_if_exclude", None)
+        for peer in self._nodes.values():
+            self._tell(peer, {"env": common})
+        pure = env.get("OMP_NUM_THREADS", "1") == "1"
+        launch = mpi.environment(addresses, self._address, slots, folder, self._agents_name, here, pure=pure)
+        self._env = {**mpi.root_settings(), **common, **env}
+        return {**launch, **self._env}
 
     def start_everywhere(self, argv: Sequence[str], env: dict[str, str]) -> dict[str, str]:
         """Start the command on every other node; return the variables with which it starts here.
 
         From here on a node whose command ends with another exit code than 0 raises Failure with that code.
         """
-        meeting_point = {name: env[name] for name in frameworks.MEETING_POINT}
         for node, peer in self._nodes.items():
             peer.running = next(self._launch_numbers)
             place = frameworks.one_process_each(node, self._place.nodes)
-            self._tell(peer, {"start": peer.running, "argv": list(argv), "env": {**meeting_point, **place}})
+            self._tell(peer, {"start": peer.running, "argv": list(argv), "env": place})
         return {**frameworks.one_process_each(self._place.node, self._place.nodes), **env}
 
     def await_commands(self) -> None:

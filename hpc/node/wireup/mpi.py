@@ -77,7 +77,10 @@ def environment(
         "I_MPI_HYDRA_BOOTSTRAP": "ssh",
         "I_MPI_HYDRA_BOOTSTRAP_EXEC": str(launcher),
         "I_MPI_HYDRA_BRANCH_COUNT": str(max(2, len(addresses))),  # no tree, as above
-        **_interface_settings(machine.interfaces, own),
+        # Hydra would give every rank the main node's paths. As with Open MPI, a node's ranks have the node's variables.
+        "HYDRA_ENV": "none",
+        "I_MPI_HYDRA_ENV": "none",
+        **_launcher_interfaces(machine.interfaces, own),
         **_binding_settings(addresses, slots, machine.cores, pure=pure),
     }
 
@@ -100,16 +103,26 @@ def note_little_shared_memory(slots: int) -> None:
         say(f"{mib} MiB of shared memory is little for {slots} ranks: the definition's `shared_memory_mib` raises it")
 
 
-def _interface_settings(present: dict[str, str], own: str) -> Mapping[str, str]:
-    """Keep everything off the interfaces that lead nowhere. Open MPI is told what to leave out, because whoever then
-    gives `--mca btl_tcp_if_exclude` as usual contradicts nothing; the others know only what to take."""
+def on_every_node(present: dict[str, str], own: str) -> dict[str, str]:
+    """Return the variables that keep the traffic of ranks off interfaces that lead nowhere.
+
+    Open MPI is told what to leave out, because whoever then gives `--mca btl_tcp_if_exclude` as usual contradicts
+    nothing; the others know only what to take.
+    """
     settings: dict[str, str] = {}
     if name := interfaces.serving(present, own):
-        takers = ("HYDRA_IFACE", "I_MPI_HYDRA_IFACE", "FI_TCP_IFACE", "NCCL_SOCKET_IFNAME", "GLOO_SOCKET_IFNAME")
-        settings |= dict.fromkeys(takers, name)
+        settings |= dict.fromkeys(("FI_TCP_IFACE", "NCCL_SOCKET_IFNAME", "GLOO_SOCKET_IFNAME"), name)
+    if avoided := interfaces.unroutable(present, own):
+        settings["OMPI_MCA_btl_tcp_if_exclude"] = ",".join(["127.0.0.1/8", "sppp", *avoided])
+    return settings
+
+
+def _launcher_interfaces(present: dict[str, str], own: str) -> Mapping[str, str]:
+    settings: dict[str, str] = {}
+    if name := interfaces.serving(present, own):
+        settings |= dict.fromkeys(("HYDRA_IFACE", "I_MPI_HYDRA_IFACE"), name)
     if avoided := interfaces.unroutable(present, own):
         settings["PRTE_MCA_prte_if_exclude"] = ",".join(["lo", *avoided])
-        settings["OMPI_MCA_btl_tcp_if_exclude"] = ",".join(["127.0.0.1/8", "sppp", *avoided])
     return settings
 
 
