@@ -77,9 +77,8 @@ def environment(
         "I_MPI_HYDRA_BOOTSTRAP": "ssh",
         "I_MPI_HYDRA_BOOTSTRAP_EXEC": str(launcher),
         "I_MPI_HYDRA_BRANCH_COUNT": str(max(2, len(addresses))),  # no tree, as above
-        # Hydra would give every rank the main node's paths. As with Open MPI, a node's ranks have the node's variables.
+        # MPICH would give every rank the main node's paths. As with Open MPI, a node's ranks have the node's variables.
         "HYDRA_ENV": "none",
-        "I_MPI_HYDRA_ENV": "none",
         **_launcher_interfaces(machine.interfaces, own),
         **_binding_settings(addresses, slots, machine.cores, pure=pure),
     }
