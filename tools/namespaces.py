@@ -1,6 +1,7 @@
 """Several hosts on one machine: network namespaces joined by a bridge, each with an address of its own. Needs root.
 
-The bridge stands in a namespace too, so nothing of it is seen or reached from outside.
+The bridge stands in a namespace too, so nothing of it is seen or reached from outside. A host has a name and shared
+memory of its own as well: Open MPI's component `han` hangs where two nodes share those.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ NETWORK = "10.77.0"
 
 def wanting(*tools: str) -> list[str]:
     """Return what this machine lacks for namespaces and these programs besides."""
-    lacking = [tool for tool in ("ip", *tools) if not shutil.which(tool)]
+    lacking = [tool for tool in ("ip", "unshare", *tools) if not shutil.which(tool)]
     return [*lacking, "root"] if os.geteuid() != 0 else lacking
 
 
@@ -46,8 +47,10 @@ class Hosts:
         return f"{NETWORK}.{number + 1}"
 
     def on(self, number: int) -> list[str]:
-        """Return what to put before a command that runs on a host."""
-        return self._enter(f"{self._prefix}-{number}")
+        """Return what to put before a command that runs on a host; each such command is a container of that host."""
+        own = f'hostname node-{number}; mount -t tmpfs none /dev/shm; exec "$@"'
+        apart = ["unshare", "--uts", "--ipc", "--mount", "sh", "-c", own, "sh"]
+        return [*self._enter(f"{self._prefix}-{number}"), *apart]
 
     @property
     def on_hub(self) -> list[str]:
