@@ -98,6 +98,21 @@ docs: install ## write docs/configuration.md and environments/schema.json from t
 bench-faults: install ## submit through a storm of faults: hpc, boto3, the AWS CLI and awsbsub; prints a table (long)
 	python -m benchmarks.faults
 
+.PHONY: bench-wireup
+bench-wireup: install .local/sshd/.installed ## time the start of multi-node jobs against ssh, in network namespaces: as root on Debian
+	python -m benchmarks.wireup
+
+.PHONY: bench-mpi
+bench-mpi: install ## time messages of MPI through hpc-node against a plain mpirun, in network namespaces: as root
+	python -m benchmarks.mpi
+
+# Unpacked, not installed: no server starts on this machine.
+.local/sshd/.installed:
+	rm -rf $(@D) && mkdir -p $(@D)
+	cd $(@D) && apt-get -qq -o APT::Sandbox::User=root download openssh-server libwrap0 \
+		&& for package in *.deb; do dpkg-deb --extract $$package .; done
+	touch $@
+
 .PHONY: requirements
 requirements: install ## pin everything again: requirements.txt from pyproject.toml
 	uv pip compile pyproject.toml --all-extras --no-header --quiet --output-file requirements.txt
