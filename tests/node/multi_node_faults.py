@@ -22,7 +22,7 @@ FAULTS = {
     for fault in (
         Fault("a node never comes", 73, "600 s (`HPC_RENDEZVOUS_TIMEOUT_S`)", "node(s) 2 of 4 did not register"),
         Fault("a node cannot even start its part", 76, "15 s after it said so", "node 2 does not come:"),
-        Fault("a node does not reach the main node", 73, "75 s (an eighth of the 600)", "node 2 does not come:"),
+        Fault("a node does not reach the main node", 73, "90 s (0.15 of the 600)", "node 2 does not come:"),
         Fault("two nodes do not reach each other", 73, "10 s after the last is ready", BLOCKED),
         Fault("a node finds another key", 73, "600 s (`HPC_RENDEZVOUS_TIMEOUT_S`)", "it does not know the token"),
         Fault("a node does not get its input", 71, "at once", "NoSuchKey"),
