@@ -32,7 +32,7 @@ push: install ## push the job image to the repository of ENV=, print its digest 
 IMAGE = $(if $(TARGET),--target $(TARGET)) $(if $(EFA),--efa) $(if $(ENGINE),--engine $(ENGINE))
 
 .PHONY: test
-test: install lint test-tools .local/clients/.installed ## lint, types and every test, the end-to-end ones included
+test: install lint test-tools .local/clients/.installed .local/mpich/.installed ## lint, types and every test, the end-to-end ones included
 	pytest
 
 .PHONY: test-tools
@@ -83,6 +83,13 @@ audit: install $(patsubst %,.local/audit/%/.installed,checkov control-tower hado
 	$(@D)/bin/pip install --quiet --disable-pip-version-check --no-deps --requirement $<
 	touch $@
 
+# MPICH, whose programs have the names of Open MPI's.
+.local/mpich/.installed: tests/node/requirements/mpich.txt
+	rm -rf $(@D)
+	$(PYTHON) -m venv $(@D)
+	$(@D)/bin/pip install --quiet --disable-pip-version-check --no-deps --requirement $<
+	touch $@
+
 .PHONY: golden
 golden: install ## accept the templates as the golden ones; GIVE_UP="STACK/ID" also the loss of a stateful resource
 	python -m tools.golden --give-up "$(GIVE_UP)"
@@ -103,6 +110,21 @@ docs: install ## write docs/configuration.md and environments/schema.json from t
 .PHONY: bench-faults
 bench-faults: install ## submit through a storm of faults: hpc, boto3, the AWS CLI and awsbsub; prints a table (long)
 	python -m benchmarks.faults
+
+.PHONY: bench-wireup
+bench-wireup: install .local/sshd/.installed ## time the start of multi-node jobs against ssh, in network namespaces: as root on Debian
+	python -m benchmarks.wireup
+
+.PHONY: bench-mpi
+bench-mpi: install ## time messages of MPI through hpc-node against a plain mpirun, in network namespaces: as root
+	python -m benchmarks.mpi
+
+# Unpacked, not installed: no server starts on this machine.
+.local/sshd/.installed:
+	rm -rf $(@D) && mkdir -p $(@D)
+	cd $(@D) && apt-get -qq -o APT::Sandbox::User=root download openssh-server libwrap0 \
+		&& for package in *.deb; do dpkg-deb --extract $$package .; done
+	touch $@
 
 PIN_IMAGE = uv pip compile --constraint requirements.txt --python-version 3.13 --generate-hashes --no-header --quiet
 .PHONY: requirements

@@ -228,6 +228,12 @@ ENV_HOSTFILE = "HPC_HOSTFILE"
 # Knobs of hpc-node, with defaults; a definition or --setenv may set them.
 ENV_RENDEZVOUS_TIMEOUT_S = "HPC_RENDEZVOUS_TIMEOUT_S"
 RENDEZVOUS_TIMEOUT_S = 600
+ENV_HEARTBEAT_S = "HPC_HEARTBEAT_S"
+HEARTBEAT_S = 10
+"""Between two signs of life of a multi-node job's nodes; a node that gives none for more than four is lost."""
+ENV_EFA = "HPC_EFA"
+"""Multi-node: `require` (definitions whose instances have EFA set it), `prefer`: TCP if a node has none, or `off`."""
+EFA_MODES = ("require", "prefer", "off")
 ENV_SCRATCH = "HPC_SCRATCH"
 """Folder for inputs and outputs; default: the system's folder for temporary files."""
 
@@ -252,13 +258,15 @@ EXIT_MISSING_OUTPUT = 66
 EXIT_STAGE_IN = 71
 EXIT_STAGE_OUT = 72
 EXIT_RENDEZVOUS = 73
-"""A node did not arrive in time."""
+"""A node did not arrive in time, or two nodes do not reach each other."""
 EXIT_NODE_LOST = 74
 """A node went away while the job ran."""
 EXIT_DUPLICATE = 75
 """Another Batch job holds the lease of this task: this one did nothing."""
 EXIT_BAD_REQUEST = 76
 """The run's request.json, its tasks file or the variables contradict each other."""
+EXIT_NO_EFA = 77
+"""The job asks for EFA and a node has none that works."""
 EXIT_NOT_EXECUTABLE = 126
 EXIT_NOT_FOUND = 127
 
@@ -330,9 +338,9 @@ class RunPaths:
         """Holds the Batch job id and attempt that execute the task."""
         return f"{self.prefix}leases/{part}/{index}"
 
-    def rendezvous(self, part: int, attempt: int) -> str:
-        """Where the main node of a multi-node job says how to reach it."""
-        return f"{self.prefix}rendezvous/{part}/{attempt}.json"
+    def rendezvous(self, part: int, attempt: int, node: int | None = None) -> str:
+        """Where the main node of a multi-node job says how to reach it, and another node why it does not come."""
+        return f"{self.prefix}rendezvous/{part}/{attempt}{'' if node is None else f'-node-{node}'}.json"
 
 
 # ------------------------------------------------------------------------------------------------------------ tags

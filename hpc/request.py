@@ -39,6 +39,7 @@ def body(
         "only": None if only is None else [list(item) for item in only],
         "nodes": spec.nodes,
         "slots_per_node": spec.slots_per_node,
+        "every_node": spec.every_node,
         "vcpus": spec.vcpus or target.definition.vcpus,
         "memory_mib": spec.memory_mib or target.definition.memory_mib,
         "gpus": target.definition.gpus if spec.gpus is None else spec.gpus,

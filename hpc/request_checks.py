@@ -18,7 +18,7 @@ from hpc.wanted import VARIABLE as _VARIABLE
 from hpc.words import unknown
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
-_KNOBS = {contract.ENV_RENDEZVOUS_TIMEOUT_S, contract.ENV_SCRATCH}
+_KNOBS = {contract.ENV_EFA, contract.ENV_HEARTBEAT_S, contract.ENV_RENDEZVOUS_TIMEOUT_S, contract.ENV_SCRATCH}
 
 
 def check_request(spec: JobSpec, scan: Scan | None) -> Iterator[str]:
@@ -75,6 +75,8 @@ def _check_shape(spec: JobSpec) -> Iterator[str]:
         yield f"--nodes and {other}: AWS Batch has no arrays of multi-node jobs; submit them one by one"
     if spec.array is not None and spec.array < 2:
         yield f"--array {spec.array}: 2 or more tasks are allowed; leave --array out for a single job"
+    if spec.every_node and spec.nodes is None:
+        yield "--every-node: it is for multi-node jobs; add --nodes N, or leave it out"
     if spec.nodes is not None and not 1 <= spec.nodes <= MAX_NODES:
         yield f"--nodes {spec.nodes}: 1 to {MAX_NODES:,} nodes are allowed"
     if spec.array is None and spec.tasks is None:

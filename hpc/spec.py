@@ -59,6 +59,8 @@ class JobSpec:
     nodes: int | None = None
     slots_per_node: int | None = None
     """How many ranks `mpirun` starts on each node when it is not told. Default: as many as vCPUs."""
+    every_node: bool = False
+    """Whether the command runs on every node, for frameworks without `mpirun`; else on the main one alone."""
     after: tuple[str, ...] = ()
     """Batch job ids that must succeed first."""
     after_each: tuple[Parent, ...] = ()

@@ -51,6 +51,7 @@ from hpc.tasks import TasksFile
 @click.option(
     "--nodes", type=int, metavar="N", help="Run on N nodes at once: mpirun in the command starts ranks on all."
 )
+@click.option("--every-node", is_flag=True, help="With --nodes: run the command on every node; see RANK, MASTER_ADDR.")
 @click.option("--slots-per-node", type=int, metavar="S", help="Ranks of mpirun on each node; default: its vCPUs.")
 @click.option("--after", multiple=True, metavar="JOB", help="Start when this run or job has succeeded.")
 @click.option(

@@ -16,7 +16,7 @@ EXIT_USAGE = 64
 
 def main() -> int:
     """Run the command given as arguments; return the exit code, which is the command's own wherever it ran."""
-    command = sys.argv[1:]
+    command = sys.argv[2:] if sys.argv[1:2] == ["--"] else sys.argv[1:]
     if not command:
         print(USAGE, file=sys.stderr)
         return EXIT_USAGE

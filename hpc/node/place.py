@@ -73,6 +73,11 @@ def rendezvous_timeout_s(env: Mapping[str, str]) -> int:
     return _number(env, contract.ENV_RENDEZVOUS_TIMEOUT_S, contract.RENDEZVOUS_TIMEOUT_S)
 
 
+def heartbeat_s(env: Mapping[str, str]) -> float:
+    """Return the seconds between two signs of life of a node."""
+    return _number(env, contract.ENV_HEARTBEAT_S, contract.HEARTBEAT_S) or contract.HEARTBEAT_S
+
+
 def scratch(place: Place, env: Mapping[str, str]) -> Path:
     """Make and return this task's folder for inputs and outputs.
 

@@ -57,6 +57,8 @@ class Request:
     nodes: int | None
     slots: int
     """Of MPI, on each node."""
+    every_node: bool
+    """Whether the command runs on every node, and not on the main one alone."""
     has_tasks: bool
     command: tuple[str, ...]
     inputs: tuple[Input, ...]
@@ -122,6 +124,7 @@ def parse(raw: dict[str, Any], place: Place) -> Request:
         kind=str(raw["kind"]),
         nodes=raw.get("nodes"),
         slots=int(raw.get("slots_per_node") or raw["vcpus"]),
+        every_node=bool(raw.get("every_node")),
         has_tasks=raw.get("tasks") is not None,
         command=tuple(str(word) for word in raw.get("command", ())),
         inputs=tuple(Input.of(item, str(item["name"])) for item in raw.get("inputs", ())),

@@ -14,7 +14,7 @@ from hpc.node import lease, rows
 from hpc.node import request as requests
 from hpc.node.failure import Failure, say
 from hpc.node.instance import facts
-from hpc.node.place import Place, from_environment, rendezvous_timeout_s
+from hpc.node.place import Place, from_environment, heartbeat_s, rendezvous_timeout_s
 from hpc.node.process import Interrupted, Supervisor, signal_name
 from hpc.node.s3 import S3, S3Error
 from hpc.node.storage import Stored
@@ -94,29 +94,39 @@ def run_task(
 
 
 def _lead_nodes(task: Task, supervisor: Supervisor, argv: list[str]) -> tuple[Outcome, list[Stored]]:
+    from hpc.node.wireup import efa, mpi, pulse
     from hpc.node.wireup.address import own_address
     from hpc.node.wireup.main import MainNode
 
     address = own_address(os.environ)
     _introduce(task.place, address)
-    main = MainNode(task.place, address, supervisor)
+    settings = {**os.environ, **task.request.environment}
+    main = MainNode(task.place, address, supervisor, heartbeat_s(settings))
     try:
         main.announce(task.s3)
-        main.gather(rendezvous_timeout_s({**os.environ, **task.request.environment}))
+        usable = efa.check(settings)
+        main.gather(task.s3, rendezvous_timeout_s(settings))
         env = {**task.stage_in(), contract.ENV_NODE_ADDRESS: address}
         main.wait_ready()
-        env = main.environment(task.request.slots, task.node_folder, env)
+        fabric = efa.settings(efa.mode(settings), usable=usable and main.all_have_efa)
+        mpi.note_little_shared_memory(task.request.slots)
+        env = main.environment(task.request.slots, task.node_folder, env, fabric)
     except Failure as failure:
         supervisor.interruptible = False
-        main.command_ended()
         main.give_up(task.s3, str(failure))
+        pulse.stop()
         return Outcome(failure.exit_code, str(failure)), []
     try:
+        if task.request.every_node:
+            env = main.start_everywhere(argv, env)
         outcome = _command(task, supervisor, argv, env)
+        if task.request.every_node and outcome.exit_code == 0:
+            main.await_commands()
     except Failure as failure:
         outcome = Outcome(failure.exit_code, str(failure))
     supervisor.interruptible = False
     main.command_ended()
+    main.release()
     supervisor.end_all()
     outcome, outputs = _stage_out(task, outcome)
     try:
@@ -126,6 +136,7 @@ def _lead_nodes(task: Task, supervisor: Supervisor, argv: list[str]) -> tuple[Ou
             outcome = Outcome(failure.exit_code, str(failure))
         else:
             say(str(failure))
+    pulse.stop()
     return outcome, outputs
 
 
@@ -190,30 +201,40 @@ def _report(task: Task, outcome: Outcome, outputs: list[Stored], started_at: str
 
 
 def _follow(s3: S3, place: Place, supervisor: Supervisor) -> int:
+    from hpc.node.wireup import efa, pulse
     from hpc.node.wireup.address import own_address
-    from hpc.node.wireup.child import join
+    from hpc.node.wireup.child import join, leave_word
     from hpc.node.wireup.mpi import root_settings
 
     address = own_address(os.environ)
     _introduce(place, address)
-    request = requests.load(s3, place)
-    timeout_s = rendezvous_timeout_s({**os.environ, **request.environment})
-    child = join(s3, place, address, supervisor, timeout_s)
-    task = prepare(s3, place, request, os.environ)
+    task = child = None
     try:
+        request = requests.load(s3, place)
+        settings = {**os.environ, **request.environment}
+        usable = efa.check(settings)
+        task = prepare(s3, place, request, os.environ)
+        child = join(s3, place, address, supervisor, rendezvous_timeout_s(settings))
         try:
-            child.serve({**root_settings(), **task.stage_in(), contract.ENV_NODE_ADDRESS: address})
+            env = {**root_settings(), **task.stage_in(), contract.ENV_NODE_ADDRESS: address}
+            child.serve(env, task.workdir, efa=usable)
         except Interrupted:
             supervisor.interruptible = False
             child.await_end(END_GRACE_S)
         supervisor.interruptible = False
         task.stage_out()
     except Failure as failure:
-        child.failed(failure)
+        supervisor.interruptible = False
+        if child:
+            child.failed(failure)
+        else:
+            leave_word(s3, place, failure)
         raise
     finally:
+        pulse.stop()
         supervisor.end_all()
-        task.remove()
+        if task:
+            task.remove()
     child.finished()
     return 0
 

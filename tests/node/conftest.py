@@ -13,7 +13,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -23,6 +23,7 @@ import boto3
 import pytest
 
 from hpc.contract import RunPaths
+from tools import namespaces
 
 BIN = Path(sys.executable).parent
 BOUND_S = 60
@@ -156,10 +157,14 @@ class Job:
             **more,
         }
 
-    def start(self, *command: str, **more: str) -> Node:
-        """Start one container."""
+    def start(self, *command: str, host: Sequence[str] = (), **more: str) -> Node:
+        """Start one container.
+
+        Args:
+            host: what puts it into a network namespace.
+        """
         process = subprocess.Popen(
-            [str(BIN / "hpc-node"), *command],
+            [*host, str(BIN / "hpc-node"), *command],
             env=self.environment(**more),
             cwd=self.scratch,
             stdin=subprocess.DEVNULL,
@@ -171,10 +176,11 @@ class Job:
         self.nodes.append(node)
         return node
 
-    def start_node(self, number: int, count: int, *command: str, **more: str) -> Node:
+    def start_node(self, number: int, count: int, *command: str, host: Sequence[str] = (), **more: str) -> Node:
         """Start one node of a multi-node job."""
         return self.start(
             *command,
+            host=host,
             **{
                 "AWS_BATCH_JOB_ID": f"job-1#{number}",
                 "AWS_BATCH_JOB_NODE_INDEX": str(number),
@@ -184,6 +190,15 @@ class Job:
                 **more,
             },
         )
+
+    def start_on(self, hosts: namespaces.Hosts, *command: str, **more: str) -> dict[int, Node]:
+        """Start all nodes of a multi-node job, each on a host of its own."""
+        url = hosts.relay(int(self.endpoint.rpartition(":")[2]))
+        outside = {"AWS_ENDPOINT_URL": url, "ECS_CONTAINER_METADATA_URI_V4": "", **more}
+        return {
+            number: self.start_node(number, hosts.count, *command, host=hosts.on(number), **outside)
+            for number in range(hosts.count)
+        }
 
     def end(self) -> None:
         for node in self.nodes:
@@ -226,3 +241,13 @@ def job(s3_endpoint: str, metadata_endpoint: str, tmp_path: Path) -> Iterator[Jo
     job = Job(endpoint=s3_endpoint, metadata=metadata_endpoint, scratch=tmp_path)
     yield job
     job.end()
+
+
+@pytest.fixture
+def hosts() -> Iterator[namespaces.Hosts]:
+    if lacking := namespaces.wanting("iptables"):
+        said = f"NOT TESTED: networks that are cut or closed; missing: {', '.join(lacking)}"
+        assert namespaces.REQUIRED not in os.environ, said
+        pytest.skip(said)
+    with namespaces.Hosts(4) as hosts:
+        yield hosts

@@ -1,10 +1,12 @@
-"""What `mpirun` runs in place of ssh: `agent.py SOCKET HOST COMMAND...` has hpc-node start the command on HOST.
+"""What `mpirun` runs in place of ssh: `agent.py SOCKET [-OPTION...] HOST COMMAND...` has hpc-node start the command
+on HOST. The options are ssh's own (`-q -x`) and mean nothing here.
 
 A file of its own that imports nothing of this package: it starts once for each node, all at the same time.
 """
 
 from __future__ import annotations
 
+import itertools
 import json
 import socket
 import sys
@@ -12,7 +14,8 @@ import sys
 
 def main() -> int:
     """Return the exit code of the command on the host, or 1 with a line on stderr if it could not be started."""
-    name, host, *command = sys.argv[1:]
+    name, *rest = sys.argv[1:]
+    host, *command = itertools.dropwhile(lambda word: word.startswith("-"), rest)
     with socket.socket(socket.AF_UNIX) as sock:
         sock.connect(f"\0{name}")
         sock.sendall(json.dumps({"host": host, "command": " ".join(command)}).encode() + b"\n")

@@ -9,16 +9,20 @@ import signal
 import socket
 import time
 from collections.abc import Mapping
+from pathlib import Path
 
 from hpc import contract
 from hpc.node.failure import Failure
 from hpc.node.place import Place
 from hpc.node.process import Supervisor
 from hpc.node.s3 import S3, S3Error
-from hpc.node.wireup import protocol
+from hpc.node.wireup import links, protocol
 from hpc.node.wireup.protocol import Channel, Lost, Message
+from hpc.node.wireup.pulse import Pulse
 
 LONGEST_POLL_S = 3.0
+UNREACHED_SHARE = 0.1
+"""Of the rendezvous' time: for so long a node tries a main node that is announced but does not answer."""
 FINISH_GRACE_S = 3.0
 """For how long MPI's daemons may take to end by themselves after `mpirun` has ended."""
 
@@ -26,23 +30,33 @@ FINISH_GRACE_S = 3.0
 class ChildNode:
     """A registered node: `join` makes one, `serve` lets it work until the main node says that the job is over."""
 
-    def __init__(self, place: Place, channel: Channel, main: str, supervisor: Supervisor) -> None:
-        self._place = place
+    def __init__(
+        self, channel: Channel, main: str, listener: socket.socket, supervisor: Supervisor, beat_s: float
+    ) -> None:
         self._channel = channel
         self._main = main
+        self._listener = listener
         self._supervisor = supervisor
         self._env: dict[str, str] = {}
+        self._workdir: Path | None = None
+        self._efa = False
         self._finish = False
+        Pulse(supervisor, beat_s, lambda: [channel], self._main_is_silent)
 
-    def serve(self, env: Mapping[str, str]) -> None:
-        """Say that this node is ready and start what the main node asks for, until it says that the job is over.
+    def serve(self, env: Mapping[str, str], workdir: Path, *, efa: bool) -> None:
+        """Try the way to the other nodes and say that this one is ready; start what the main node asks for, until it
+        says that the job is over.
+
+        Args:
+            efa: whether this node can use EFA.
 
         Raises:
-            Failure: the main node was lost.
+            Failure: the main node was lost, or gave up.
         """
-        self._env = dict(env)
+        self._env, self._workdir, self._efa = dict(env), workdir, efa
         self._supervisor.watch(self._channel.sock, self._hear)
-        self._tell({"ready": True})
+        for message in self._channel.take_kept():
+            self._obey(message)
         self.await_end(None)
 
     def await_end(self, timeout_s: float | None) -> None:
@@ -71,21 +85,39 @@ class ChildNode:
             self._supervisor.forget(self._channel.sock)
             raise self._lost(reason) from reason
         for message in messages:
-            self._finish = self._finish or "finish" in message
-            if "start" in message:
-                self._start(int(message["start"]), str(message["command"]))
+            self._obey(message)
 
-    def _start(self, number: int, command: str) -> None:
+    def _obey(self, message: Message) -> None:
+        if "gave_up" in message:
+            raise Failure(contract.EXIT_NODE_LOST, f"the main node at {self._main} gave up: {message['gave_up']}")
+        if "reach" in message:
+            unreached = links.unreached({int(node): (host, port) for node, (host, port) in message["reach"].items()})
+            self._tell({"ready": True, "unreached": unreached, "efa": self._efa})
+        if "env" in message:  # the first of them comes when all have tried
+            self._listener.close()
+            self._env = {**{str(name): str(value) for name, value in message["env"].items()}, **self._env}
+        if "start" in message:
+            self._start(int(message["start"]), message)
+        self._finish = self._finish or "finish" in message
+
+    def _start(self, number: int, message: Message) -> None:
         def ended(exit_code: int) -> None:
             self._tell({"ended": number, "exit_code": exit_code})
 
-        self._supervisor.start(["/bin/sh", "-c", command], self._env, ended)
+        if "argv" not in message:
+            self._supervisor.start(["/bin/sh", "-c", str(message["command"])], self._env, ended)
+            return
+        self._supervisor.interruptible = False  # from here on the signals are the command's, as on the main node
+        self._supervisor.start([str(word) for word in message["argv"]], self._env, ended, self._workdir)
 
     def _tell(self, message: Message) -> None:
         try:
             self._channel.send(message)
         except Lost as reason:
             raise self._lost(reason) from reason
+
+    def _main_is_silent(self, _channel: Channel, reason: str) -> None:
+        raise self._lost(Lost(reason))
 
     def _lost(self, reason: Lost) -> Failure:
         return Failure(contract.EXIT_NODE_LOST, f"the main node at {self._main} was lost ({reason}); this node ends")
@@ -98,9 +130,11 @@ def join(s3: S3, place: Place, address: str, supervisor: Supervisor, timeout_s: 
         Failure: it was not found, not reached or did not prove itself within `timeout_s`.
     """
     deadline = time.monotonic() + timeout_s
+    unreached_since: float | None = None
     key = place.paths.rendezvous(place.part, place.attempt)
     trouble = "nothing there"
     delay = 0.05
+    listener = links.listen(address, place.nodes)
     while time.monotonic() < deadline:
         try:
             where = json.loads(s3.get(place.bucket, key))
@@ -110,41 +144,60 @@ def join(s3: S3, place: Place, address: str, supervisor: Supervisor, timeout_s: 
                     raise Failure(
                         contract.EXIT_RENDEZVOUS, f"the main node gave up before this one came: {where['ended']}"
                     )
-                channel = _register(where, place, address, deadline)
-                return ChildNode(place, channel, str(where["address"]), supervisor)
+                unreached_since = unreached_since or time.monotonic()
+                channel, beat_s = _register(where, place, address, listener.getsockname()[1], deadline)
+                return ChildNode(channel, str(where["address"]), listener, supervisor, beat_s)
             trouble = f"it speaks of another job, {where['job_id']}"
-        except (S3Error, Lost, OSError) as error:
+        except (S3Error, Lost) as error:
             trouble = str(error)
+        except _Unreached as error:
+            trouble = str(error)
+            if unreached_since and time.monotonic() - unreached_since > UNREACHED_SHARE * timeout_s:
+                break
         time.sleep(max(0.0, min(delay, deadline - time.monotonic())))
         delay = min(LONGEST_POLL_S, delay * random.uniform(1.3, 1.8))  # noqa: S311 - no secret
     raise Failure(
         contract.EXIT_RENDEZVOUS,
-        f"node {place.node} did not reach the main node within {timeout_s:g} s; it is announced in "
+        f"node {place.node} at {address} did not reach the main node; it is announced in "
         f"s3://{place.bucket}/{key}, last answer: {trouble}",
     )
 
 
-def _register(where: Mapping[str, object], place: Place, address: str, deadline: float) -> Channel:
+class _Unreached(Exception):  # noqa: N818 - an event, not an error of the program
+    """The main node is announced, and its port does not answer."""
+
+
+def leave_word(s3: S3, place: Place, failure: Failure) -> None:
+    """Tell a main node to which there is no connection why this one does not come."""
+    word = {"job_id": place.job_id, "node": place.node, "failed": str(failure), "exit_code": failure.exit_code}
+    with contextlib.suppress(S3Error):
+        key = place.paths.rendezvous(place.part, place.attempt, place.node)
+        s3.put(place.bucket, key, json.dumps(word).encode())
+
+
+def _register(
+    where: Mapping[str, object], place: Place, address: str, port: int, deadline: float
+) -> tuple[Channel, float]:
+    """Return the connection, and the seconds between two signs of life."""
     token, role = str(where["token"]), f"node {place.node} at {address}"
     left = max(0.1, min(protocol.SEND_TIMEOUT_S, deadline - time.monotonic()))
-    sock = socket.create_connection((str(where["address"]), int(str(where["port"]))), timeout=left)
+    main = (str(where["address"]), int(str(where["port"])))
+    try:
+        sock = socket.create_connection(main, timeout=left)
+    except OSError as error:
+        raise _Unreached(f"{address} cannot connect to {main[0]}:{main[1]}: {error}; {links.advice()}") from error
     channel = Channel(sock)
     try:
-        challenge = str(_next(channel).get("challenge"))
+        challenge = str(channel.receive_one().get("challenge"))
         mine = protocol.nonce()
         answer = protocol.proof(token, role, challenge)
-        channel.send({"node": place.node, "address": address, "proof": answer, "challenge": mine})
-        proved = protocol.proves(_next(channel).get("proof"), token, "main", mine)
+        registration = {"node": place.node, "address": address, "port": port}
+        channel.send({**registration, "proof": answer, "challenge": mine})
+        welcome = channel.receive_one()
     except Lost:
         sock.close()
         raise
-    if not proved:
+    if not protocol.proves(welcome.get("proof"), token, "main", mine):
         sock.close()
         raise Lost("the main node does not know the token")
-    return channel
-
-
-def _next(channel: Channel) -> Message:
-    while True:
-        for message in channel.receive():
-            return message
+    return channel, float(welcome["beat_s"])

@@ -9,20 +9,26 @@ import os
 import secrets
 import socket
 import struct
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from hpc import contract
 from hpc.node.failure import Failure, say
 from hpc.node.place import Place
 from hpc.node.process import Supervisor
 from hpc.node.s3 import S3, S3Error
-from hpc.node.wireup import mpi, protocol
+from hpc.node.wireup import frameworks, links, mpi, protocol
 from hpc.node.wireup.protocol import Channel, Lost, Message
+from hpc.node.wireup.pulse import Pulse
 
 FINISH_TIMEOUT_S = 900.0
 """For how long the main node waits for the others' outputs once the command has ended."""
+WORDS_SHARE = 0.025
+"""Of the rendezvous' time: so often it looks whether a node that is missing has left word in S3."""
+PAIRS_NAMED = 5
 
 
 @dataclass
@@ -33,17 +39,25 @@ class Peer:
     challenge: str = field(default_factory=protocol.nonce)
     node: int | None = None
     address: str = ""
+    port: int = 0
+    """Where it lets the others try the way to it."""
     ready: bool = False
+    efa: bool = False
+    unreached: dict[int, str] = field(default_factory=dict[int, str])
+    """Why it did not reach another node, by that node."""
+    running: int | None = None
+    """Number of the command that it runs as every node does, until that has ended with 0."""
     finished: bool = False
 
 
 class MainNode:
-    """Usage, in this order: `announce`, `gather`, `wait_ready`, `environment`, the command, `command_ended`, `finish`.
+    """Usage, in this order: `announce`, `gather`, `wait_ready`, `environment`, the command, `command_ended`,
+    `release`, `finish`.
 
     While the supervisor turns, a node that is lost or cannot go on raises Failure out of it, until `command_ended`.
     """
 
-    def __init__(self, place: Place, address: str, supervisor: Supervisor) -> None:
+    def __init__(self, place: Place, address: str, supervisor: Supervisor, beat_s: float) -> None:
         self._place = place
         self._address = address
         self._supervisor = supervisor
@@ -54,13 +68,15 @@ class MainNode:
         self._launches: dict[int, Channel] = {}
         self._launch_numbers = itertools.count()
         self._env: dict[str, str] = {}
-        self._listener = socket.create_server((address, 0), backlog=max(128, place.nodes))
+        self._beat_s = beat_s
+        self._listener = links.listen(address, place.nodes)
         supervisor.watch(self._listener, self._accept)
         self._agents = socket.socket(socket.AF_UNIX)
         self._agents_name = f"hpc-node-{secrets.token_hex(8)}"
         self._agents.bind(f"\0{self._agents_name}")  # abstract: no file to protect, no limit on the path
         self._agents.listen(128)
         supervisor.watch(self._agents, self._accept_agent)
+        Pulse(supervisor, beat_s, self._channels, self._is_silent)
 
     def announce(self, s3: S3) -> None:
         """Leave word in S3 where this node listens.
@@ -72,7 +88,10 @@ class MainNode:
         self._leave_word(s3, {"address": self._address, "port": port, "token": self._token})
 
     def give_up(self, s3: S3, reason: str) -> None:
-        """Let nodes that are still to come know that there is nothing to come for."""
+        """Let all nodes, also those that are still to come, know that the job ends."""
+        self._ended = True
+        for peer in self._nodes.values():
+            self._tell(peer, {"gave_up": reason})
         with contextlib.suppress(Failure):  # they have a deadline of their own
             self._leave_word(s3, {"ended": reason})
 
@@ -83,34 +102,108 @@ class MainNode:
         except S3Error as error:
             raise Failure(contract.EXIT_RENDEZVOUS, f"cannot announce the main node: {error}") from error
 
-    def gather(self, timeout_s: float) -> None:
-        """Wait until every other node has registered.
+    def gather(self, s3: S3, timeout_s: float) -> None:
+        """Wait until every other node has registered, then have them try the ways to each other.
 
         Raises:
-            Failure: the time is over; the message names the nodes that did not come.
+            Failure: the time is over, the message names the nodes that did not come; or one left word why.
         """
-        expected = set(range(self._place.nodes)) - {self._place.node}
-        complete = self._supervisor.turn_until(lambda: expected <= set(self._nodes), timeout_s)
-        if not complete:
-            missing = ", ".join(str(node) for node in sorted(expected - set(self._nodes)))
-            raise Failure(
-                contract.EXIT_RENDEZVOUS,
-                f"node(s) {missing} of {self._place.nodes} did not register at {self._address} within "
-                f"{timeout_s:g} s; look at their logs, then at capacity and at the security group, which must let "
-                "the nodes reach each other",
-            )
+        deadline = time.monotonic() + timeout_s
+        while not self._supervisor.turn_until(
+            lambda: not self._missing(), min(WORDS_SHARE * timeout_s, max(0.0, deadline - time.monotonic()))
+        ):
+            self._read_words(s3)
+            if time.monotonic() >= deadline:
+                missing = ", ".join(map(str, self._missing()))
+                raise Failure(
+                    contract.EXIT_RENDEZVOUS,
+                    f"node(s) {missing} of {self._place.nodes} did not register at {self._address} within "
+                    f"{timeout_s:g} s; look at their logs, then at capacity and at the network: {links.advice()}",
+                )
         self._supervisor.forget(self._listener)
+        for node, peer in self._nodes.items():
+            others = [other for other in links.tried_by(node, self._place.nodes) if other in self._nodes]
+            reach = {other: (self._nodes[other].address, self._nodes[other].port) for other in others}
+            self._tell(peer, {"reach": reach})
+
+    def _missing(self) -> list[int]:
+        return [node for node in range(self._place.nodes) if node not in {*self._nodes, self._place.node}]
+
+    def _read_words(self, s3: S3) -> None:
+        """Look into S3 for nodes of this job that said why they do not come."""
+        bucket, part, attempt = self._place.bucket, self._place.part, self._place.attempt
+        found: dict[str, Any] = {}
+        with contextlib.suppress(S3Error, ValueError, KeyError):
+            here = {
+                key for key, _ in s3.list(bucket, self._place.paths.rendezvous(part, attempt).removesuffix(".json"))
+            }
+            for node in self._missing():
+                if (key := self._place.paths.rendezvous(part, attempt, node)) in here:
+                    word = json.loads(s3.get(bucket, key))
+                    found = word if word["job_id"] == self._place.job_id else found
+        if found:
+            raise Failure(int(found["exit_code"]), f"node {found['node']} does not come: {found['failed']}")
 
     def wait_ready(self) -> None:
-        """Wait until every node has fetched its inputs; a node that cannot, or is lost, raises Failure."""
-        self._supervisor.turn_until(lambda: all(peer.ready for peer in self._nodes.values()))
+        """Wait until every node has fetched its inputs and tried the ways to the others.
 
-    def environment(self, slots: int, folder: Path, env: dict[str, str]) -> dict[str, str]:
-        """Return the variables with which the command is started: `env` and what makes `mpirun` span the nodes."""
+        Raises:
+            Failure: a node cannot go on, is lost, or does not reach another; the message names them.
+        """
+        own = links.unreached({node: (peer.address, peer.port) for node, peer in self._nodes.items()})
+        peers = self._nodes.values()
+        self._supervisor.turn_until(lambda: bool(own) or all(p.ready for p in peers) or any(p.unreached for p in peers))
+        self._supervisor.turn_until(lambda: all(p.ready for p in peers), links.TIMEOUT_S)  # for who sees the same
+        by_node = {self._place.node: own, **{node: peer.unreached for node, peer in sorted(self._nodes.items())}}
+        pairs = [
+            f"node {node} at {self._address_of(node)} cannot connect to node {other} at {self._address_of(other)} "
+            f"port {self._nodes[other].port}: {why}"
+            for node, unreached in by_node.items()
+            for other, why in unreached.items()
+        ]
+        if pairs:
+            more = f"; and {len(pairs) - PAIRS_NAMED} pairs more" if len(pairs) > PAIRS_NAMED else ""
+            raise Failure(contract.EXIT_RENDEZVOUS, f"{'; '.join(pairs[:PAIRS_NAMED])}{more}. {links.advice()}")
+
+    @property
+    def all_have_efa(self) -> bool:
+        """Whether every other node has said that it can use EFA."""
+        return all(peer.efa for peer in self._nodes.values())
+
+    def environment(self, slots: int, folder: Path, env: dict[str, str], fabric: Mapping[str, str]) -> dict[str, str]:
+        """Tell every node the variables that hold on all; return those with which the command is started: `env` and
+        what makes `mpirun` span the nodes.
+
+        Args:
+            fabric: the variables by which MPI takes EFA, or TCP.
+        """
         addresses = [self._address_of(node) for node in range(self._place.nodes)]
-        settings = mpi.environment(addresses, slots, folder, self._agents_name, mpi.present_interfaces())
-        self._env = {**mpi.root_settings(), **env}
-        return {**settings, **self._env}
+        here = mpi.Machine.here()
+        common = mpi.on_every_node(here.interfaces, self._address)
+        common |= {**frameworks.meeting_point(self._address), **fabric}
+        if "OMPI_MCA_btl_tcp_if_include" in env:  # Open MPI takes only one of the two
+            common.pop("OMPI_MCA_btl_tcp_if_exclude", None)
+        for peer in self._nodes.values():
+            self._tell(peer, {"env": common})
+        pure = env.get("OMP_NUM_THREADS", "1") == "1"
+        launch = mpi.environment(addresses, self._address, slots, folder, self._agents_name, here, pure=pure)
+        self._env = {**mpi.root_settings(), **common, **env}
+        return {**launch, **self._env}
+
+    def start_everywhere(self, argv: Sequence[str], env: dict[str, str]) -> dict[str, str]:
+        """Start the command on every other node; return the variables with which it starts here.
+
+        From here on a node whose command ends with another exit code than 0 raises Failure with that code.
+        """
+        for node, peer in self._nodes.items():
+            peer.running = next(self._launch_numbers)
+            place = frameworks.one_process_each(node, self._place.nodes)
+            self._tell(peer, {"start": peer.running, "argv": list(argv), "env": place})
+        return {**frameworks.one_process_each(self._place.node, self._place.nodes), **env}
+
+    def await_commands(self) -> None:
+        """Wait until the command has ended on all other nodes, too; one that fails raises Failure."""
+        self._supervisor.turn_until(lambda: all(peer.running is None for peer in self._nodes.values()))
 
     def command_ended(self) -> None:
         """From here on trouble with a node is kept for `finish`; MPI starts nothing more."""
@@ -118,15 +211,18 @@ class MainNode:
         self._supervisor.forget(self._listener)
         self._supervisor.forget(self._agents)
 
+    def release(self) -> None:
+        """Tell the nodes that the command has ended: they end what runs there and send their outputs."""
+        for peer in self._nodes.values():
+            self._tell(peer, {"finish": True})
+
     def finish(self) -> None:
-        """Tell the nodes that the command has ended, and wait until they have sent their outputs.
+        """Wait until the nodes have sent their outputs.
 
         Raises:
             Failure: a node was lost, or could not send its outputs.
         """
-        nodes = dict(self._nodes)
-        for peer in nodes.values():
-            self._tell(peer, {"finish": True})
+        nodes = self._nodes
         done = self._supervisor.turn_until(lambda: all(peer.finished for peer in nodes.values()), FINISH_TIMEOUT_S)
         if not done:
             slow = ", ".join(str(node) for node, peer in sorted(nodes.items()) if not peer.finished)
@@ -171,18 +267,38 @@ class MainNode:
             raise Lost("it does not know the token")
         if node in self._nodes:
             raise Lost(f"node {node} has registered before")
-        peer.node, peer.address = int(node), address
+        peer.node, peer.address, peer.port = int(node), address, int(message["port"])
         self._nodes[peer.node] = peer
         answer = protocol.proof(self._token, "main", str(message.get("challenge")))
-        self._tell(peer, {"proof": answer})
+        self._tell(peer, {"proof": answer, "beat_s": self._beat_s})
 
     def _obey(self, peer: Peer, message: Message) -> None:
         if "failed" in message:
             self._fail(peer, int(message["exit_code"]), str(message["failed"]))
         if "ended" in message:
-            self._answer_agent(int(message["ended"]), {"exit_code": int(message["exit_code"])})
-        peer.ready = peer.ready or "ready" in message
+            self._command_or_daemon_ended(peer, int(message["ended"]), int(message["exit_code"]))
+        if "ready" in message:
+            peer.ready, peer.efa = True, bool(message["efa"])
+            peer.unreached = {int(node): str(why) for node, why in message["unreached"].items()}
         peer.finished = peer.finished or "finished" in message
+
+    def _command_or_daemon_ended(self, peer: Peer, number: int, exit_code: int) -> None:
+        if number != peer.running:
+            self._answer_agent(number, {"exit_code": exit_code})
+            return
+        peer.running = None
+        if exit_code and not self._ended:
+            raise Failure(
+                exit_code, f"node {peer.node} at {peer.address}: the command ended with exit code {exit_code}"
+            )
+
+    def _channels(self) -> list[Channel]:
+        return [peer.channel for peer in self._nodes.values() if not peer.finished]
+
+    def _is_silent(self, channel: Channel, reason: str) -> None:
+        for peer in self._nodes.values():
+            if peer.channel is channel:
+                self._lose(peer, Lost(reason))
 
     def _lose(self, peer: Peer, reason: Lost) -> None:
         self._supervisor.forget(peer.channel.sock)

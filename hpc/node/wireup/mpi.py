@@ -1,6 +1,8 @@
 """What `mpirun` needs to know, in files and environment variables, so that a plain `mpirun` spans the nodes.
 
-Open MPI 5 starts through PRRTE (https://docs.open-mpi.org/en/v5.0.x/launching-apps/prerequisites.html).
+Open MPI 5 starts through PRRTE (https://docs.open-mpi.org/en/v5.0.x/launching-apps/prerequisites.html), MPICH and Intel
+MPI through Hydra (https://github.com/pmodels/mpich/blob/main/doc/wiki/how_to/Using_the_Hydra_Process_Manager.md,
+https://www.intel.com/content/www/us/en/docs/mpi-library/developer-reference-linux/current/hydra-environment-variables.html).
 """
 
 from __future__ import annotations
@@ -9,21 +11,43 @@ import ipaddress
 import os
 import shlex
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from hpc import contract
-from hpc.node.failure import Failure
-from hpc.node.wireup import agent
+from hpc.node.failure import Failure, say
+from hpc.node.wireup import agent, interfaces
 
-UNROUTABLE = ("docker0", "ecs-eth0")
-"""Interfaces of the host and of the ECS agent: link-local or the same on every host, so no way to another node."""
+LITTLE_SHARED_MEMORY_MIB = 256
+"""Ranks of one node talk through it; Docker gives 64 MiB to who asks for none."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Machine:
+    """What this node has; the others are of the same instance type."""
+
+    cores: int
+    """Physical ones, of those that this process may use."""
+    interfaces: dict[str, str]
+
+    @classmethod
+    def here(cls) -> Machine:
+        siblings = "/sys/devices/system/cpu/cpu{}/topology/thread_siblings_list"
+        try:
+            cores = len({Path(siblings.format(cpu)).read_text() for cpu in os.sched_getaffinity(0)})
+        except OSError:
+            cores = 0
+        return cls(cores=cores, interfaces=interfaces.addresses())
 
 
 def environment(
-    addresses: Sequence[str], slots: int, folder: Path, socket_name: str, interfaces: Iterable[str]
+    addresses: Sequence[str], own: str, slots: int, folder: Path, socket_name: str, machine: Machine, *, pure: bool
 ) -> dict[str, str]:
-    """Write hostfile and launch agent into the folder; return the variables that make `mpirun` use them.
+    """Write hostfiles and launch agent into the folder; return the variables that make `mpirun` use them.
+
+    Args:
+        pure: whether ranks start no threads, as far as one can know.
 
     Raises:
         Failure: the folder's path has a character that PRRTE takes for a separator.
@@ -33,8 +57,9 @@ def environment(
             contract.EXIT_BAD_REQUEST,
             f"{folder}: MPI cannot start from a path with a space, colon or quote; set {contract.ENV_SCRATCH}",
         )
-    hostfile = folder / "hostfile"
+    hostfile, hydra_hostfile = folder / "hostfile", folder / "hostfile-hydra"
     hostfile.write_text("".join(f"{address} slots={slots}\n" for address in addresses))
+    hydra_hostfile.write_text("".join(f"{address}:{slots}\n" for address in addresses))
     launcher = folder / "launch-agent"
     # -I -S: without the user's Python settings and site folder, which cost start-up time and prove nothing here.
     start = shlex.join([sys.executable, "-I", "-S", agent.__file__, socket_name])
@@ -45,8 +70,17 @@ def environment(
         "PRTE_MCA_prte_default_hostfile": str(hostfile),
         "PRTE_MCA_plm_ssh_agent": str(launcher),
         "PRTE_MCA_plm_ssh_no_tree_spawn": "1",  # the agent is here, so every daemon is started from here
-        **_interface_settings(interfaces),
-        **_one_machine_settings(addresses),
+        "HYDRA_HOST_FILE": str(hydra_hostfile),
+        "HYDRA_LAUNCHER": "ssh",
+        "HYDRA_LAUNCHER_EXEC": str(launcher),
+        "I_MPI_HYDRA_HOST_FILE": str(hydra_hostfile),
+        "I_MPI_HYDRA_BOOTSTRAP": "ssh",
+        "I_MPI_HYDRA_BOOTSTRAP_EXEC": str(launcher),
+        "I_MPI_HYDRA_BRANCH_COUNT": str(max(2, len(addresses))),  # no tree, as above
+        # MPICH would give every rank the main node's paths. As with Open MPI, a node's ranks have the node's variables.
+        "HYDRA_ENV": "none",
+        **_launcher_interfaces(machine.interfaces, own),
+        **_binding_settings(addresses, slots, machine.cores, pure=pure),
     }
 
 
@@ -57,32 +91,51 @@ def root_settings() -> dict[str, str]:
     return {f"{prefix}_ALLOW_RUN_AS_ROOT{suffix}": "1" for prefix in ("OMPI", "PRTE") for suffix in ("", "_CONFIRM")}
 
 
-def present_interfaces() -> list[str]:
+def note_little_shared_memory(slots: int) -> None:
+    """Say so in the log if the ranks of one node have little memory to talk through."""
     try:
-        return os.listdir("/sys/class/net")  # noqa: PTH208
+        found = os.statvfs("/dev/shm")  # noqa: S108 - not a temporary file
     except OSError:
-        return []
+        return
+    mib = found.f_blocks * found.f_frsize >> 20
+    if slots > 1 and mib < LITTLE_SHARED_MEMORY_MIB:
+        say(f"{mib} MiB of shared memory is little for {slots} ranks: the definition's `shared_memory_mib` raises it")
 
 
-def _interface_settings(interfaces: Iterable[str]) -> Mapping[str, str]:
-    """Keep MPI off the interfaces that lead nowhere. Where there are none, its defaults stay as they are."""
-    unroutable = sorted(set(UNROUTABLE) & set(interfaces))
-    if not unroutable:
-        return {}
-    return {
-        "PRTE_MCA_prte_if_exclude": ",".join(["lo", *unroutable]),
-        "OMPI_MCA_btl_tcp_if_exclude": ",".join(["127.0.0.1/8", "sppp", *unroutable]),
-    }
+def on_every_node(present: dict[str, str], own: str) -> dict[str, str]:
+    """Return the variables that keep the traffic of ranks off interfaces that lead nowhere.
+
+    Open MPI is told what to leave out, because whoever then gives `--mca btl_tcp_if_exclude` as usual contradicts
+    nothing; the others know only what to take.
+    """
+    settings: dict[str, str] = {}
+    if name := interfaces.serving(present, own):
+        settings |= dict.fromkeys(("FI_TCP_IFACE", "NCCL_SOCKET_IFNAME", "GLOO_SOCKET_IFNAME"), name)
+    if avoided := interfaces.unroutable(present, own):
+        settings["OMPI_MCA_btl_tcp_if_exclude"] = ",".join(["127.0.0.1/8", "sppp", *avoided])
+    return settings
 
 
-def _one_machine_settings(addresses: Sequence[str]) -> Mapping[str, str]:
-    """Nodes on loopback addresses share one machine without knowing it: each would bind its ranks to the first
+def _launcher_interfaces(present: dict[str, str], own: str) -> Mapping[str, str]:
+    settings: dict[str, str] = {}
+    if name := interfaces.serving(present, own):
+        settings |= dict.fromkeys(("HYDRA_IFACE", "I_MPI_HYDRA_IFACE"), name)
+    if avoided := interfaces.unroutable(present, own):
+        settings["PRTE_MCA_prte_if_exclude"] = ",".join(["lo", *avoided])
+    return settings
+
+
+def _binding_settings(addresses: Sequence[str], slots: int, cores: int, *, pure: bool) -> Mapping[str, str]:
+    """Bind each rank to a core where each has one for itself; else Open MPI's default holds.
+
+    Nodes on loopback addresses share one machine without knowing it: each would bind its ranks to the first
     core, and spin there while it waits for the others. Two of them with one rank each hang for ever in the collective
-    operations of Open MPI's component `han`, which is for nodes that share no machine."""
-    if not all(ipaddress.ip_address(address).is_loopback for address in addresses):
-        return {}
-    return {
-        "PRTE_MCA_hwloc_default_binding_policy": "none",
-        "OMPI_MCA_mpi_yield_when_idle": "1",
-        "OMPI_MCA_coll": "^han",
-    }
+    operations of Open MPI's component `han`, which is for nodes that share no machine.
+    """
+    if all(ipaddress.ip_address(address).is_loopback for address in addresses):
+        return {
+            "PRTE_MCA_hwloc_default_binding_policy": "none",
+            "OMPI_MCA_mpi_yield_when_idle": "1",
+            "OMPI_MCA_coll": "^han",
+        }
+    return {"PRTE_MCA_hwloc_default_binding_policy": "core"} if pure and slots == cores else {}

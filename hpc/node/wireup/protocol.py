@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import hmac
 import json
+import os
 import secrets
 import socket
 from typing import Any
@@ -55,16 +57,48 @@ class Channel:
 
     def __init__(self, sock: socket.socket) -> None:
         self.sock = sock
+        self.silent_for = 0
+        """Beats of this side since the other one was last heard."""
         self._lines = Lines()
+        self._kept: list[Message] = []
+        self._sending = False
+        self._unsent = b""
         sock.settimeout(SEND_TIMEOUT_S)
         if sock.family == socket.AF_INET:
             _keep_alive(sock)
 
     def send(self, message: Message) -> None:
+        self._sending = True
         try:
-            self.sock.sendall(encode(message))
+            self.sock.sendall(self._unsent + encode(message))
         except OSError as error:
             raise Lost(str(error)) from error
+        finally:
+            self._sending, self._unsent = False, b""
+
+    def beat(self) -> None:
+        """Let the other side know that this one lives. It never waits and never fails: a signal handler calls it,
+        perhaps amid `send`."""
+        if self._sending:
+            return
+        with contextlib.suppress(OSError):
+            data = self._unsent or b"{}\n"
+            self._unsent = data[os.write(self.sock.fileno(), data) :]
+
+    def receive_one(self) -> Message:
+        """Wait for one message; what comes with it is kept for `take_kept`.
+
+        Raises:
+            Lost: nothing came in time, or the connection has ended.
+        """
+        while not self._kept:
+            self._kept = [message for message in self.receive() if message]  # without signs of life
+        return self._kept.pop(0)
+
+    def take_kept(self) -> list[Message]:
+        """Return what came with the last message that `receive_one` gave."""
+        kept, self._kept = self._kept, []
+        return kept
 
     def receive(self) -> list[Message]:
         """Return the messages that have come; call it when the socket can be read.
@@ -78,6 +112,7 @@ class Channel:
             raise Lost(str(error)) from error
         if not data:
             raise Lost("the connection was closed")
+        self.silent_for = 0
         return self._lines.feed(data)
 
 

@@ -1,0 +1,75 @@
+"""Ping-pong and allreduce of mpi4py: through hpc-node, and by a plain mpirun on the same nodes.
+
+python -m benchmarks.mpi [--rounds 5]
+
+Every round runs both, one after the other, and takes of each step its fastest repetition: a rank that
+waits for its core is slow whoever started it. stdout: JSON; stderr: medians and their ratio.
+"""
+
+from __future__ import annotations
+
+import json
+import statistics
+
+import click
+
+from benchmarks.nodes import Nodes, in_namespaces
+
+NODES = 2
+PROGRAM = """
+import json, time
+import numpy
+from mpi4py import MPI
+world = MPI.COMM_WORLD
+found = {}
+for size, times in ((8, 1000), (65536, 300), (1 << 20, 60)):
+    data = numpy.zeros(size, dtype="b")
+    into = numpy.zeros(size, dtype="b")
+    def ping_pong():
+        if world.rank == 0:
+            world.Send(data, 1)
+            world.Recv(into, 1)
+        else:
+            world.Recv(into, 0)
+            world.Send(data, 0)
+    def allreduce():
+        world.Allreduce(data, into)
+    for name, step in (("ping-pong", ping_pong), ("allreduce", allreduce)):
+        taken = []
+        for number in range(times):
+            world.Barrier()
+            started = time.perf_counter()
+            step()
+            taken.append(time.perf_counter() - started)
+        found[f"{name} {size}"] = min(taken) * 1e6
+if world.rank == 0:
+    print(json.dumps(found))
+"""
+COMMAND = ("mpirun", "-np", str(NODES), "--map-by", "ppr:1:node", "python", "-c", PROGRAM)
+
+
+def measure(nodes: Nodes, rounds: int) -> dict[str, dict[str, list[float]]]:
+    """Return microseconds of every round, by step and launcher."""
+    found: dict[str, dict[str, list[float]]] = {}
+    for number in range(rounds):
+        for name, run in (("hpc-node", nodes.hpc_node), ("mpirun", nodes.plain)):
+            click.echo(f"round {number + 1} of {rounds}: {name}", err=True)
+            for step, taken_us in json.loads(run(NODES, *COMMAND)).items():
+                found.setdefault(step, {}).setdefault(name, []).append(taken_us)
+    return found
+
+
+@click.command()
+@click.option("--rounds", type=click.IntRange(1), default=5, show_default=True)
+def main(rounds: int) -> None:
+    """Time messages between two nodes."""
+    with in_namespaces(NODES) as nodes:
+        found = measure(nodes, rounds)
+    for step, times in found.items():
+        ours, plain = (statistics.median(times[name]) for name in ("hpc-node", "mpirun"))
+        click.echo(f"{step:18} {ours:9.1f} us, plain {plain:9.1f} us: {ours / plain:5.3f}", err=True)
+    click.echo(json.dumps({"rounds": rounds, "microseconds": found}))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,59 @@
+"""A line to the emulated S3 on which a test does what it likes with the requests of one node."""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import socketserver
+import threading
+from collections.abc import Callable
+from types import TracebackType
+from typing import Self
+
+Fault = Callable[[bytes], bytes | None]
+"""Sees a request, may take its time, and answers in place of S3 or not."""
+
+
+def refusal(code: str) -> bytes:
+    body = f"<Error><Code>{code}</Code><Message>no</Message></Error>".encode()
+    return b"HTTP/1.1 403 Forbidden\r\nContent-Type: application/xml\r\nContent-Length: %d\r\n\r\n%s" % (
+        len(body),
+        body,
+    )
+
+
+class Line:
+    """Use it as a context; `url` is where it listens."""
+
+    def __init__(self, upstream: str, fault: Fault) -> None:
+        port = int(upstream.rpartition(":")[2])
+
+        class Handler(socketserver.BaseRequestHandler):
+            def handle(self) -> None:
+                with socket.create_connection(("127.0.0.1", port)) as there, contextlib.suppress(OSError):
+                    threading.Thread(target=_copy, args=(there, self.request), daemon=True).start()
+                    while data := self.request.recv(1 << 20):
+                        if answer := fault(data):
+                            self.request.sendall(answer)
+                        else:
+                            there.sendall(data)
+
+        self._server = socketserver.ThreadingTCPServer(("127.0.0.1", 0), Handler)
+        self._server.daemon_threads = True
+        self.url = f"http://127.0.0.1:{self._server.server_address[1]}"
+
+    def __enter__(self) -> Self:
+        threading.Thread(target=self._server.serve_forever, daemon=True).start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._server.shutdown()
+        self._server.server_close()
+
+
+def _copy(source: socket.socket, target: socket.socket) -> None:
+    with contextlib.suppress(OSError):
+        while data := source.recv(1 << 16):
+            target.sendall(data)
