@@ -178,7 +178,7 @@ def _report(task: Task, outcome: Outcome, outputs: list[Stored], started_at: str
     try:
         if place.nodes > 1:  # the other nodes have sent theirs
             prefix = place.paths.output(task.request.index)
-            status["outputs"] = [{"key": key, "size": size} for key, size in task.s3.list(place.bucket, prefix)]
+            status["outputs"] = [{"key": key, "size": size} for key, size, _ in task.s3.list(place.bucket, prefix)]
         task.s3.put(place.bucket, place.paths.status(task.request.index), json.dumps(status).encode())
     except S3Error as error:
         say(f"cannot write the status of this task: {error}")

@@ -60,7 +60,7 @@ class Task:
         workdir = self.request.workdir
         if workdir and not self.staged_workdir:
             wanted.append((workdir, self.workdir))
-        paths = storage.stage_in(self.s3, self.place, wanted)
+        paths, _ = storage.stage_in(self.s3, self.place, wanted, self.folder)
         if workdir:
             paths.pop(workdir.name, None)
             paths["PWD"] = str(self.workdir)
@@ -92,7 +92,7 @@ class Task:
         Raises:
             Failure: a file could not be sent.
         """
-        return storage.stage_out(self.s3, self.place.bucket, self._leaving())
+        return storage.stage_out(self.s3, self.place.bucket, self._leaving(), self.node_folder)[0]
 
     def _leaving(self) -> dict[str, Path]:
         """Return the files to send, by key."""
