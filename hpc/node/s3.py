@@ -93,9 +93,6 @@ class S3:
         checksum = {"x-amz-checksum-sha256": base64_sha256(body)}
         self.call(Call("PUT", bucket, key, body=body, headers={**checksum, **(headers or {})}), read_all)
 
-    def delete(self, bucket: str, key: str) -> None:
-        self.call(Call("DELETE", bucket, key), read_all)
-
     def get_tagged(self, bucket: str, key: str) -> tuple[bytes, str] | None:
         """Return an object and its ETag, None if there is none (403: where listing is limited to a prefix)."""
         try:

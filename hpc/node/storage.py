@@ -49,6 +49,12 @@ class Moved:
     bytes: int = 0
     seconds: float = 0.0
 
+    def __str__(self) -> str:
+        unit = next((unit for unit in (30, 20, 10) if self.bytes >= 1 << unit), 0)
+        name = {30: "GiB", 20: "MiB", 10: "KiB", 0: "bytes"}[unit]
+        amount = f"{self.bytes / (1 << unit):.1f}" if unit else str(self.bytes)
+        return f"{self.files} file{'' if self.files == 1 else 's'}, {amount} {name} in {self.seconds:.1f} s"
+
 
 def stage_in(s3: S3, place: Place, inputs: Iterable[tuple[Input, Path]], scratch: Path) -> tuple[dict[str, str], Moved]:
     """Fetch inputs, each into a folder of its own; return the local path of each, by its name.
@@ -86,14 +92,29 @@ def stage_in(s3: S3, place: Place, inputs: Iterable[tuple[Input, Path]], scratch
             left += s5cmd.fetch_objects(s3, scratch, sources)
         else:
             left += s5cmd.fetch_folder(s3, item.uri, target, sources)
-
-    def fetch(source: Source, pool: ThreadPoolExecutor | None) -> int:
-        return transfer.fetch(s3, source, pool)
-
-    _each(fetch, left, lambda source: source.size, contract.EXIT_STAGE_IN, "input")
+    _fetch(s3, left)
     files = [source.path for _, _, sources in found for source in sources]
     size = sum(path.stat().st_size for path in files)
     return paths, Moved(files=len(files), bytes=size, seconds=time.monotonic() - began)
+
+
+def fetch_all(s3: S3, sources: Sequence[Source]) -> Moved:
+    """Fetch objects whose sizes are known.
+
+    Raises:
+        Failure: one cannot be fetched or written.
+    """
+    began = time.monotonic()
+    _fetch(s3, sources)
+    size = sum(source.size for source in sources)
+    return Moved(files=len(sources), bytes=size, seconds=time.monotonic() - began)
+
+
+def _fetch(s3: S3, sources: Sequence[Source]) -> None:
+    def fetch(source: Source, pool: ThreadPoolExecutor | None) -> int:
+        return transfer.fetch(s3, source, pool)
+
+    _each(fetch, sources, lambda source: source.size, contract.EXIT_STAGE_IN, "input")
 
 
 def stage_out(s3: S3, bucket: str, files: Mapping[str, Path], scratch: Path) -> tuple[list[Stored], Moved]:
