@@ -218,6 +218,8 @@ ENV_INDEX = "HPC_INDEX"
 ENV_INPUT_DIR = "HPC_INPUT_DIR"
 ENV_OUTPUT_DIR = "HPC_OUTPUT_DIR"
 """Everything that the command leaves here goes to the run's `outputs/<index>/`."""
+ENV_CHECKPOINT_DIR = "HPC_CHECKPOINT_DIR"
+"""With `--checkpoint`: what the command writes here, the next attempt of the task finds here."""
 ENV_NODE_LOG = "HPC_NODE_LOG"
 """A file of this node: what a rank appends to it appears in the node's own log stream."""
 ENV_NODE_ADDRESS = "HPC_NODE_ADDRESS"
@@ -250,6 +252,11 @@ HOST_SPOT_NOTICE = "spot-notice"
 """Likewise: what EC2 announces two minutes before it takes a Spot instance back, `{"action": "terminate", "time":
 "2026-11-22T08:22:00Z"}`; missing until then
 (https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/spot-instance-termination-notices.html)."""
+
+ON_FAILURE = ("all", "logs", "none")
+"""What is kept of the outputs of a command that failed."""
+LOG_SUFFIXES = (".log", ".out", ".err")
+"""What a file's name ends in that counts as a log."""
 
 # --------------------------------------------------------------------------- exit codes that hpc-node itself gives
 
@@ -317,6 +324,10 @@ class RunPaths:
     def output(self, index: int) -> str:
         """Prefix of the outputs of one task."""
         return f"{self.outputs}{index}/"
+
+    def checkpoint(self, index: int, node: int | None) -> str:
+        """Prefix of what a task has saved, or one node of a multi-node job."""
+        return f"{self.prefix}checkpoints/{index}/" + ("" if node is None else f"node-{node}/")
 
     def status(self, index: int) -> str:
         """Written last, after all outputs of the task."""

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from hpc import contract, ranges, runid, wanted
+from hpc import contract, ranges, runid, signals, wanted
 from hpc.limits import MAX_ARRAY
 from hpc.rows import Rows
 from hpc.spec import JobSpec
@@ -53,7 +53,22 @@ def body(
         "patterns": [output.pattern for output in outputs if output.pattern],
         "environment": dict(spec.environment),
         "parts": [{"offset": offset, "size": length} for offset, length in parts(size, spec.pack)],
+        **_ends(spec, target),
     }
+
+
+def _ends(spec: JobSpec, target: Target) -> dict[str, Any]:
+    """Return what is asked for the end of an attempt, as far as it is asked."""
+    found: dict[str, Any] = {}
+    if spec.on_failure != "all":
+        found["on_failure"] = spec.on_failure
+    if spec.checkpoint_minutes is not None:
+        found["checkpoint_minutes"] = spec.checkpoint_minutes
+    if spec.signal is not None:
+        name, before_s = signals.parse(spec.signal)
+        found["signal"] = {"name": name, "before_s": before_s}
+        found["timeout_s"] = spec.timeout_s or target.definition.timeout_s
+    return found
 
 
 def parts(size: int, pack: int) -> Iterator[tuple[int, int]]:

@@ -9,7 +9,7 @@ import os
 import re
 from collections.abc import Iterator
 
-from hpc import columns, contract, ranges, runid, wanted
+from hpc import columns, contract, ranges, runid, signals, wanted
 from hpc.data_checks import check_data
 from hpc.limits import MAX_ARRAY, MAX_CHILDREN, MAX_NODES, MAX_RETRIES, MIN_TIMEOUT_S
 from hpc.spec import JobSpec
@@ -128,6 +128,15 @@ def _check_limits(spec: JobSpec) -> Iterator[str]:
         yield f"--retries {spec.retries}: 0 to {MAX_RETRIES} are allowed"
     if spec.priority is not None and not 0 <= spec.priority <= 9999:
         yield f"--priority {spec.priority}: 0 to 9999 is allowed"
+    if spec.on_failure not in contract.ON_FAILURE:
+        yield f"--on-failure {spec.on_failure}: {', '.join(contract.ON_FAILURE)} are allowed"
+    if spec.checkpoint_minutes is not None and spec.checkpoint_minutes < 1:
+        yield f"--checkpoint {spec.checkpoint_minutes}: give minutes, 1 or more"
+    if spec.signal is not None:
+        try:
+            signals.parse(spec.signal)
+        except ValueError as error:
+            yield f"--signal {error}"
     for flag, value in (("--vcpus", spec.vcpus), ("--memory", spec.memory_mib), ("--gpus", spec.gpus)):
         if value is not None and value < (0 if flag == "--gpus" else 1):
             yield f"{flag} {value}: give a positive number"

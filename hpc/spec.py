@@ -71,6 +71,13 @@ class JobSpec:
     outputs: tuple[str, ...] = ()
     """Each one of: `NAME`, the command writes a file or folder to the path in `$NAME`; `NAME=s3://...`, the same, kept
     there; `out/*.vtk`, what the command creates or changes below its working directory and the pattern matches."""
+    on_failure: str = "all"
+    """What is kept of the outputs when the command fails: all, logs (files named *.log, *.out, *.err) or none."""
+    checkpoint_minutes: int | None = None
+    """How often `$HPC_CHECKPOINT_DIR` is saved, which the next attempt finds again; None: there is none."""
+    signal: str | None = None
+    """As in Slurm, `USR1@60`: what the command gets how many seconds before its time-out and before the end of a Spot
+    instance. None: SIGTERM when that end is announced."""
     workdir: Path | None = None
     """A folder of this machine, sent as git would see it; the command runs in a copy of it."""
     script: Path | None = None

@@ -74,6 +74,24 @@ from hpc.tasks import TasksFile
     " makes below its working directory. Either must exist in the end. s3://...: keep it there.",
 )
 @click.option(
+    "--on-failure",
+    type=click.Choice(contract.ON_FAILURE),
+    default="all",
+    help="Outputs to keep when the command fails; logs: *.log, *.out, *.err.",
+)
+@click.option(
+    "--checkpoint",
+    "checkpoint_minutes",
+    type=int,
+    metavar="MINUTES",
+    help="Save $HPC_CHECKPOINT_DIR this often, and when the end is near; the next attempt finds it again.",
+)
+@click.option(
+    "--signal",
+    metavar="SIG[@SECONDS]",
+    help="Send the command this signal so long (60) before its time-out and the end of a Spot instance.",
+)
+@click.option(
     "--workdir",
     type=click.Path(path_type=Path),
     metavar="DIR",

@@ -6,6 +6,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import signal
 import time
 from collections.abc import Sequence
 from dataclasses import replace
@@ -84,12 +85,12 @@ def run_pack(s3: S3, place: Place, request: Request, supervisor: Supervisor, arg
         return 0
     say(f"tasks {indexes[0]} to {indexes[-1]}, {len(todo)} to run, attempt {place.attempt}, run {place.run_id}")
     held = rows.read(s3, place, request.positions) if request.has_tasks else []
-    base = prepare(s3, place, request, os.environ)
+    base = prepare(s3, place, request, os.environ, supervisor)
     try:
         common = _stage_common(base)
         supervisor.interruptible = False  # from here on a signal is the command's, and the last task's
         for number in todo:
-            if supervisor.signal:
+            if base.ending.is_near:
                 break
             request_of_task = replace(common, index=indexes[number])
             _run_one(base, request_of_task, supervisor, held[number] if held else None, argv, statuses)
@@ -98,9 +99,11 @@ def run_pack(s3: S3, place: Place, request: Request, supervisor: Supervisor, arg
         base.remove()
     codes = [statuses.exit_code(index) for index in indexes]
     failed = next((code for code in codes if code), 0)
+    if failed or None in codes:
+        base.ending.hold()
     if not failed and None in codes:
         say(f"stopped with {codes.count(None)} tasks to run")
-        return 128 + supervisor.signal
+        return 128 + (supervisor.signal or signal.SIGTERM)
     return failed or (0 if written else contract.EXIT_STAGE_OUT)
 
 
@@ -122,7 +125,7 @@ def _run_one(
     say(f"task {request.index}")
     started_at, folder = now(), base.node_folder / str(request.index)
     staged = base.workdir if request.workdir else None
-    task = replace(base, request=request, node_folder=folder, staged_workdir=staged)
+    task = replace(base, request=request, node_folder=folder, staged_workdir=staged, phases={}, quiet=True)
     try:
         (folder / "outputs").mkdir(parents=True)
     except OSError as error:

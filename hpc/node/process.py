@@ -40,8 +40,9 @@ class Supervisor:
         """Whether a signal ends hpc-node itself; else it goes to the processes."""
         self.signal = 0
         """The last one that came while it was not; 0 if none did."""
-        self._timer: tuple[float, Callable[[], object]] | None = None
+        self._timers: dict[Callable[[], object], float] = {}
         self._started: dict[int, tuple[subprocess.Popen[bytes], Callable[[int], None]]] = {}
+        self._own = set[int]()
         self._prctl = _load_prctl()
         if self._prctl:  # what a killed process leaves behind becomes ours, so that we can end it
             self._prctl(_PR_SET_CHILD_SUBREAPER, 1)
@@ -66,9 +67,18 @@ class Supervisor:
         sock.close()
 
     def start(
-        self, argv: Sequence[str], env: Mapping[str, str], on_end: Callable[[int], None], cwd: Path | None = None
+        self,
+        argv: Sequence[str],
+        env: Mapping[str, str],
+        on_end: Callable[[int], None],
+        cwd: Path | None = None,
+        *,
+        own: bool = False,
     ) -> None:
         """Start a process in a session of its own; `on_end` gets its exit code (128 + N for signal N) in `turn`.
+
+        Args:
+            own: it is hpc-node's and no command: it gets no signals.
 
         Raises:
             Failure: it cannot be started.
@@ -85,24 +95,30 @@ class Supervisor:
         except OSError as error:
             raise cannot_start(argv[0], error) from error
         self._started[process.pid] = (process, on_end)
-        if self.signal:  # it came while the process was being started
+        if own:
+            self._own.add(process.pid)
+        elif self.signal:  # it came while the process was being started
             self._pass_on(process.pid, self.signal)
 
     def turn(self, timeout_s: float | None = None) -> None:
         """Wait until something happens, at most `timeout_s`, and let the callbacks have it."""
-        if self._timer:
-            left = max(0.0, self._timer[0] - time.monotonic())
+        if self._timers:
+            left = max(0.0, min(self._timers.values()) - time.monotonic())
             timeout_s = left if timeout_s is None else min(left, timeout_s)
         for key, _ in self.selector.select(timeout_s):
             key.data()
         self._reap()
-        if self._timer and self._timer[0] <= time.monotonic():
-            callback, self._timer = self._timer[1], None
-            callback()
+        for callback in [callback for callback, due in self._timers.items() if due <= time.monotonic()]:
+            if self._timers.pop(callback, None) is not None:  # it may have been forgotten by the one before
+                callback()
 
     def later(self, delay_s: float, callback: Callable[[], object]) -> None:
-        """Call back once, in `turn`, after a time; in place of what was to be called before."""
-        self._timer = (time.monotonic() + delay_s, callback)
+        """Call back once, in `turn`, after a time; in place of what was said of the same callback before."""
+        self._timers[callback] = time.monotonic() + delay_s
+
+    def never(self, callback: Callable[[], object]) -> None:
+        """Forget what `later` was told."""
+        self._timers.pop(callback, None)
 
     def turn_until(self, done: Callable[[], bool], timeout_s: float | None = None) -> bool:
         """Turn until the condition holds; return whether it does, or the time is over."""
@@ -133,8 +149,13 @@ class Supervisor:
         if self.interruptible:
             raise Interrupted(number)
         self.signal = number
+        self.send(number)
+
+    def send(self, number: int) -> None:
+        """Send a signal to what was started, and to the processes of its group."""
         for pid in list(self._started):
-            self._pass_on(pid, number)
+            if pid not in self._own:
+                self._pass_on(pid, number)
 
     @staticmethod
     def _pass_on(pid: int, number: int) -> None:
@@ -156,6 +177,7 @@ class Supervisor:
                 return
             if pid in self._started:
                 process, on_end = self._started.pop(pid)
+                self._own.discard(pid)
                 code = os.waitstatus_to_exitcode(status)
                 process.returncode = code
                 on_end(code if code >= 0 else 128 - code)

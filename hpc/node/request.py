@@ -72,6 +72,14 @@ class Request:
     patterns: tuple[str, ...]
     """Of files below the command's working directory."""
     environment: dict[str, str]
+    on_failure: str
+    """One of `contract.ON_FAILURE`."""
+    checkpoint_minutes: int | None
+    signal: str | None
+    """Name of what the command gets before it is ended; None: SIGTERM, on a Spot notice."""
+    signal_before_s: int
+    timeout_s: int | None
+    """Of an attempt, from its start."""
 
 
 def load(s3: S3, place: Place) -> Request:
@@ -117,6 +125,7 @@ def parse(raw: dict[str, Any], place: Place) -> Request:
         raise ValueError(f"version {raw['version']} is newer than this image's {contract.VERSION}: push a new image")
     layout = Layout.of(raw)
     positions = layout.positions(place.part, place.array_index)
+    signal: dict[str, Any] = raw.get("signal") or {}
     return Request(
         index=layout.index(positions.start),
         positions=positions,
@@ -134,4 +143,9 @@ def parse(raw: dict[str, Any], place: Place) -> Request:
         destinations={str(name): str(uri) for name, uri in raw.get("destinations", {}).items()},
         patterns=tuple(str(pattern) for pattern in raw.get("patterns", ())),
         environment={str(name): str(value) for name, value in raw.get("environment", {}).items()},
+        on_failure=str(raw.get("on_failure") or "all"),
+        checkpoint_minutes=raw.get("checkpoint_minutes"),
+        signal=signal.get("name"),
+        signal_before_s=int(signal.get("before_s", 0)),
+        timeout_s=raw.get("timeout_s"),
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
@@ -59,12 +60,12 @@ def _lead(s3: S3, place: Place, supervisor: Supervisor, argv: list[str]) -> int:
         from hpc.node.pack import run_pack
 
         return run_pack(s3, place, request, supervisor, argv)
-    task = prepare(s3, place, request, os.environ)
+    task = prepare(s3, place, request, os.environ, supervisor)
     try:
         if place.nodes > 1:
             outcome, outputs = _lead_nodes(task, supervisor, argv)
         else:
-            say(f"task {request.index}, attempt {place.attempt}, run {place.run_id}")
+            say(f"task {request.index}, attempt {place.attempt}, run {place.run_id}{_where()}")
             try:
                 row = rows.read(s3, place, request.positions)[0] if request.has_tasks else None
                 outcome, outputs = run_task(task, supervisor, row, argv)
@@ -73,7 +74,10 @@ def _lead(s3: S3, place: Place, supervisor: Supervisor, argv: list[str]) -> int:
                 outcome, outputs = Outcome(failure.exit_code, str(failure)), []
         if outcome.reason:
             say(outcome.reason)
-        return _report(task, outcome, outputs, started_at)
+        exit_code = _report(task, outcome, outputs, started_at)
+        if exit_code:
+            task.ending.hold()
+        return exit_code
     finally:
         task.remove()
 
@@ -90,6 +94,7 @@ def run_task(
         outcome = Outcome(failure.exit_code, str(failure))
     supervisor.interruptible = False
     supervisor.end_all()
+    task.last_save(succeeded=outcome.exit_code == 0)
     return _stage_out(task, outcome)
 
 
@@ -128,6 +133,8 @@ def _lead_nodes(task: Task, supervisor: Supervisor, argv: list[str]) -> tuple[Ou
     main.command_ended()
     main.release()
     supervisor.end_all()
+    if outcome.exit_code:
+        task.last_save(succeeded=False)
     outcome, outputs = _stage_out(task, outcome)
     try:
         main.finish()
@@ -137,18 +144,25 @@ def _lead_nodes(task: Task, supervisor: Supervisor, argv: list[str]) -> tuple[Ou
         else:
             say(str(failure))
     pulse.stop()
+    if outcome.exit_code == 0:
+        task.last_save(succeeded=True)
     return outcome, outputs
 
 
 def _command(task: Task, supervisor: Supervisor, command: list[str], env: dict[str, str]) -> Outcome:
     ended: list[int] = []
     supervisor.interruptible = False  # from here on the signals are the command's
+    began = time.monotonic()
     supervisor.start(command, env, ended.append, task.workdir)
-    supervisor.turn_until(lambda: bool(ended))
+    with task.watched(supervisor):
+        supervisor.turn_until(lambda: bool(ended))
     exit_code = ended[0]
+    task.phases["command_s"] = round(time.monotonic() - began, 3)
     if exit_code:
         by_signal = signal_name(exit_code)
         how = f"was ended by {by_signal}" if by_signal else f"ended with exit code {exit_code}"
+        if task.ending.killed:
+            how = "did not end in time and was killed"
         return Outcome(exit_code, f"the command {how}")
     missing = task.missing_outputs()
     if missing:
@@ -160,7 +174,7 @@ def _command(task: Task, supervisor: Supervisor, command: list[str], env: dict[s
 
 def _stage_out(task: Task, outcome: Outcome) -> tuple[Outcome, list[Stored]]:
     try:
-        return outcome, task.stage_out()
+        return outcome, task.stage_out(failed=outcome.exit_code != 0)
     except Failure as failure:
         if outcome.exit_code:
             say(str(failure))
@@ -179,6 +193,7 @@ def status_of(task: Task, outcome: Outcome, outputs: list[Stored], started_at: s
         "started_at": started_at,
         "stopped_at": now(),
         "instance": facts(os.environ),
+        "phases": task.phases,
         "outputs": [asdict(item) for item in outputs],
     }
 
@@ -189,7 +204,7 @@ def _report(task: Task, outcome: Outcome, outputs: list[Stored], started_at: str
     try:
         if place.nodes > 1:  # the other nodes have sent theirs
             prefix = place.paths.output(task.request.index)
-            status["outputs"] = [{"key": key, "size": size} for key, size in task.s3.list(place.bucket, prefix)]
+            status["outputs"] = [{"key": key, "size": size} for key, size, _ in task.s3.list(place.bucket, prefix)]
         task.s3.put(place.bucket, place.paths.status(task.request.index), json.dumps(status).encode())
     except S3Error as error:
         say(f"cannot write the status of this task: {error}")
@@ -213,15 +228,18 @@ def _follow(s3: S3, place: Place, supervisor: Supervisor) -> int:
         request = requests.load(s3, place)
         settings = {**os.environ, **request.environment}
         usable = efa.check(settings)
-        task = prepare(s3, place, request, os.environ)
+        task = prepare(s3, place, request, os.environ, supervisor)
         child = join(s3, place, address, supervisor, rendezvous_timeout_s(settings))
-        try:
-            env = {**root_settings(), **task.stage_in(), contract.ENV_NODE_ADDRESS: address}
-            child.serve(env, task.workdir, efa=usable)
-        except Interrupted:
-            supervisor.interruptible = False
-            child.await_end(END_GRACE_S)
+        with task.watched(supervisor, only_tells=True):
+            try:
+                env = {**root_settings(), **task.stage_in(), contract.ENV_NODE_ADDRESS: address}
+                child.serve(env, task.workdir, efa=usable)
+            except Interrupted:
+                supervisor.interruptible = False
+                child.await_end(END_GRACE_S)
         supervisor.interruptible = False
+        if task.ending.is_near:
+            task.last_save(succeeded=False)
         task.stage_out()
     except Failure as failure:
         supervisor.interruptible = False
@@ -240,7 +258,13 @@ def _follow(s3: S3, place: Place, supervisor: Supervisor) -> int:
 
 
 def _introduce(place: Place, address: str) -> None:
-    say(f"node {place.node} of {place.nodes} at {address}, attempt {place.attempt}, run {place.run_id}")
+    say(f"node {place.node} of {place.nodes} at {address}, attempt {place.attempt}, run {place.run_id}{_where()}")
+
+
+def _where() -> str:
+    """Return on what kind of instance this is, if it is known."""
+    found = facts(os.environ)
+    return f", on {found['instance_type']} in {found['zone']}, {found['purchasing']}" if found else ""
 
 
 def now() -> str:

@@ -1,7 +1,7 @@
 """The few S3 requests that every task makes, with the standard library alone.
 
-Importing botocore and building its client costs more CPU than a short task of a sweep, so the small requests are
-signed here and only large files go through boto3's transfer manager. Signature: AWS Signature Version 4
+Importing botocore and building its client costs more CPU than a short task of a sweep, so requests are signed here.
+Signature: AWS Signature Version 4
 (https://docs.aws.amazon.com/AmazonS3/latest/API/sig-v4-header-based-auth.html).
 """
 
@@ -13,23 +13,21 @@ import hmac
 import http.client
 import os
 import random
-import shutil
 import threading
 import time
+from base64 import b64encode
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from pathlib import Path
-from typing import TypeVar
+from functools import lru_cache
+from typing import NamedTuple, TypeVar
 from urllib.parse import quote, unquote_plus, urlencode, urlsplit
 
-from hpc import contract
 from hpc.node.credentials import Credentials, CredentialSource
 
 ATTEMPTS = 6
 LONGEST_DELAY_S = 8.0
 TIMEOUT_S = 30.0
-CHUNK = 1 << 20
 _RETRIED_STATUS = frozenset({409, 429, 500, 502, 503, 504})
 _LOCAL_FAULTS = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EROFS, errno.ENOENT, errno.EISDIR})
 """Faults of this machine's disk, which no retry mends."""
@@ -53,13 +51,22 @@ class Call:
     method: str
     bucket: str
     key: str
-    body: bytes | Path = b""
+    body: bytes = b""
     headers: Mapping[str, str] = field(default_factory=dict[str, str])
     query: Mapping[str, str] = field(default_factory=dict[str, str])
 
     @property
     def name(self) -> str:
         return f"{self.method} s3://{self.bucket}/{self.key}"
+
+
+class Listed(NamedTuple):
+    """An object that is there."""
+
+    key: str
+    size: int
+    """Bytes."""
+    etag: str
 
 
 class S3:
@@ -71,7 +78,7 @@ class S3:
 
     def __init__(self, env: Mapping[str, str] = os.environ) -> None:
         self.region = env.get("AWS_REGION") or env.get("AWS_DEFAULT_REGION") or "us-east-1"
-        self._endpoint = env.get("AWS_ENDPOINT_URL_S3") or env.get("AWS_ENDPOINT_URL") or ""
+        self.endpoint = env.get("AWS_ENDPOINT_URL_S3") or env.get("AWS_ENDPOINT_URL") or ""
         self._credentials = CredentialSource(env)
         self._regions: dict[str, str] = {}
         self._local = threading.local()
@@ -79,35 +86,17 @@ class S3:
     def get(self, bucket: str, key: str, start: int = 0, stop: int | None = None) -> bytes:
         """Return an object, or its bytes from `start` up to, not including, `stop`."""
         headers = {} if stop is None else {"Range": f"bytes={start}-{stop - 1}"}
-        return self._call(Call("GET", bucket, key, headers=headers), lambda answer: answer.read())
+        return self.call(Call("GET", bucket, key, headers=headers), read_all)
 
-    def get_file(self, bucket: str, key: str, path: Path, *, largest: int, sha256: str | None = None) -> bool:
-        """Write an object to a file; return False, having written nothing, if it is larger than `largest` bytes.
-
-        Args:
-            sha256: what the content must have; other content is fetched again, as if it had been cut off.
-        """
-
-        def read(answer: http.client.HTTPResponse) -> bool:
-            size = int(answer.getheader("Content-Length") or 0)
-            check_room(size, path.parent)
-            if size > largest:
-                return False
-            _save(answer, size, path, sha256)
-            return True
-
-        done = self._call(Call("GET", bucket, key), read)
-        if not done:
-            self._disconnect(bucket)
-        return done
-
-    def put(self, bucket: str, key: str, body: bytes | Path, headers: Mapping[str, str] | None = None) -> None:
-        self._call(Call("PUT", bucket, key, body=body, headers=headers or {}), lambda answer: answer.read())
+    def put(self, bucket: str, key: str, body: bytes, headers: Mapping[str, str] | None = None) -> None:
+        """Write an object. S3 compares its SHA-256 with what arrives, and keeps it for those who fetch."""
+        checksum = {"x-amz-checksum-sha256": base64_sha256(body)}
+        self.call(Call("PUT", bucket, key, body=body, headers={**checksum, **(headers or {})}), read_all)
 
     def get_tagged(self, bucket: str, key: str) -> tuple[bytes, str] | None:
         """Return an object and its ETag, None if there is none (403: where listing is limited to a prefix)."""
         try:
-            return self._call(Call("GET", bucket, key), lambda answer: (answer.read(), answer.getheader("ETag") or ""))
+            return self.call(Call("GET", bucket, key), lambda answer: (answer.read(), answer.getheader("ETag") or ""))
         except S3Error as error:
             if error.status in {403, 404}:
                 return None
@@ -130,16 +119,22 @@ class S3:
             raise
         return True
 
-    def list(self, bucket: str, prefix: str) -> Iterator[tuple[str, int]]:
-        """Yield key and size in bytes of every object under a prefix."""
+    def list(self, bucket: str, prefix: str, most: int | None = None) -> Iterator[Listed]:
+        """Yield every object under a prefix, `most` objects a request (S3's own limit: 1,000)."""
         from xml.etree import ElementTree as Xml
 
         query = {"list-type": "2", "prefix": prefix, "encoding-type": "url"}
+        if most is not None:
+            query["max-keys"] = str(most)
         while True:
-            page = Xml.fromstring(self._call(Call("GET", bucket, "", query=query), lambda answer: answer.read()))  # noqa: S314
+            page = Xml.fromstring(self.call(Call("GET", bucket, "", query=query), read_all))  # noqa: S314
             space = page.tag.removesuffix("ListBucketResult")
             for item in page.iter(f"{space}Contents"):
-                yield unquote_plus(item.findtext(f"{space}Key", "")), int(item.findtext(f"{space}Size", "0"))
+                yield Listed(
+                    key=unquote_plus(item.findtext(f"{space}Key", "")),
+                    size=int(item.findtext(f"{space}Size", "0")),
+                    etag=item.findtext(f"{space}ETag", "").strip('"'),
+                )
             token = page.findtext(f"{space}NextContinuationToken")
             if not token:
                 return
@@ -147,9 +142,10 @@ class S3:
 
     # ------------------------------------------------------------------------------------------------- requests
 
-    def _call(self, call: Call, read: Callable[[http.client.HTTPResponse], T]) -> T:
-        """Send a request until it is answered and its answer read."""
-        digest = _sha256(call.body)
+    def call(self, call: Call, read: Callable[[http.client.HTTPResponse], T]) -> T:
+        """Send a request until it is answered and its answer read. What `read` raises as OSError or HTTPException
+        is a fault of the line, and the request is sent again."""
+        digest = hashlib.sha256(call.body).hexdigest()
         failure = S3Error(call.name, 0, "not sent")
         for attempt in range(ATTEMPTS):
             if attempt:
@@ -160,7 +156,7 @@ class S3:
                     return read(answer)
                 failure = S3Error(call.name, answer.status, _error_code(answer))
             except (OSError, http.client.HTTPException) as error:
-                self._disconnect(call.bucket)
+                self.disconnect(call.bucket)
                 failure = S3Error(call.name, 0, str(error) or type(error).__name__)
                 if isinstance(error, OSError) and error.errno in _LOCAL_FAULTS:
                     break
@@ -176,7 +172,7 @@ class S3:
         region = answer.getheader("x-amz-bucket-region")
         if failure.status in {301, 307, 400} and region and region != self._regions.get(bucket, self.region):
             self._regions[bucket] = region
-            self._disconnect(bucket)
+            self.disconnect(bucket)
             return True
         return failure.status in _RETRIED_STATUS or failure.code == "RequestTimeout"
 
@@ -185,22 +181,21 @@ class S3:
         scheme, host, base = self._address(call.bucket, region)
         path = base + quote(call.key, safe="/-_.~")
         search = urlencode(sorted(call.query.items()), quote_via=quote, safe="-_.~")
-        signed = sign(self._credentials.get(), region, call.method, host, path, search, digest, datetime.now(UTC))
+        amazons = {name: value for name, value in call.headers.items() if name.startswith("x-amz-")}
+        others = {name: value for name, value in call.headers.items() if name not in amazons}
+        signed = sign(
+            self._credentials.get(), region, call.method, host, path, search, digest, datetime.now(UTC), amazons
+        )
         connection = self._connection(call.bucket, scheme, host)
         url = f"{path}?{search}" if search else path
-        if isinstance(call.body, bytes):
-            headers = {**call.headers, **signed, "Content-Length": str(len(call.body))}
-            connection.request(call.method, url, call.body, headers)
-        else:
-            with call.body.open("rb") as file:
-                headers = {**call.headers, **signed, "Content-Length": str(os.fstat(file.fileno()).st_size)}
-                connection.request(call.method, url, file, headers)
+        headers = {**others, **signed, "Content-Length": str(len(call.body))}
+        connection.request(call.method, url, call.body, headers)
         return connection.getresponse()
 
     def _address(self, bucket: str, region: str) -> tuple[str, str, str]:
         """Return scheme, host and the path before the key."""
-        if self._endpoint:
-            parts = urlsplit(self._endpoint)
+        if self.endpoint:
+            parts = urlsplit(self.endpoint)
             return parts.scheme, parts.netloc, f"{parts.path.rstrip('/')}/{bucket}/"
         suffix = "amazonaws.com.cn" if region.startswith("cn-") else "amazonaws.com"
         if "." in bucket:  # the certificate's wildcard covers one label
@@ -214,7 +209,8 @@ class S3:
             connections[bucket] = kind(host, timeout=TIMEOUT_S)
         return connections[bucket]
 
-    def _disconnect(self, bucket: str) -> None:
+    def disconnect(self, bucket: str) -> None:
+        """Close this thread's connection; an answer that was not read to its end would be in the way of the next."""
         connection: http.client.HTTPConnection | None = self._local.__dict__.pop(bucket, None)
         if connection:
             connection.close()
@@ -229,63 +225,43 @@ def sign(
     search: str,
     digest: str,
     now: datetime,
+    more: Mapping[str, str] | None = None,
 ) -> dict[str, str]:
-    """Return the headers that make a request authentic; path and search are encoded already."""
+    """Return the headers that make a request authentic, and `more` that are signed with it (S3 wants all `x-amz-`);
+    path and search are encoded already."""
     stamp = now.strftime("%Y%m%dT%H%M%SZ")
     headers = {"host": host, "x-amz-content-sha256": digest, "x-amz-date": stamp}
     if credentials.token:
         headers["x-amz-security-token"] = credentials.token
+    if more:
+        headers = dict(sorted({**headers, **more}.items()))
     names = ";".join(headers)
     lines = "".join(f"{name}:{value}\n" for name, value in headers.items())
     canonical = "\n".join((method, path, search, lines, names, digest))
     scope = f"{stamp[:8]}/{region}/s3/aws4_request"
     text = "\n".join(("AWS4-HMAC-SHA256", stamp, scope, hashlib.sha256(canonical.encode()).hexdigest()))
-    key = b"AWS4" + credentials.secret_key.encode()
-    for part in scope.split("/"):
-        key = hmac.digest(key, part.encode(), "sha256")
-    signature = hmac.digest(key, text.encode(), "sha256").hex()
+    signature = hmac.digest(_signing_key(credentials.secret_key, scope), text.encode(), "sha256").hex()
     headers["Authorization"] = (
         f"AWS4-HMAC-SHA256 Credential={credentials.access_key}/{scope}, SignedHeaders={names}, Signature={signature}"
     )
     return headers
 
 
-def _sha256(body: bytes | Path) -> str:
-    if isinstance(body, bytes):
-        return hashlib.sha256(body).hexdigest()
-    with body.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+@lru_cache(maxsize=8)
+def _signing_key(secret_key: str, scope: str) -> bytes:
+    key = b"AWS4" + secret_key.encode()
+    for part in scope.split("/"):
+        key = hmac.digest(key, part.encode(), "sha256")
+    return key
 
 
-def check_room(size: int, folder: Path) -> None:
-    """Raise OSError if the folder's disk has less free space than `size` bytes."""
-    free = shutil.disk_usage(folder).free
-    if size > free:
-        raise OSError(
-            errno.ENOSPC,
-            f"needs {size / 2**30:.2f} GiB, {folder} has {free / 2**30:.2f} GiB free: the platform team raises"
-            " root_volume_gib of the compute environment or sets its scratch to instance-store;"
-            f" --setenv {contract.ENV_SCRATCH}=FOLDER names another disk of the container",
-        )
+def base64_sha256(body: bytes) -> str:
+    """Return the SHA-256 as S3 writes it in headers."""
+    return b64encode(hashlib.sha256(body).digest()).decode()
 
 
-def _save(answer: http.client.HTTPResponse, size: int, path: Path, sha256: str | None) -> None:
-    """Write the body to the file in one step: another node of this machine may be reading it."""
-    part = path.with_name(f".{path.name}.{os.getpid()}.{threading.get_ident()}")
-    written, digest = 0, hashlib.sha256()
-    try:
-        with part.open("wb") as file:
-            while chunk := answer.read(CHUNK):
-                written += file.write(chunk)
-                if sha256:
-                    digest.update(chunk)
-        if written != size:
-            raise http.client.IncompleteRead(b"", size - written)
-        if sha256 and digest.hexdigest() != sha256:
-            raise http.client.HTTPException(f"the content has SHA-256 {digest.hexdigest()}")
-        part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)
+def read_all(answer: http.client.HTTPResponse) -> bytes:
+    return answer.read()
 
 
 def _error_code(answer: http.client.HTTPResponse) -> str:

@@ -2,23 +2,34 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
+import shutil
+import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import TYPE_CHECKING, TypeVar
 from urllib.parse import urlsplit
 
 from hpc import contract
+from hpc.node import s5cmd, transfer
 from hpc.node.failure import Failure
 from hpc.node.place import Place
 from hpc.node.request import Input
-from hpc.node.s3 import S3, S3Error, check_room
+from hpc.node.s3 import S3, S3Error
+from hpc.node.transfer import Source
 
-LARGE = 64 << 20
-"""Bytes above which a file goes in parts, through boto3's transfer manager."""
-THREADS = 8
+if TYPE_CHECKING:
+    from concurrent.futures import ThreadPoolExecutor
+
+THREADS = 16
+MOST_COMPLAINTS = 100
+"""What S3 refuses so often it refuses for all."""
+_DENIED = "; the job role reads the project's prefix and the read_buckets of its YAML, and writes the prefix alone"
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,59 +42,113 @@ class Stored:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Fetch:
-    """An object that becomes a file."""
+class Moved:
+    """What staging did, for the status and the log."""
 
-    bucket: str
-    key: str
-    path: Path
-    size: int = 0
-    """Bytes, where they are known beforehand."""
-    sha256: str | None = None
-    """Of an object of the content store."""
-    executable: bool = False
+    files: int = 0
+    bytes: int = 0
+    seconds: float = 0.0
+
+    def __str__(self) -> str:
+        unit = next((unit for unit in (30, 20, 10) if self.bytes >= 1 << unit), 0)
+        name = {30: "GiB", 20: "MiB", 10: "KiB", 0: "bytes"}[unit]
+        amount = f"{self.bytes / (1 << unit):.1f}" if unit else str(self.bytes)
+        return f"{self.files} file{'' if self.files == 1 else 's'}, {amount} {name} in {self.seconds:.1f} s"
 
 
-def stage_in(s3: S3, place: Place, inputs: Iterable[tuple[Input, Path]]) -> dict[str, str]:
+def stage_in(s3: S3, place: Place, inputs: Iterable[tuple[Input, Path]], scratch: Path) -> tuple[dict[str, str], Moved]:
     """Fetch inputs, each into a folder of its own; return the local path of each, by its name.
+
+    Args:
+        scratch: the folder that they are all below.
 
     Raises:
         Failure: an input is not there or cannot be read or written, or the disk has no room for all.
     """
+    began = time.monotonic()
     paths: dict[str, str] = {}
-    fetches: list[Fetch] = []
+    found: list[tuple[Input, Path, list[Source]]] = []
     for item, target in inputs:
         try:
             target.mkdir(parents=True, exist_ok=True)
-            found = list(_fetches(s3, place, item, target))
-            for parent in {fetch.path.parent for fetch in found}:
+            sources = list(_sources(s3, place, item, target))
+            for parent in {source.path.parent for source in sources}:
                 parent.mkdir(parents=True, exist_ok=True)
         except (S3Error, OSError) as error:
-            raise Failure(contract.EXIT_STAGE_IN, f"input {item.name}: {error}") from error
-        fetches += found
+            given = f"{item.name}={item.uri}" if item.uri else item.name
+            raise Failure(contract.EXIT_STAGE_IN, f"input {given}: {error}{_hint(error)}") from error
+        found.append((item, target, sources))
         is_folder = item.tree or item.uri.endswith("/")
-        paths[item.name] = str(target if is_folder else found[0].path)
-        if fetches:
-            try:
-                check_room(sum(fetch.size for fetch in fetches), target)
-            except OSError as error:
-                raise Failure(contract.EXIT_STAGE_IN, f"inputs: {error.strerror}") from error
-    _each(lambda fetch: _fetch(s3, fetch), fetches, contract.EXIT_STAGE_IN, "input")
-    return paths
+        paths[item.name] = str(target if is_folder else sources[0].path)
+    if not found:
+        return paths, Moved()
+    try:
+        check_room(sum(source.size for _, _, sources in found for source in sources), scratch)
+    except OSError as error:
+        raise Failure(contract.EXIT_STAGE_IN, f"inputs: {error.strerror}") from error
+    left: list[Source] = []
+    for item, target, sources in found:
+        if item.tree:
+            left += s5cmd.fetch_objects(s3, scratch, sources)
+        else:
+            left += s5cmd.fetch_folder(s3, item.uri, target, sources)
+    _fetch(s3, left)
+    files = [source.path for _, _, sources in found for source in sources]
+    size = sum(path.stat().st_size for path in files)
+    return paths, Moved(files=len(files), bytes=size, seconds=time.monotonic() - began)
 
 
-def stage_out(s3: S3, bucket: str, files: Mapping[str, Path]) -> list[Stored]:
+def fetch_all(s3: S3, sources: Sequence[Source]) -> Moved:
+    """Fetch objects whose sizes are known.
+
+    Raises:
+        Failure: one cannot be fetched or written.
+    """
+    began = time.monotonic()
+    _fetch(s3, sources)
+    size = sum(source.size for source in sources)
+    return Moved(files=len(sources), bytes=size, seconds=time.monotonic() - began)
+
+
+def _fetch(s3: S3, sources: Sequence[Source]) -> None:
+    def fetch(source: Source, pool: ThreadPoolExecutor | None) -> int:
+        return transfer.fetch(s3, source, pool)
+
+    _each(fetch, sources, lambda source: source.size, contract.EXIT_STAGE_IN, "input")
+
+
+def stage_out(s3: S3, bucket: str, files: Mapping[str, Path], scratch: Path) -> tuple[list[Stored], Moved]:
     """Send files, given by key; return what was stored, in the order of its keys.
 
     Raises:
         Failure: a file could not be sent; the others were.
     """
+    began = time.monotonic()
     sends = [(path, Stored(key=key, size=path.stat().st_size)) for key, path in sorted(files.items())]
-    _each(lambda send: _send(s3, send[0], bucket, send[1]), sends, contract.EXIT_STAGE_OUT, "output")
-    return [stored for _, stored in sends]
+    left = s5cmd.send(s3, bucket, {stored.key: (path, stored.size) for path, stored in sends}, scratch)
+    todo = [(path, stored) for path, stored in sends if stored.key in left]
+
+    def send(item: tuple[Path, Stored], pool: ThreadPoolExecutor | None) -> None:
+        transfer.send(s3, item[0], bucket, item[1].key, item[1].size, pool)
+
+    _each(send, todo, lambda item: item[1].size, contract.EXIT_STAGE_OUT, "output")
+    moved = Moved(files=len(sends), bytes=sum(stored.size for _, stored in sends), seconds=time.monotonic() - began)
+    return [stored for _, stored in sends], moved
 
 
-def _fetches(s3: S3, place: Place, item: Input, target: Path) -> Iterator[Fetch]:
+def check_room(size: int, folder: Path) -> None:
+    """Raise OSError if the folder's disk has less free space than `size` bytes."""
+    free = shutil.disk_usage(folder).free
+    if size > free:
+        raise OSError(
+            errno.ENOSPC,
+            f"needs {size / 2**30:.2f} GiB, {folder} has {free / 2**30:.2f} GiB free: the platform team raises"
+            " root_volume_gib of the compute environment or sets its scratch to instance-store;"
+            f" --setenv {contract.ENV_SCRATCH}=FOLDER names another disk of the container",
+        )
+
+
+def _sources(s3: S3, place: Place, item: Input, target: Path) -> Iterator[Source]:
     """Yield what makes up an input."""
     if item.object:
         yield _stored(place, item.object, target / Path(item.file).name, item.size, item.executable)
@@ -94,15 +159,16 @@ def _fetches(s3: S3, place: Place, item: Input, target: Path) -> Iterator[Fetch]
         if key.endswith("/"):
             yield from _folder(s3, bucket, key, target)
         else:
-            yield Fetch(bucket=bucket, key=key, path=target / Path(key).name)
+            size, etag = _look(s3, bucket, key)
+            yield Source(bucket=bucket, key=key, path=target / Path(key).name, size=size, etag=etag)
 
 
-def _stored(place: Place, sha256: str, path: Path, size: int, executable: bool) -> Fetch:
+def _stored(place: Place, sha256: str, path: Path, size: int, executable: bool) -> Source:
     key = contract.object_key(place.project, sha256)
-    return Fetch(bucket=place.bucket, key=key, path=path, size=size, sha256=sha256, executable=executable)
+    return Source(bucket=place.bucket, key=key, path=path, size=size, sha256=sha256, executable=executable)
 
 
-def _tree(s3: S3, place: Place, sha256: str, target: Path) -> Iterator[Fetch]:
+def _tree(s3: S3, place: Place, sha256: str, target: Path) -> Iterator[Source]:
     """Yield the files of a folder that was sent, and make its empty folders."""
     text = s3.get(place.bucket, contract.object_key(place.project, sha256))
     if hashlib.sha256(text).hexdigest() != sha256:
@@ -128,10 +194,23 @@ def _split(uri: str) -> tuple[str, str]:
     return parts.netloc, uri.removeprefix(f"s3://{parts.netloc}/")
 
 
-def _folder(s3: S3, bucket: str, prefix: str, target: Path) -> list[Fetch]:
+def _look(s3: S3, bucket: str, key: str) -> tuple[int, str]:
+    """Return size and ETag of an object; nothing where it may be fetched and not listed."""
+    try:
+        for found in s3.list(bucket, key, most=1):
+            if found.key == key:
+                return found.size, found.etag
+            break
+    except S3Error as error:
+        if error.status != 403:
+            raise
+    return 0, ""
+
+
+def _folder(s3: S3, bucket: str, prefix: str, target: Path) -> list[Source]:
     found = [
-        Fetch(bucket=bucket, key=key, path=_inside(target, key.removeprefix(prefix)), size=size)
-        for key, size in s3.list(bucket, prefix)
+        Source(bucket=bucket, key=key, path=_inside(target, key.removeprefix(prefix)), size=size, etag=etag)
+        for key, size, etag in s3.list(bucket, prefix)
         if not key.endswith("/")  # the consoles' markers of empty folders
     ]
     if not found:
@@ -139,56 +218,42 @@ def _folder(s3: S3, bucket: str, prefix: str, target: Path) -> list[Fetch]:
     return found
 
 
-def _fetch(s3: S3, fetch: Fetch) -> None:
-    done = s3.get_file(fetch.bucket, fetch.key, fetch.path, largest=LARGE, sha256=fetch.sha256)
-    if not done:
-        _transfer(s3).download_file(fetch.bucket, fetch.key, str(fetch.path))
-        if fetch.sha256:
-            with fetch.path.open("rb") as file:
-                found = hashlib.file_digest(file, "sha256").hexdigest()
-            if found != fetch.sha256:
-                raise Failure(
-                    contract.EXIT_STAGE_IN, f"s3://{fetch.bucket}/{fetch.key}: the content has SHA-256 {found}"
-                )
-    if fetch.executable:
-        fetch.path.chmod(0o755)
-
-
-def _send(s3: S3, path: Path, bucket: str, stored: Stored) -> None:
-    if stored.size <= LARGE:
-        s3.put(bucket, stored.key, path)
-    else:
-        _transfer(s3).upload_file(str(path), bucket, stored.key)
-
-
-def _transfer(s3: S3) -> Any:
-    import boto3  # pyright: ignore[reportMissingTypeStubs]
-    from botocore.config import Config  # pyright: ignore[reportMissingTypeStubs]
-
-    config = Config(retries={"mode": "standard", "max_attempts": 6})
-    return boto3.client("s3", region_name=s3.region, config=config)  # pyright: ignore[reportUnknownMemberType]
-
-
-def _each(act: Callable[[Any], None], items: Sequence[Any], exit_code: int, what: str) -> None:
-    """Act on all items, several at a time; fail with the first complaint after all have been tried."""
-
-    def attempt(item: Any) -> Exception | None:
+def _each(
+    act: Callable[[T, ThreadPoolExecutor | None], object],
+    items: Sequence[T],
+    size: Callable[[T], int],
+    exit_code: int,
+    what: str,
+) -> None:
+    """Act on all items, small ones several at a time, large ones one after the other, each in parts; fail with the
+    first complaint after all have been tried, or so many have failed that there is no hope."""
+    if len(items) == 1 and size(items[0]) <= transfer.PART:  # most tasks have one file: spare them the import
         try:
-            act(item)
-        except Failure:
-            raise
-        except Exception as error:  # boto3 raises what it likes
-            return error
-        return None
+            act(items[0], None)
+        except (S3Error, OSError) as error:
+            raise Failure(exit_code, f"{what}: {error}{_hint(error)}") from error
+        return
+    from concurrent.futures import ThreadPoolExecutor
 
-    if len(items) < 2:  # most tasks have one file: spare them the import
-        outcomes = [attempt(item) for item in items]
-    else:
-        from concurrent.futures import ThreadPoolExecutor
+    errors: list[Exception] = []
 
-        with ThreadPoolExecutor(min(THREADS, len(items))) as pool:
-            outcomes = list(pool.map(attempt, items))
-    errors = [outcome for outcome in outcomes if outcome]
+    def attempt(number: int, pool: ThreadPoolExecutor | None = None) -> None:
+        if len(errors) < MOST_COMPLAINTS:
+            try:
+                act(items[number], pool)
+            except (S3Error, OSError) as error:
+                errors.append(error)
+
+    large = [number for number, item in enumerate(items) if size(item) > transfer.PART]
+    small = sorted({*range(len(items))} - {*large})
+    with ThreadPoolExecutor(min(THREADS, 1 + len(small)) if not large else THREADS) as pool:
+        list(pool.map(attempt, small))
+        for number in large:
+            attempt(number, pool)
     if errors:
         more = f" (and {len(errors) - 1} more)" if len(errors) > 1 else ""
-        raise Failure(exit_code, f"{what}: {errors[0]}{more}") from errors[0]
+        raise Failure(exit_code, f"{what}: {errors[0]}{_hint(errors[0])}{more}") from errors[0]
+
+
+def _hint(error: Exception) -> str:
+    return _DENIED if isinstance(error, S3Error) and error.status == 403 else ""

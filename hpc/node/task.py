@@ -8,16 +8,23 @@ import os
 import shutil
 import stat
 import sys
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Generator, Mapping
+from dataclasses import asdict, dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from hpc import contract
 from hpc.node import outputs, storage
-from hpc.node.failure import Failure
+from hpc.node.ending import Ending
+from hpc.node.failure import Failure, say
 from hpc.node.place import Place, scratch
+from hpc.node.process import Supervisor
 from hpc.node.request import Request
 from hpc.node.s3 import S3
+
+if TYPE_CHECKING:
+    from hpc.node.checkpoint import Checkpoint
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,8 +37,13 @@ class Task:
     node_folder: Path
     """This node's own, also where several nodes share a machine."""
     node_log: Path
+    quiet: bool = False
+    """Whether it is one of many in this container, whose log is kept short."""
     staged_workdir: Path | None = None
     """The working directory as it was sent, where another task of this container has fetched it."""
+    ending: Ending
+    phases: dict[str, Any] = field(default_factory=dict[str, Any])
+    """What staging moved and how long the command ran, for the status."""
     before: dict[str, outputs.Stamp] = field(default_factory=dict[str, outputs.Stamp])
     """The files that matched an output's pattern before the command started."""
 
@@ -60,11 +72,17 @@ class Task:
         workdir = self.request.workdir
         if workdir and not self.staged_workdir:
             wanted.append((workdir, self.workdir))
-        paths = storage.stage_in(self.s3, self.place, wanted)
+        paths, moved = storage.stage_in(self.s3, self.place, wanted, self.folder)
+        self._note("stage_in", moved)
         if workdir:
             paths.pop(workdir.name, None)
             paths["PWD"] = str(self.workdir)
         self._prepare_folders()
+        if checkpoint := self.checkpoint:
+            restored = checkpoint.restore()
+            if restored.files:
+                say(f"restored the checkpoint: {restored}")
+            paths[contract.ENV_CHECKPOINT_DIR] = str(checkpoint.folder)
         self.before.update(outputs.stamps(self.workdir, self.request.patterns))
         return {
             **os.environ,
@@ -86,13 +104,81 @@ class Task:
         except (OSError, shutil.Error) as error:
             raise Failure(contract.EXIT_STAGE_IN, f"cannot prepare the folders of this task: {error}") from error
 
-    def stage_out(self) -> list[storage.Stored]:
+    def stage_out(self, *, failed: bool = False) -> list[storage.Stored]:
         """Send what the command left on this node; nodes other than the main one send it to `node-<k>/`.
 
         Raises:
             Failure: a file could not be sent.
         """
-        return storage.stage_out(self.s3, self.place.bucket, self._leaving())
+        files = self._leaving()
+        if failed and self.request.on_failure != "all":
+            kept = contract.LOG_SUFFIXES if self.request.on_failure == "logs" else ()
+            files = {key: path for key, path in files.items() if path.suffix in kept}
+        stored, moved = storage.stage_out(self.s3, self.place.bucket, files, self.node_folder)
+        self._note("stage_out", moved)
+        return stored
+
+    def _note(self, phase: str, moved: storage.Moved) -> None:
+        self.phases[phase] = asdict(moved)
+        if moved.files and not self.quiet:
+            say(f"{phase.replace('_', ' ')}: {moved}")
+
+    @cached_property
+    def checkpoint(self) -> Checkpoint | None:
+        if not self.request.checkpoint_minutes:
+            return None
+        from hpc.node.checkpoint import Checkpoint
+
+        node = self.place.node if self.place.nodes > 1 else None
+        prefix = self.place.paths.checkpoint(self.request.index, node)
+        folder = self.node_folder / "checkpoint"
+        return Checkpoint(s3=self.s3, bucket=self.place.bucket, prefix=prefix, folder=folder)
+
+    @contextlib.contextmanager
+    def watched(self, supervisor: Supervisor, *, only_tells: bool = False) -> Generator[None]:
+        """Watch for the end of this attempt, and save the checkpoint every so many minutes and when the end is near, in
+        a process of its own."""
+        minutes = self.request.checkpoint_minutes
+        save = self._saving(supervisor, self.checkpoint, minutes) if self.checkpoint and minutes else None
+        self.ending.on_notice = save or (lambda: None)
+        self.ending.watch(only_tells=only_tells)
+        try:
+            yield
+        finally:
+            self.ending.rest()
+            if save:
+                supervisor.never(save)
+
+    @staticmethod
+    def _saving(supervisor: Supervisor, checkpoint: Checkpoint, minutes: int) -> Callable[[], None]:
+        """Return what saves the checkpoint, now and again."""
+        argv = [sys.executable, "-m", "hpc.node.checkpoint"]
+        argv += [str(checkpoint.folder), checkpoint.bucket, checkpoint.prefix]
+        running: list[bool] = []
+
+        def save() -> None:
+            supervisor.later(60.0 * minutes, save)
+            if not running:
+                running.append(True)
+                supervisor.start(argv, os.environ, lambda _: running.clear(), own=True)
+
+        supervisor.later(60.0 * minutes, save)
+        return save
+
+    def last_save(self, *, succeeded: bool) -> None:
+        """Save what the next attempt goes on with, or remove it when there will be none."""
+        if self.checkpoint is None:
+            return
+        try:
+            if not succeeded:
+                moved = self.checkpoint.save()
+                if moved.files:
+                    say(f"checkpoint: {moved}")
+            elif self.place.is_main:
+                prefix = self.place.paths.checkpoint(self.request.index, None)
+                replace(self.checkpoint, prefix=prefix).remove()
+        except Failure as failure:
+            say(f"checkpoint: {failure}")
 
     def _leaving(self) -> dict[str, Path]:
         """Return the files to send, by key."""
@@ -131,7 +217,7 @@ class Task:
             shutil.rmtree(self.folder, ignore_errors=True)
 
 
-def prepare(s3: S3, place: Place, request: Request, env: Mapping[str, str]) -> Task:
+def prepare(s3: S3, place: Place, request: Request, env: Mapping[str, str], supervisor: Supervisor) -> Task:
     """Make the folders of a task.
 
     Raises:
@@ -145,7 +231,16 @@ def prepare(s3: S3, place: Place, request: Request, env: Mapping[str, str]) -> T
         node_log = _node_log(node_folder)
     except OSError as error:
         raise Failure(contract.EXIT_STAGE_IN, f"cannot make folders in {folder}: {error.strerror}") from error
-    return Task(s3=s3, place=place, request=request, folder=folder, node_folder=node_folder, node_log=node_log)
+    ending = Ending(supervisor, request, env)
+    return Task(
+        s3=s3,
+        place=place,
+        request=request,
+        folder=folder,
+        node_folder=node_folder,
+        node_log=node_log,
+        ending=ending,
+    )
 
 
 def _node_log(node_folder: Path) -> Path:

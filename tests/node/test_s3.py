@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import http.client
+import zlib
 from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -22,6 +24,7 @@ from hypothesis import strategies as st
 from hpc.node import s3 as module
 from hpc.node.credentials import Credentials
 from hpc.node.s3 import S3, S3Error, sign
+from hpc.node.transfer import Source, fetch
 
 KEYS = st.text(st.characters(codec="utf-8", exclude_categories=("Cs", "Cc")), min_size=1, max_size=40)
 
@@ -103,6 +106,10 @@ def faulty() -> Any:
     server.server_close()
 
 
+def md5(content: bytes) -> str:
+    return hashlib.md5(content, usedforsecurity=False).hexdigest()
+
+
 def error(code: str) -> bytes:
     return f"<Error><Code>{code}</Code></Error>".encode()
 
@@ -133,7 +140,7 @@ def test_a_bucket_of_another_region_is_asked_there(faulty: S3) -> None:
 
 def test_a_file_that_was_cut_short_is_fetched_again(faulty: S3, tmp_path: Path) -> None:
     Faulty.answers += [(200, {"Content-Length": "9"}, b"half"), (200, {}, b"the whole")]
-    assert faulty.get_file("data", "key", tmp_path / "file", largest=100)
+    fetch(faulty, Source(bucket="data", key="key", path=tmp_path / "file"))
     assert (tmp_path / "file").read_text() == "the whole"
     assert [path.name for path in tmp_path.iterdir()] == ["file"]
 
@@ -141,8 +148,48 @@ def test_a_file_that_was_cut_short_is_fetched_again(faulty: S3, tmp_path: Path) 
 def test_a_full_disk_is_not_tried_again(faulty: S3, tmp_path: Path) -> None:
     Faulty.answers += [(200, {}, b"here")] * 2
     with pytest.raises(S3Error, match="No such file or directory"):
-        faulty.get_file("data", "key", tmp_path / "no" / "folder", largest=100)
-    assert len(Faulty.seen) == 1
+        fetch(faulty, Source(bucket="data", key="key", path=tmp_path / "no" / "folder"))
+    assert Faulty.seen == []
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"x-amz-checksum-sha256": base64.b64encode(hashlib.sha256(b"right").digest()).decode()},
+        {"x-amz-checksum-sha1": base64.b64encode(hashlib.sha1(b"right", usedforsecurity=False).digest()).decode()},
+        {"x-amz-checksum-crc32": base64.b64encode(zlib.crc32(b"right").to_bytes(4, "big")).decode()},
+        {"ETag": md5(b"right")},
+        {"ETag": f'"{md5(b"right")}"', "x-amz-server-side-encryption": "AES256"},
+    ],
+)
+def test_other_content_than_s3_has_is_fetched_again(faulty: S3, tmp_path: Path, headers: dict[str, str]) -> None:
+    Faulty.answers += [(200, headers, b"wrong"), (200, headers, b"right")]
+    fetch(faulty, Source(bucket="data", key="key", path=tmp_path / "file"))
+    assert (tmp_path / "file").read_text() == "right"
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"ETag": md5(b"other"), "x-amz-server-side-encryption": "aws:kms"},
+        {"ETag": f"{md5(b'other')}-2"},
+        {"x-amz-checksum-sha256": "47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=-2"},  # of parts
+        {"x-amz-checksum-crc64nvme": "AAAAAAAAAAA="},
+    ],
+)
+def test_what_is_no_checksum_of_the_content_is_not_taken_for_one(
+    faulty: S3, tmp_path: Path, headers: dict[str, str]
+) -> None:
+    Faulty.answers += [(200, headers, b"right")]
+    fetch(faulty, Source(bucket="data", key="key", path=tmp_path / "file"))
+    assert (tmp_path / "file").read_text() == "right"
+
+
+def test_content_that_stays_wrong_is_told(faulty: S3, tmp_path: Path) -> None:
+    Faulty.answers += [(200, {"ETag": md5(b"right")}, b"wrong")] * module.ATTEMPTS
+    with pytest.raises(S3Error, match=r"the content has MD5 .*, expected"):
+        fetch(faulty, Source(bucket="data", key="key", path=tmp_path / "file"))
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.slow
@@ -159,7 +206,7 @@ def test_a_listing_of_many_pages_is_complete(job: Any, tmp_path: Path) -> None:
     names = [f"{job.run_id}/many/{number:04} ä+%" for number in range(1005)]
     for name in names:
         s3.put("data", name, b"x")
-    assert list(s3.list("data", f"{job.run_id}/many/")) == [(name, 1) for name in names]
+    assert [found[:2] for found in s3.list("data", f"{job.run_id}/many/")] == [(name, 1) for name in names]
 
 
 @pytest.mark.slow

