@@ -135,7 +135,8 @@ class MainNode:
         found: dict[str, Any] = {}
         with contextlib.suppress(S3Error, ValueError, KeyError):
             here = {
-                key for key, _ in s3.list(bucket, self._place.paths.rendezvous(part, attempt).removesuffix(".json"))
+                found.key
+                for found in s3.list(bucket, self._place.paths.rendezvous(part, attempt).removesuffix(".json"))
             }
             for node in self._missing():
                 if (key := self._place.paths.rendezvous(part, attempt, node)) in here:
