@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 import socket
 import socketserver
 import threading
@@ -34,6 +35,7 @@ class Line:
                     threading.Thread(target=_copy, args=(there, self.request), daemon=True).start()
                     while data := self.request.recv(1 << 20):
                         if answer := fault(data):
+                            _read_body(self.request, data)
                             self.request.sendall(answer)
                         else:
                             there.sendall(data)
@@ -51,6 +53,15 @@ class Line:
     ) -> None:
         self._server.shutdown()
         self._server.server_close()
+
+
+def _read_body(sock: socket.socket, request: bytes) -> None:
+    """Take what of the request's body is still to come: it would pass for the next request."""
+    head, _, body = request.partition(b"\r\n\r\n")
+    length = re.search(rb"(?i)content-length: *(\d+)", head)
+    left = int(length[1]) - len(body) if length else 0
+    while left > 0 and (data := sock.recv(left)):
+        left -= len(data)
 
 
 def _copy(source: socket.socket, target: socket.socket) -> None:
