@@ -69,7 +69,7 @@ def test_files_arrive_whole_through_cut_and_slowed_transfers(bench: Bench, tmp_p
     assert len(bench.line.fired()) == 3
     assert bench.hpc("wait", run).returncode == 0
     bench.line.clear()
-    damaged = S3_GET | {"times": 1, "response": {"corrupt_bytes": 3}}
+    damaged = S3_GET | {"times": 1, "response": {"corrupt_bytes": 1}}
     bench.line.rules(damaged, S3_GET | {"times": 1, "response": {"abort_bytes": 1000}})
     answer = bench.hpc("fetch", run, "--to", str(fetched))
     assert answer.returncode == 0, answer.stderr
@@ -79,9 +79,9 @@ def test_files_arrive_whole_through_cut_and_slowed_transfers(bench: Bench, tmp_p
 def test_outputs_that_arrive_damaged_again_and_again_are_told_and_not_left(bench: Bench, tmp_path: Path) -> None:
     run = bench.hpc("submit", "--", "bash", "-c", "echo right > $HPC_OUTPUT_DIR/out").stdout.strip()
     assert bench.hpc("wait", run).returncode == 0
-    bench.line.rules(S3_GET | {"response": {"corrupt_bytes": 2}})
+    bench.line.rules(S3_GET | {"response": {"corrupt_bytes": 1}})
     answer = bench.hpc("fetch", run, "--to", str(tmp_path / "out"))
-    assert answer.returncode == 1, bench.line.fired()
+    assert answer.returncode == 1
     assert "checksum" in answer.stderr
     assert "fetch again" in answer.stderr
     assert not [path for path in (tmp_path / "out").rglob("*") if path.is_file()]
