@@ -234,8 +234,10 @@ ENV_HEARTBEAT_S = "HPC_HEARTBEAT_S"
 HEARTBEAT_S = 10
 """Between two signs of life of a multi-node job's nodes; a node that gives none for more than four is lost."""
 ENV_EFA = "HPC_EFA"
-"""Multi-node: `require` (definitions whose instances have EFA set it), `prefer`: TCP if a node has none, or `off`."""
-EFA_MODES = ("require", "prefer", "off")
+"""Multi-node: about EFA. `auto`: a device that is there must work; `require`: there must be one that works;
+`prefer`: TCP where a node has none that works; `off`: TCP. A container whose definition lists a device does not start
+without it, so `auto`, the default, requires EFA in queues that have it."""
+EFA_MODES = ("auto", "require", "prefer", "off")
 ENV_SCRATCH = "HPC_SCRATCH"
 """Folder for inputs and outputs; default: the system's folder for temporary files."""
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
@@ -12,6 +14,8 @@ if TYPE_CHECKING:
     from types_boto3_s3.client import S3Client
 
 DOWNLOAD_THREADS = 16
+ATTEMPTS = 5
+CHUNK = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -32,8 +36,11 @@ def listing(s3: S3Client, bucket: str, prefix: str) -> list[Output]:
 def fetch(s3: S3Client, bucket: str, prefix: str, outputs: list[Output], folder: Path) -> list[Path]:
     """Download the outputs below `prefix` into `folder`, keeping their relative names; return the files.
 
+    What arrives is compared with the checksum that S3 has of it: by the SDK as it is read, where it is one of a whole
+    object and one that Python can compute.
+
     Raises:
-        HpcError: a name would lead out of the folder, or the disk refuses.
+        HpcError: a name would lead out of the folder, the content is not what S3 has, or the disk refuses.
     """
     from concurrent.futures import ThreadPoolExecutor
 
@@ -42,7 +49,7 @@ def fetch(s3: S3Client, bucket: str, prefix: str, outputs: list[Output], folder:
     def get(target: tuple[str, Path]) -> Path:
         key, path = target
         path.parent.mkdir(parents=True, exist_ok=True)
-        s3.download_file(bucket, key, str(path))
+        _get(s3, bucket, key, path)
         return path
 
     try:
@@ -50,6 +57,27 @@ def fetch(s3: S3Client, bucket: str, prefix: str, outputs: list[Output], folder:
             return list(pool.map(get, targets))
     except OSError as error:
         raise HpcError(f"{folder}: cannot be written: {error}; choose another folder with --to") from None
+
+
+def _get(s3: S3Client, bucket: str, key: str, path: Path) -> None:
+    """Write an object to a file in one step; what was cut off or damaged is fetched again."""
+    from botocore.exceptions import FlexibleChecksumError, IncompleteReadError, ReadTimeoutError, ResponseStreamingError
+
+    part = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        for attempt in range(ATTEMPTS):
+            try:
+                body = s3.get_object(Bucket=bucket, Key=key, ChecksumMode="ENABLED")["Body"]
+                with part.open("wb") as file:
+                    shutil.copyfileobj(body, file, CHUNK)
+            except (FlexibleChecksumError, IncompleteReadError, ReadTimeoutError, ResponseStreamingError) as error:
+                if attempt == ATTEMPTS - 1:
+                    raise HpcError(f"s3://{bucket}/{key}: {error}; fetch again") from None
+            else:
+                part.replace(path)
+                return
+    finally:
+        part.unlink(missing_ok=True)
 
 
 def _relative(key: str, prefix: str) -> PurePosixPath:

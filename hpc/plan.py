@@ -69,7 +69,10 @@ def plan(spec: JobSpec, environment: Environment, run_id: str, told: Found | Non
     complaints = list[str]()
     files = uploads.find(spec, complaints)
     target = _target(spec, environment, complaints)
-    scan = spec.tasks.scan(_only(spec), _cell_check(target, environment.meta, files)) if spec.tasks else None
+    scan = None
+    if spec.tasks:
+        check = _cell_check(target, environment.meta, files)
+        scan = spec.tasks.scan(_only(spec), check, wanted.clash_check(spec.outputs))
     complaints += check_request(spec, scan)
     if target is None:
         raise BadInput(complaints)

@@ -24,6 +24,10 @@ CheckCell = Callable[[Column, str], str | None]
 """What is wrong with a cell of a column that has a role; None if nothing is."""
 
 
+CheckRow = Callable[[dict[str, str]], str | None]
+"""What is wrong with a row beside the rows before it; None if nothing is."""
+
+
 class BadRow(ValueError):  # noqa: N818
     """A row that cannot be a task; the message names file and line."""
 
@@ -72,7 +76,12 @@ class TasksFile:
         chosen = _chosen(only)
         return (_encode(row) for number, row in enumerate(self.rows()) if chosen(number))
 
-    def scan(self, only: Sequence[Range] | None = None, check: CheckCell = lambda _column, _cell: None) -> Scan:
+    def scan(
+        self,
+        only: Sequence[Range] | None = None,
+        check: CheckCell = lambda _column, _cell: None,
+        check_row: CheckRow = lambda _row: None,
+    ) -> Scan:
         """Check, count and hash the rows in one pass."""
         if self.path.suffix not in _SUFFIXES:
             return _nothing(f"--tasks {self.path}: the name must end in {', '.join(_SUFFIXES)}")
@@ -87,7 +96,7 @@ class TasksFile:
                         header = tuple(column for name in row if (column := columns.parse(name)))
                     if chosen(count):
                         encoded = _encode(row)
-                        complaint = _not_an_argument(encoded, row) or _cells(header, row, check)
+                        complaint = _not_an_argument(encoded, row) or _cells(header, row, check) or check_row(row)
                         size += len(encoded)
                         chosen_count += 1
                         digest.update(encoded)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
@@ -41,6 +41,31 @@ def check_file_name(name: str) -> str | None:
 def columns_of(destination: str) -> list[str]:
     """Return the columns of the tasks file that a destination names."""
     return columns.named_in([destination])
+
+
+def clash_check(outputs: Iterable[str]) -> Callable[[dict[str, str]], str | None]:
+    """Return what says, given one row of a tasks file after the other, that an earlier one writes the same object.
+
+    Of what was seen a number of 64 bits is kept: a million rows take some 60 MB.
+    """
+    fixed = [wanted for wanted in map(parse, outputs) if wanted.destination]
+    seen = set[int]()
+
+    def check_row(row: dict[str, str]) -> str | None:
+        plain = columns.plain(row)
+        try:
+            found = [(wanted.name, columns.substitute(wanted.destination or "", plain)) for wanted in fixed]
+        except KeyError:  # said of the whole file, once
+            return None
+        cells = columns.with_role(row, "--output").items()
+        for name, uri in [*found, *((name, cell) for name, cell in cells if cell.startswith("s3://"))]:
+            number = hash(uri + name if uri.endswith("/") else uri)
+            if number in seen:
+                return f"--output {name}: {uri} is where an earlier row writes too; each row needs a place of its own"
+            seen.add(number)
+        return None
+
+    return check_row
 
 
 def check(text: str) -> Iterator[str]:

@@ -142,7 +142,6 @@ class JobDefinition(Construct):
             contract.ENV_HOST: HOST,
             **({contract.ENV_SCRATCH: SCRATCH} if self._scratch else {}),
             **({contract.ENV_SHARED: SHARED} if runtime.shared else {}),
-            **({contract.ENV_EFA: "require"} if self._size.efa_interfaces else {}),
         }
         return batch.CfnJobDefinition.ContainerPropertiesProperty(
             image=runtime.image,

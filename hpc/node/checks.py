@@ -22,6 +22,7 @@ from typing import Protocol
 MODE = {"x-amz-checksum-mode": "ENABLED"}
 """The header that makes S3 tell the checksum of what it sends."""
 _MD5 = re.compile(r"[0-9a-f]{32}")
+_MD5_OF_PARTS = re.compile(r"[0-9a-f]{32}-[0-9]+")
 
 
 class _Hash(Protocol):
@@ -60,9 +61,9 @@ class Check:
         """
         Args:
             kind: SHA-256, SHA-1, CRC32 or MD5.
-            expected: in Base64.
+            expected: in Base64; without it the checksum is computed and not compared.
         """
-        self._kind, self._expected = kind, expected
+        self._kind, self.expected = kind, expected
         self._hash = _KINDS[kind]() if kind else None
 
     @property
@@ -73,12 +74,15 @@ class Check:
         if self._hash:
             self._hash.update(data)
 
+    def digest(self) -> bytes:
+        return self._hash.digest() if self._hash else b""
+
     def close(self) -> None:
         """Raise HTTPException, which a request is repeated after, if the content is another."""
-        if self._hash:
-            found = b64encode(self._hash.digest()).decode()
-            if found != self._expected:
-                raise HTTPException(f"the content has {self._kind} {found}, expected {self._expected}")
+        if self.expected:
+            found = b64encode(self.digest()).decode()
+            if found != self.expected:
+                raise HTTPException(f"the content has {self._kind} {found}, expected {self.expected}")
 
 
 def by_sha256(sha256: str) -> Check:
@@ -93,10 +97,24 @@ def by_headers(headers: Message) -> Check:
         if value and "-" not in value:  # with `-N` it is made of the checksums of N parts
             return Check(kind, value)
     etag = headers.get("ETag", "").strip('"')
-    encrypted = headers.get("x-amz-server-side-encryption", "AES256") != "AES256"
-    if _MD5.fullmatch(etag) and not encrypted and "Content-Range" not in headers:
+    if _MD5.fullmatch(etag) and not _is_encrypted(headers) and "Content-Range" not in headers:
         return Check("MD5", _base64(etag))
     return Check()
+
+
+def check_parts(md5s: list[bytes], headers: Message) -> None:
+    """Raise HTTPException if the parts of an object, by their MD5s, are not those of its ETag."""
+    etag = headers.get("ETag", "").strip('"')
+    if not _is_encrypted(headers) and _MD5_OF_PARTS.fullmatch(etag):
+        found = f"{hashlib.md5(b''.join(md5s), usedforsecurity=False).hexdigest()}-{len(md5s)}"
+        if found != etag:
+            raise HTTPException(f"the content has the ETag {found}, expected {etag}")
+
+
+def _is_encrypted(headers: Message) -> bool:
+    """Return whether the ETag says nothing of the content."""
+    own_key = "x-amz-server-side-encryption-customer-algorithm" in headers
+    return own_key or headers.get("x-amz-server-side-encryption", "AES256") != "AES256"
 
 
 def by_etag(etag: str) -> Check:

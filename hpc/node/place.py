@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -87,7 +86,7 @@ def scratch(place: Place, env: Mapping[str, str]) -> Path:
     Raises:
         Failure: the folder cannot be made, or somebody else made it.
     """
-    root = Path(env.get(contract.ENV_SCRATCH) or tempfile.gettempdir())
+    root = Path(env.get(contract.ENV_SCRATCH) or _temporary())
     path = root / f"hpc-{place.run_id}-{place.part}-{place.array_index}-{place.attempt}"
     try:
         path.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -100,6 +99,12 @@ def scratch(place: Place, env: Mapping[str, str]) -> Path:
     if path.is_symlink() or owner != os.geteuid():
         raise Failure(contract.EXIT_STAGE_IN, f"the folder {path} belongs to user {owner}, not to this job")
     return path
+
+
+def _temporary() -> str:
+    from tempfile import gettempdir  # a tenth of all imports, and definitions of ours set the folder
+
+    return gettempdir()
 
 
 def _number(env: Mapping[str, str], name: str, default: int) -> int:

@@ -23,6 +23,7 @@ from functools import lru_cache
 from typing import NamedTuple, TypeVar
 from urllib.parse import quote, unquote_plus, urlencode, urlsplit
 
+from hpc.node import checks
 from hpc.node.credentials import Credentials, CredentialSource
 
 ATTEMPTS = 6
@@ -85,8 +86,9 @@ class S3:
 
     def get(self, bucket: str, key: str, start: int = 0, stop: int | None = None) -> bytes:
         """Return an object, or its bytes from `start` up to, not including, `stop`."""
-        headers = {} if stop is None else {"Range": f"bytes={start}-{stop - 1}"}
-        return self.call(Call("GET", bucket, key, headers=headers), read_all)
+        if stop is None:
+            return self.call(Call("GET", bucket, key, headers=checks.MODE), _read_checked)
+        return self.call(Call("GET", bucket, key, headers={"Range": f"bytes={start}-{stop - 1}"}), read_all)
 
     def put(self, bucket: str, key: str, body: bytes, headers: Mapping[str, str] | None = None) -> None:
         """Write an object. S3 compares its SHA-256 with what arrives, and keeps it for those who fetch."""
@@ -96,7 +98,10 @@ class S3:
     def get_tagged(self, bucket: str, key: str) -> tuple[bytes, str] | None:
         """Return an object and its ETag, None if there is none (403: where listing is limited to a prefix)."""
         try:
-            return self.call(Call("GET", bucket, key), lambda answer: (answer.read(), answer.getheader("ETag") or ""))
+            return self.call(
+                Call("GET", bucket, key, headers=checks.MODE),
+                lambda answer: (_read_checked(answer), answer.getheader("ETag") or ""),
+            )
         except S3Error as error:
             if error.status in {403, 404}:
                 return None
@@ -123,11 +128,17 @@ class S3:
         """Yield every object under a prefix, `most` objects a request (S3's own limit: 1,000)."""
         from xml.etree import ElementTree as Xml
 
+        def read(answer: http.client.HTTPResponse) -> Xml.Element:
+            try:
+                return Xml.fromstring(answer.read())  # noqa: S314
+            except Xml.ParseError as error:
+                raise http.client.HTTPException(f"the listing is damaged: {error}") from error
+
         query = {"list-type": "2", "prefix": prefix, "encoding-type": "url"}
         if most is not None:
             query["max-keys"] = str(most)
         while True:
-            page = Xml.fromstring(self.call(Call("GET", bucket, "", query=query), read_all))  # noqa: S314
+            page = self.call(Call("GET", bucket, "", query=query), read)
             space = page.tag.removesuffix("ListBucketResult")
             for item in page.iter(f"{space}Contents"):
                 yield Listed(
@@ -258,6 +269,14 @@ def _signing_key(secret_key: str, scope: str) -> bytes:
 def base64_sha256(body: bytes) -> str:
     """Return the SHA-256 as S3 writes it in headers."""
     return b64encode(hashlib.sha256(body).digest()).decode()
+
+
+def _read_checked(answer: http.client.HTTPResponse) -> bytes:
+    body = answer.read()
+    check = checks.by_headers(answer.headers)
+    check.update(body)
+    check.close()
+    return body
 
 
 def read_all(answer: http.client.HTTPResponse) -> bytes:

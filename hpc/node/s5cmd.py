@@ -13,7 +13,6 @@ import re
 import shlex
 import shutil
 import subprocess
-import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from http.client import HTTPException
 from pathlib import Path
@@ -42,7 +41,9 @@ def fetch_objects(s3: S3, scratch: Path, sources: Sequence[Source]) -> list[Sour
     if (program := _program([source.size for source in sources])) is None:
         return list(sources)
     named = [source for source in sources if str(source.path).isprintable()]  # a command is a line
-    with tempfile.NamedTemporaryFile("w", dir=scratch, prefix=".s5cmd-") as lines:
+    from tempfile import NamedTemporaryFile
+
+    with NamedTemporaryFile("w", dir=scratch, prefix=".s5cmd-") as lines:
         lines.writelines(f"cp --raw {source.name} {shlex.quote(str(source.path))}\n" for source in named)
         lines.flush()
         return _fetch(s3, [program, *_endpoint(s3), "run", lines.name], sources)
@@ -54,7 +55,9 @@ def send(s3: S3, bucket: str, files: Mapping[str, tuple[Path, int]], scratch: Pa
     left = set(files)
     if (program := _program([size for _, size in files.values()])) is None:
         return left
-    with tempfile.TemporaryDirectory(dir=scratch, prefix=".s5cmd-") as name:
+    from tempfile import TemporaryDirectory
+
+    with TemporaryDirectory(dir=scratch, prefix=".s5cmd-") as name:
         made = set[Path]()
         for key, (path, _) in files.items():
             link = Path(name, key)

@@ -227,6 +227,8 @@ def _each(
 ) -> None:
     """Act on all items, small ones several at a time, large ones one after the other, each in parts; fail with the
     first complaint after all have been tried, or so many have failed that there is no hope."""
+    if not items:
+        return
     if len(items) == 1 and size(items[0]) <= transfer.PART:  # most tasks have one file: spare them the import
         try:
             act(items[0], None)

@@ -25,7 +25,8 @@ LARGE = 64 << 20
 MOST_PARTS = 10_000
 """https://docs.aws.amazon.com/AmazonS3/latest/userguide/qfacts.html"""
 CHUNK = 1 << 20
-_NO_CHECK = checks.Check()
+WHOLE_ATTEMPTS = 3
+"""So often a large object is fetched whose parts are each what was sent, and together are not what S3 has."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,10 +79,9 @@ def fetch(s3: S3, source: Source, pool: ThreadPoolExecutor | None = None) -> int
 def _fetch_whole(s3: S3, source: Source, file: int) -> int:
     def read(answer: HTTPResponse) -> int:
         check = checks.by_sha256(source.sha256) if source.sha256 else checks.by_headers(answer.headers)
-        size = int(answer.getheader("Content-Length") or 0)
+        length = answer.getheader("Content-Length")
         os.ftruncate(file, 0)
-        _copy(answer, file, 0, size, check)
-        return size
+        return _copy(answer, file, 0, None if length is None else int(length), check)
 
     return s3.call(Call("GET", source.bucket, source.key, headers=checks.MODE), read)
 
@@ -97,39 +97,53 @@ def _fetch_parts(s3: S3, source: Source, file: int, pool: ThreadPoolExecutor) ->
     os.truncate(file, size)
     if in_parts := count > 1 and size // count >= CHUNK:
         calls = [replace(first, query={"partNumber": str(number)}) for number in range(1, count + 1)]
-        whole = _NO_CHECK
     else:
         same = {"If-Match": headers.get("ETag", "")}
         ranges = (f"bytes={start}-{start + PART - 1}" for start in range(0, size, PART))
         calls = [replace(first, query={}, headers={**same, "Range": span}) for span in ranges]
         del headers["Content-Range"]  # so far of what might have been one part of several
-        whole = checks.by_headers(headers)
-
-    def read(answer: HTTPResponse) -> None:
-        start, length = _range(answer)
-        _copy(answer, file, start, length, checks.by_headers(answer.headers) if in_parts else _NO_CHECK)
+    md5s: dict[int, bytes] = {}
 
     def fetch_part(call: Call) -> None:
+        def read(answer: HTTPResponse) -> None:
+            check = checks.by_headers(answer.headers) if in_parts else checks.Check()
+            if in_parts and check.agrees_to_all:
+                check = checks.Check("MD5")
+            start, length = _range(answer)
+            _copy(answer, file, start, length, check)
+            if in_parts and not check.expected:
+                md5s[start] = check.digest()
+
         s3.call(call, read)
 
-    list(pool.map(fetch_part, calls))
-    try:
-        checks.check_file(file, checks.by_sha256(source.sha256) if source.sha256 else whole)
-    except HTTPException as error:
-        raise S3Error(source.name, 0, str(error)) from error
+    for attempt in range(WHOLE_ATTEMPTS):
+        list(pool.map(fetch_part, calls))
+        try:
+            if md5s and not source.sha256:
+                checks.check_parts([md5s[start] for start in sorted(md5s)], headers)
+            else:
+                whole = checks.Check() if in_parts else checks.by_headers(headers)
+                checks.check_file(file, checks.by_sha256(source.sha256) if source.sha256 else whole)
+        except HTTPException as error:
+            if attempt == WHOLE_ATTEMPTS - 1:
+                raise S3Error(source.name, 0, str(error)) from error
+        else:
+            break
     return size
 
 
-def _copy(answer: HTTPResponse, file: int, start: int, size: int, check: checks.Check) -> None:
-    buffer = memoryview(bytearray(min(CHUNK, size) or 1))
+def _copy(answer: HTTPResponse, file: int, start: int, size: int | None, check: checks.Check) -> int:
+    """Write a body; return its bytes. Without a size, it ends where HTTP says."""
+    buffer = memoryview(bytearray(CHUNK if size is None else min(CHUNK, size) or 1))
     at = start
     while count := answer.readinto(buffer):
         os.pwrite(file, buffer[:count], at)
         check.update(buffer[:count])
         at += count
-    if at - start != size:
+    if size is not None and at - start != size:
         raise IncompleteRead(b"", start + size - at)
     check.close()
+    return at - start
 
 
 def _parts_count(answer: HTTPResponse) -> int:

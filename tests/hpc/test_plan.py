@@ -226,6 +226,12 @@ def test_the_hash_tells_requests_apart_by_options_and_by_content(environment: En
             {"after_each": (Parent(job_id="j", children=3),), "array": 4},
             ["array of 3 children", "array of 4"],
         ),
+        ({"on_failure": "some"}, ["--on-failure some", "all, logs, none"]),
+        ({"checkpoint_minutes": 0}, ["--checkpoint 0", "1 or more"]),
+        ({"signal": "USR9@60"}, ["--signal 'USR9@60'", "as in USR1@60"]),
+        ({"signal": "B:USR1@60"}, ["--signal 'B:USR1@60'", "SIGNAL@SECONDS"]),
+        ({"signal": "KILL@60"}, ["--signal 'KILL@60'", "that can be caught"]),
+        ({"signal": "USR1@0"}, ["--signal 'USR1@0'", "1 to 65,535 seconds"]),
         ({"environment": {"AWS_BATCH_X": "1"}}, ["AWS_BATCH_X", "reserved by AWS Batch"]),
         ({"environment": {"HPC_RUN_ID": "1"}}, ["HPC_RUN_ID", "reserved"]),
         ({"environment": {"A-B": "1"}}, ["'A-B'"]),
@@ -332,6 +338,33 @@ def test_chosen_tasks_alone_are_planned_and_their_numbers_kept(environment: Envi
     assert (made.request["only"], made.request["tasks"]) == ([[0, 0], [2, 2]], 2)
     assert made.request["parts"] == [{"offset": 0, "size": 2}]
     assert made.request["sha256"] != plan(spec("model", "{alpha}", tasks=tasks), environment, RUN_ID).request["sha256"]
+
+
+@pytest.mark.parametrize(
+    ("header", "cells", "outputs"),
+    [
+        ("--output FIT", ["s3://data/default/fit", "s3://data/default/other", "s3://data/default/fit"], ()),
+        ("alpha", ["1", "2", "1"], ("FIT=s3://data/default/{alpha}",)),
+        ("--output FIT", ["s3://data/default/a/", "s3://data/default/b/", "s3://data/default/a/FIT"], ()),
+    ],
+)
+def test_two_rows_that_write_the_same_object_are_noticed(
+    environment: Environment, tmp_path: Path, header: str, cells: list[str], outputs: tuple[str, ...]
+) -> None:
+    path = tmp_path / "clash.csv"
+    path.write_text("\n".join([header, *cells]) + "\n")
+    tasks = TasksFile(path)
+    (text,) = complaints(spec(tasks=tasks, outputs=outputs), environment)
+    assert "clash.csv:4: --output FIT: s3://data/default/" in text
+    assert "an earlier row" in text
+    assert plan(spec(tasks=tasks, outputs=outputs, only=((0, 1),)), environment, RUN_ID).request["tasks"] == 2
+
+
+def test_what_is_asked_for_the_end_of_an_attempt_is_in_the_request(environment: Environment) -> None:
+    asked = spec(on_failure="logs", checkpoint_minutes=10, signal="usr1@90", timeout_s=3600)
+    request = plan(asked, environment, RUN_ID).request
+    assert (request["on_failure"], request["checkpoint_minutes"]) == ("logs", 10)
+    assert (request["signal"], request["timeout_s"]) == ({"name": "SIGUSR1", "before_s": 90}, 3600)
 
 
 def test_columns_with_a_role_are_no_values_for_the_command(environment: Environment, tmp_path: Path) -> None:

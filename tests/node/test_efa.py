@@ -38,13 +38,20 @@ def test_a_node_with_device_and_provider_uses_efa(tmp_path: Path, devices: Path)
     assert (settings["FI_PROVIDER"], settings["OMPI_MCA_pml"], settings["OMPI_MCA_mtl"]) == ("efa", "cm", "ofi")
 
 
-@pytest.mark.parametrize("mode", ["", "off"])
-def test_who_does_not_ask_for_efa_is_asked_nothing(tmp_path: Path, devices: Path, mode: str) -> None:
-    assert not efa.check(env(tmp_path, mode, "exit 1"), devices)
+def test_who_wants_no_efa_is_asked_nothing(tmp_path: Path, devices: Path) -> None:
+    assert not efa.check(env(tmp_path, "off", "exit 1"), devices)
 
 
-def test_a_definition_without_efa_leaves_libfabric_alone() -> None:
-    assert efa.settings("", usable=False) == {}
+def test_without_a_word_about_it_a_node_without_device_leaves_libfabric_alone(tmp_path: Path) -> None:
+    assert not efa.check(env(tmp_path, ""), tmp_path / "none")
+    assert efa.settings("auto", usable=False) == {}
+
+
+def test_without_a_word_about_it_a_device_that_is_there_must_work(tmp_path: Path, devices: Path) -> None:
+    assert efa.check(env(tmp_path, ""), devices)
+    with pytest.raises(Failure, match="fi_info") as error:
+        efa.check(env(tmp_path, "", "exit 1"), devices)
+    assert error.value.exit_code == 77
 
 
 @pytest.mark.parametrize("mode", ["off", "prefer"])
@@ -82,6 +89,6 @@ def test_a_device_that_libfabric_does_not_take_is_named(tmp_path: Path, devices:
 
 
 def test_a_word_that_is_no_mode_is_refused() -> None:
-    with pytest.raises(Failure, match="'yes': require, prefer, off are allowed") as error:
+    with pytest.raises(Failure, match="'yes': auto, require, prefer, off are allowed") as error:
         efa.check({"HPC_EFA": "yes"})
     assert error.value.exit_code == 76

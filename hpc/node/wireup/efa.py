@@ -7,7 +7,7 @@ import os
 import resource
 import shutil
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from hpc import contract
@@ -20,13 +20,13 @@ PROBE_TIMEOUT_S = 20
 
 
 def mode(env: Mapping[str, str]) -> str:
-    """Return what the job wants: `require`, `prefer`, `off`, or nothing where its definition has no EFA.
+    """Return what the job wants, one of `contract.EFA_MODES`.
 
     Raises:
         Failure: the variable says something else.
     """
-    value = env.get(contract.ENV_EFA, "")
-    if value and value not in contract.EFA_MODES:
+    value = env.get(contract.ENV_EFA) or "auto"
+    if value not in contract.EFA_MODES:
         allowed = ", ".join(contract.EFA_MODES)
         raise Failure(contract.EXIT_BAD_REQUEST, f"{contract.ENV_EFA} is {value!r}: {allowed} are allowed")
     return value
@@ -36,13 +36,14 @@ def check(env: Mapping[str, str], devices: Path = DEVICES) -> bool:
     """Return whether this node is to use EFA, and can.
 
     Raises:
-        Failure: the job requires it, and this node cannot.
+        Failure: this node has to, and cannot.
     """
     wanted = mode(env)
-    if wanted in {"", "off"}:
+    found = sorted(devices.glob("uverbs*"))
+    if wanted == "off" or (wanted == "auto" and not found):
         return False
-    trouble = _trouble(env, devices)
-    if trouble and wanted == "require":
+    trouble = _trouble(env, found) if found else f"there is no {devices}/uverbs*"
+    if trouble and wanted != "prefer":
         how = f"`--setenv {contract.ENV_EFA}=prefer` lets a job run over TCP where there is none"
         raise Failure(contract.EXIT_NO_EFA, f"this job requires EFA: {trouble}; {how}")
     if trouble:
@@ -65,17 +66,14 @@ def settings(wanted: str, *, usable: bool) -> dict[str, str]:
             "I_MPI_FABRICS": "shm:ofi",
             "I_MPI_OFI_PROVIDER": "efa",
         }
-    if not wanted:
+    if wanted == "auto":
         return {}
     say("MPI uses TCP")
     return {"FI_PROVIDER": "tcp", "OMPI_MCA_pml": "ob1", "I_MPI_OFI_PROVIDER": "tcp"}
 
 
-def _trouble(env: Mapping[str, str], devices: Path) -> str:
-    """Return what keeps this node from using EFA, in words."""
-    found = sorted(devices.glob("uverbs*"))
-    if not found:
-        return f"there is no {devices}/uverbs*; the job definition lists the devices, the instance type must have them"
+def _trouble(env: Mapping[str, str], found: Sequence[Path]) -> str:
+    """Return what keeps this node from using these devices, in words."""
     closed = [str(path) for path in found if not os.access(path, os.R_OK | os.W_OK)]
     if closed:
         return f"{', '.join(closed)} cannot be opened by user {os.geteuid()}"

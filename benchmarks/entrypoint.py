@@ -1,0 +1,89 @@
+"""What hpc-node adds to a command: a task without files, and a packed row, beside the command run directly.
+
+python -m benchmarks.entrypoint [--rounds 15] [--rows 200]
+
+S3 is the local cloud's own, on this machine. Every round runs the command alone, then through hpc-node, then `--rows`
+rows in one child and as many times alone. stdout: JSON; stderr: medians beside their bounds.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import resource
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import boto3
+import click
+
+from benchmarks.staging import BUCKET, KEYS, ministack
+from hpc.contract import TASK_OFFSET, RunPaths
+
+TASK_BOUND_MS, ROW_BOUND_MS = 150, 5
+COMMAND = ["true"]
+
+
+def ask(url: str, run_id: str, rows: int) -> None:
+    """Write what `hpc submit` would have written."""
+    paths = RunPaths(project="default", run_id=run_id)
+    s3 = boto3.client(
+        "s3",
+        endpoint_url=url,
+        region_name=KEYS["AWS_REGION"],
+        aws_access_key_id=KEYS["AWS_ACCESS_KEY_ID"],
+        aws_secret_access_key=KEYS["AWS_SECRET_ACCESS_KEY"],
+    )
+    request = {"version": "1.0", "kind": "single", "vcpus": 1, "tasks": rows or None, "pack": rows or 1}
+    body = json.dumps({**request, "parts": [{"offset": 0, "size": rows or 1}]})
+    s3.put_object(Bucket=BUCKET, Key=paths.request, Body=body.encode())
+    if rows:
+        lines = [json.dumps({"alpha": str(number)}).encode() + b"\n" for number in range(rows)]
+        offsets = [sum(map(len, lines[:number])) for number in range(rows + 1)]
+        s3.put_object(Bucket=BUCKET, Key=paths.tasks, Body=b"".join(lines))
+        s3.put_object(Bucket=BUCKET, Key=paths.tasks_index, Body=b"".join(map(TASK_OFFSET.pack, offsets)))
+
+
+def cost(command: list[str], env: dict[str, str], times: int = 1) -> tuple[float, float]:
+    """Return the seconds that it takes, and those of CPU."""
+    began, before = time.perf_counter(), resource.getrusage(resource.RUSAGE_CHILDREN)
+    for _ in range(times):
+        subprocess.run(command, env=env, check=True, capture_output=True)
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    cpu_s = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    return time.perf_counter() - began, cpu_s
+
+
+@click.command()
+@click.option("--rounds", type=click.IntRange(1), default=15, show_default=True)
+@click.option("--rows", type=click.IntRange(1), default=200, show_default=True)
+def main(rounds: int, rows: int) -> None:
+    """Time the entrypoint."""
+    node = str(Path(sys.executable).parent / "hpc-node")
+    found: dict[str, dict[str, list[float]]] = {what: {"wall": [], "cpu": []} for what in ("task", "row")}
+    with tempfile.TemporaryDirectory(prefix="hpc-entrypoint-") as name, ministack(Path(name)) as url:
+        env = {"PATH": os.environ["PATH"], "HOME": name, "AWS_ENDPOINT_URL": url, **KEYS,
+               "HPC_BUCKET": BUCKET, "HPC_PROJECT": "default", "HPC_PART": "0"}  # fmt: skip
+        for number in range(rounds + 1):  # the first one warms up: bytecode, caches
+            runs = {kind: {**env, "HPC_RUN_ID": f"{kind}-{number}"} for kind in found}
+            ask(url, f"task-{number}", 0)
+            ask(url, f"row-{number}", rows)
+            alone, task = cost(COMMAND, env), cost([node, *COMMAND], runs["task"])
+            alones, child = cost(COMMAND, env, rows), cost([node, *COMMAND], runs["row"])
+            if number:
+                for kind, clock in (("wall", 0), ("cpu", 1)):
+                    one_s = task[clock] - alone[clock]
+                    found["task"][kind].append(1000 * one_s)
+                    found["row"][kind].append(1000 * (child[clock] - alones[clock] - one_s) / rows)
+    for what, bound in (("task", TASK_BOUND_MS), ("row", ROW_BOUND_MS)):
+        wall, cpu = (statistics.median(found[what][clock]) for clock in ("wall", "cpu"))
+        click.echo(f"{what:5} {wall:7.1f} ms, {cpu:.1f} ms of them CPU; at most {bound} ms", err=True)
+    click.echo(json.dumps({"rounds": rounds, "rows": rows, "overhead_ms": found}))
+
+
+if __name__ == "__main__":
+    main()
