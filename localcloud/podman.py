@@ -5,6 +5,7 @@ All that it keeps lies in one folder: images, containers and networks of two fol
 
 from __future__ import annotations
 
+import os
 import shutil
 from pathlib import Path
 
@@ -12,7 +13,8 @@ NEEDED = ("podman", "runc", "catatonit", "iptables", "/usr/lib/podman/netavark",
 """Programs; Debian's packages of the same names have them."""
 
 # Not crun: Debian 12's refuses the hybrid cgroups of some virtual machines. Limits are capped because raising them
-# above those of the caller takes a capability that containers and build machines often lack.
+# above those of the caller takes a capability that containers and build machines often lack. Locks in files: the
+# table in shared memory is one for all podmans of a machine, and each new folder clears it.
 _CONTAINERS = """\
 [containers]
 default_ulimits = ["nofile=4096:4096", "nproc=4096:4096"]
@@ -22,6 +24,7 @@ log_driver = "k8s-file"
 runtime = "runc"
 cgroup_manager = "cgroupfs"
 events_logger = "file"
+lock_type = "file"
 tmp_dir = "{folder}/tmp"
 
 [network]
@@ -42,7 +45,11 @@ def environment(folder: Path) -> dict[str, str]:
     folder.mkdir(parents=True, exist_ok=True)
     files = {"CONTAINERS_CONF": "containers.conf", "CONTAINERS_STORAGE_CONF": "storage.conf"}
     for name, text in zip(files.values(), (_CONTAINERS, _STORAGE), strict=True):
-        (folder / name).write_text(text.format(folder=folder.resolve()), encoding="utf-8")
+        file, wanted = folder / name, text.format(folder=folder.resolve())
+        if not file.exists() or file.read_text(encoding="utf-8") != wanted:
+            new = file.with_suffix(f".{os.getpid()}")
+            new.write_text(wanted, encoding="utf-8")
+            new.replace(file)  # another podman may be reading it
     return {variable: str(folder / name) for variable, name in files.items()}
 
 
