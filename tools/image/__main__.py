@@ -45,11 +45,10 @@ def build(target: str, base: str | None, with_efa: bool, arch: str | None, engin
         context.gather(Path(folder), CACHE / "wheels", architecture, installer)
         builder.run(
             "build", "--file", f"{folder}/Dockerfile", "--target", target, "--tag", name,
-            "--platform", f"linux/{architecture}", "--build-arg", f"FABRIC={'efa' if with_efa else 'tcp'}",
-            *(["--build-arg", f"BASE_IMAGE={base}"] if base else []),
+            "--platform", f"linux/{architecture}", *_arguments(FABRIC="efa" if with_efa else "tcp", **_source()),
+            *(_arguments(BASE_IMAGE=base) if base else []),
             # Only the EFA installer asks for packages.
-            *([] if with_efa else ["--network", "none"]),
-            *(word for label in _labels() for word in ("--label", label)), folder,
+            *([] if with_efa else ["--network", "none"]), folder,
         )  # fmt: skip
     click.echo(name)
 
@@ -72,21 +71,16 @@ def _name(target: str, with_efa: bool) -> str:
     return f"{NAME}:{target}{'-efa' if with_efa else ''}"
 
 
-def _labels() -> list[str]:
-    """Return labels that say where the image comes from
-    (https://github.com/opencontainers/image-spec/blob/main/annotations.md)."""
-    project = tomllib.loads(Path(ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    labels = {"title": project["name"], "version": project["version"], "licenses": project["license"]}
-    asked = subprocess.run(
-        ["git", "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    if asked.returncode == 0:
-        labels["revision"] = asked.stdout.strip()
-    return [f"org.opencontainers.image.{key}={value}" for key, value in labels.items()]
+def _arguments(**values: str) -> list[str]:
+    return [word for name, value in values.items() for word in ("--build-arg", f"{name}={value}")]
+
+
+def _source() -> dict[str, str]:
+    """Return the arguments that say what the image is built from."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    describe = ["git", "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"]
+    asked = subprocess.run(describe, cwd=ROOT, capture_output=True, text=True, check=False)
+    return {"VERSION": project["version"], "REVISION": asked.stdout.strip() or "unknown"}
 
 
 if __name__ == "__main__":

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-import urllib.error
+import shutil
 import urllib.request
 from pathlib import Path
 
@@ -11,6 +11,8 @@ import click
 
 VERSION = "1.50.0"
 SHA256 = "fa6dff8593d866866c13cb4640d9059835cd4efa427971f100ab40c97bef2841"
+TIMEOUT_S = 60
+"""Of silence."""
 URL = f"https://efa-installer.amazonaws.com/aws-efa-installer-{VERSION}.tar.gz"
 
 
@@ -24,12 +26,12 @@ def installer(cache: Path) -> Path:
     if not archive.exists():
         cache.mkdir(parents=True, exist_ok=True)
         unfinished = archive.with_suffix(".unfinished")
+        click.echo(f"downloading {URL}", err=True)
         try:
-            urllib.request.urlretrieve(URL, unfinished)
-        except (OSError, urllib.error.ContentTooShortError) as error:
-            raise click.ClickException(
-                f"{URL}: {error}. Put the file at {archive} if it can be had otherwise"
-            ) from None
+            with urllib.request.urlopen(URL, timeout=TIMEOUT_S) as answer, unfinished.open("wb") as file:
+                shutil.copyfileobj(answer, file)
+        except OSError as error:
+            raise click.ClickException(f"{URL}: {error}. Put it at {archive} if it can be had otherwise") from None
         unfinished.rename(archive)
     with archive.open("rb") as file:
         found = hashlib.file_digest(file, "sha256").hexdigest()

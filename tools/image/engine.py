@@ -55,7 +55,8 @@ def find(name: str | None = None, known: Sequence[str] = ENGINES) -> Engine:
     wanted = [name] if name else list(known)
     for candidate in wanted:
         if shutil.which(candidate):
-            return Engine(candidate)
+            # Only BuildKit mounts what a build needs; docker before 23.0 has it and does not use it unasked.
+            return Engine(candidate, {"DOCKER_BUILDKIT": "1"} if candidate == "docker" else {})
     raise click.ClickException(
         f"{' or '.join(wanted)} is needed and not installed; on Debian and Ubuntu, as root:"
         " apt-get install podman runc netavark aardvark-dns"
