@@ -126,7 +126,6 @@ bench-mpi: install ## time messages of MPI through hpc-node against a plain mpir
 		&& for package in *.deb; do dpkg-deb --extract $$package .; done
 	touch $@
 
-PIN_IMAGE = uv pip compile --constraint requirements.txt --python-version 3.13 --generate-hashes --no-header --quiet
 .PHONY: requirements
 requirements: install ## pin everything again: requirements.txt from pyproject.toml, and what the image holds by hashes
 	uv pip compile pyproject.toml --all-extras --no-header --quiet --output-file requirements.txt
