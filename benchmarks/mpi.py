@@ -22,7 +22,7 @@ import numpy
 from mpi4py import MPI
 world = MPI.COMM_WORLD
 found = {}
-for size, times in ((8, 1000), (65536, 300), (1 << 20, 60)):
+for size, times in ((8, 300), (65536, 100), (1 << 20, 30)):
     data = numpy.zeros(size, dtype="b")
     into = numpy.zeros(size, dtype="b")
     def ping_pong():
@@ -53,8 +53,9 @@ def measure(nodes: Nodes, rounds: int) -> dict[str, dict[str, list[float]]]:
     found: dict[str, dict[str, list[float]]] = {}
     for number in range(rounds):
         for name, run in (("hpc-node", nodes.hpc_node), ("mpirun", nodes.plain)):
-            click.echo(f"round {number + 1} of {rounds}: {name}", err=True)
-            for step, taken_us in json.loads(run(NODES, *COMMAND)).items():
+            taken = json.loads(run(NODES, *COMMAND))
+            click.echo(f"round {number + 1} of {rounds}, {name}: {taken}", err=True)
+            for step, taken_us in taken.items():
                 found.setdefault(step, {}).setdefault(name, []).append(taken_us)
     return found
 
