@@ -20,7 +20,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 
 import click
@@ -67,7 +67,7 @@ def tool(name: str) -> str:
 
 
 @contextlib.contextmanager
-def rclone(folder: Path) -> Iterator[str]:
+def rclone(folder: Path) -> Generator[str]:
     (folder / BUCKET).mkdir(parents=True)
     with socket.create_server(("127.0.0.1", 0)) as probe:
         port = probe.getsockname()[1]
@@ -77,7 +77,7 @@ def rclone(folder: Path) -> Iterator[str]:
 
 
 @contextlib.contextmanager
-def ministack(folder: Path) -> Iterator[str]:
+def ministack(folder: Path) -> Generator[str]:
     with socket.create_server(("127.0.0.1", 0)) as probe:
         port = probe.getsockname()[1]
     env = {"BIND_HOST": "127.0.0.1", "GATEWAY_PORT": str(port), "HOME": str(folder)}
