@@ -158,9 +158,7 @@ def phases_of(platform: Platform, run: str, job: str, running: dict[int, dict[st
     solved = next(at for at, line in lines if line == "solved")
     stopped = described(platform, job)["stoppedAt"] / 1000
     return {
-        "pull, where the layers are here": max(
-            (at[1] - at[0]) / 1000 for at in (t["pulledMs"] for t in running.values())
-        ),
+        "pull": max((at[1] - at[0]) / 1000 for at in (t["pulledMs"] for t in running.values())),
         "start of a container": max((task["startedMs"] - task["pulledMs"][1]) / 1000 for task in running.values()),
         "start of all containers": (max(t["startedMs"] for t in running.values()) - running[0]["pulledMs"][1]) / 1000,
         "rendezvous and stage in": command - first,
