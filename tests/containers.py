@@ -52,5 +52,5 @@ def push(cloud: LocalCloud, repository: str, image: str) -> str:
     """Push an image to the emulated ECR; return its digest."""
     name = f"{cloud.url.removeprefix('http://')}/{repository.partition('/')[2]}:tests"
     with tempfile.NamedTemporaryFile("r") as digest:
-        support.run("push", "--quiet", "--tls-verify=false", "--digestfile", digest.name, image, name)
+        support.run("push", "--quiet", "--tls-verify=false", "--digestfile", digest.name, image, name, timeout_s=300)
         return Path(digest.name).read_text()
