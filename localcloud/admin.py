@@ -50,6 +50,10 @@ def _list_lag_s(engine: Engine, lag_s: str) -> float:
     return engine.settings.list_lag_s
 
 
+def _reclaim(engine: Engine, job_id: str, notice_s: str = "") -> str:
+    return engine.reclaim(job_id, float(notice_s) if notice_s else None)
+
+
 def _cut(engine: Engine, job_id: str, other: str = "", port: str = "") -> None:
     engine.cut(job_id, other or None, int(port) if port else None)
 
@@ -57,7 +61,7 @@ def _cut(engine: Engine, job_id: str, other: str = "", port: str = "") -> None:
 OPERATIONS: dict[str, Callable[..., Any]] = {
     "jobs": _jobs,
     "list-lag-s": _list_lag_s,
-    "reclaim": Engine.reclaim,
+    "reclaim": _reclaim,
     "kill": Engine.kill,
     "cut": _cut,
 }

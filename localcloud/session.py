@@ -120,9 +120,10 @@ class LocalCloud:
         """Let ListJobs from now on not show jobs younger than that."""
         self.admin("list-lag-s", lag_s)
 
-    def reclaim(self, job_id: str) -> str:
-        """Take the instance of a job or node away, on Spot two minutes (scaled) after a notice; return its id."""
-        return self.admin("reclaim", job_id)
+    def reclaim(self, job_id: str, notice_s: float | str = "") -> str:
+        """Take the instance of a job or node away, on Spot after a notice of two minutes, scaled, if nothing else is
+        given; return its id."""
+        return self.admin("reclaim", job_id, notice_s)
 
     def kill(self, job_id: str) -> None:
         """Kill the container of a job or node."""

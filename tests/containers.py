@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import io
-import os
 import shutil
 import subprocess
 import tarfile
+import tempfile
 from functools import cache
 from pathlib import Path
 
 from localcloud.runtimes import network, podman
 from localcloud.session import LocalCloud
+from tests.container import support
 
 
 def leftovers() -> dict[str, list[str]]:
@@ -43,15 +44,13 @@ def small_image() -> str:
     name = "localhost/waits"
     change = 'ENTRYPOINT ["/catatonit", "-P"]'
     command = ["podman", "import", "--quiet", "--change", change, "-", name]
-    subprocess.run(command, input=archive.getvalue(), env=podman.environment(), capture_output=True, check=True)
+    subprocess.run(command, input=archive.getvalue(), env=support.environment(), capture_output=True, check=True)
     return name
 
 
 def push(cloud: LocalCloud, repository: str, image: str) -> str:
     """Push an image to the emulated ECR; return its digest."""
     name = f"{cloud.url.removeprefix('http://')}/{repository.partition('/')[2]}:tests"
-    digest = podman.FOLDER / f"digest-{os.getpid()}"
-    podman.podman("push", "--quiet", "--tls-verify=false", "--digestfile", str(digest), image, name)
-    found = digest.read_text()
-    digest.unlink()
-    return found
+    with tempfile.NamedTemporaryFile("r") as digest:
+        support.run("push", "--quiet", "--tls-verify=false", "--digestfile", digest.name, image, name, timeout_s=300)
+        return Path(digest.name).read_text()

@@ -220,7 +220,7 @@ class Engine:
             raise BatchError(f"{job_id}: no container of this job, or node of a job, runs")
         return job, attempt
 
-    def reclaim(self, job_id: str) -> str:
+    def reclaim(self, job_id: str, notice_s: float | None = None) -> str:
         """Take the instance of a job or node away: on Spot after a notice, elsewhere at once, as one that fails. Return
         the instance's id.
 
@@ -231,7 +231,7 @@ class Engine:
         environment = (job if job.kind == "single" else job.parent or job).compute_environment
         seconds = 0.0
         if environment is not None and environment.is_spot and attempt.instance_folder is not None:
-            seconds = instances.NOTICE_S * self.settings.time_scale
+            seconds = instances.NOTICE_S * self.settings.time_scale if notice_s is None else notice_s
             instances.announce_end(attempt.instance_folder, seconds)
         asyncio.get_running_loop().call_later(seconds, self._take_instance, job, attempt)
         return attempt.instance_id

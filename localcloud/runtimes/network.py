@@ -75,10 +75,13 @@ class Bridge:
 def remove(port: int) -> None:
     """Remove the network of the local cloud at a port, if there is one."""
     name = f"lc{port}"
-    for item in NAMESPACES.glob(f"{name}.*"):
-        run(["ip", "netns", "delete", item.name])
-    for item in (*INTERFACES.glob(f"{name}.*"), *INTERFACES.glob(name)):
-        run(["ip", "link", "delete", item.name])
+    found = [(path, "link") for path in (*INTERFACES.glob(f"{name}.*"), *INTERFACES.glob(name))]
+    for path, kind in (*found, *((path, "netns") for path in NAMESPACES.glob(f"{name}.*"))):
+        try:
+            run(["ip", kind, "delete", path.name])
+        except OSError:
+            if path.exists():  # else it went with its namespace, which the kernel frees when it likes
+                raise
 
 
 class Namespace:

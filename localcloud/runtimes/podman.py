@@ -1,4 +1,4 @@
-"""podman on the storage that the local clouds of this checkout share, and the limits that it can give."""
+"""podman on a storage that the local clouds of this checkout share, and the limits that it can give."""
 
 from __future__ import annotations
 
@@ -9,8 +9,9 @@ from pathlib import Path
 
 from localcloud import podman as settings
 
-FOLDER = Path(__file__).resolve().parents[2] / ".local" / "podman"
-"""Images stay in it from one local cloud to the next; containers do not."""
+FOLDER = Path(__file__).resolve().parents[2] / ".local" / "localcloud"
+"""Images stay in it from one local cloud to the next; containers do not. No image is built in it: what runs here has
+been pulled."""
 CAP_SYS_RESOURCE = 24
 ULIMITS = {"nofile": (32768, 65536), "nproc": (4096, 4096)}
 """Where a definition says nothing: open files as the ECS-optimized image gives them

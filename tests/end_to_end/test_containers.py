@@ -32,6 +32,8 @@ pytestmark = pytest.mark.slow
 NODES = 4
 TIME_SCALE = 0.05
 NOTICE_S = 120 * TIME_SCALE
+BOUNDED = ("--timeout", "1h")
+"""Three minutes in this local cloud."""
 START_S = 60
 """A container has been started, on a busy machine."""
 GONE_S = 15
@@ -95,7 +97,7 @@ def text(platform: Platform, job: str) -> str:
 
 def start(platform: Platform, command: str, nodes: int = 3) -> tuple[str, str]:
     """Submit a multi-node job and wait until its command runs; return run and job."""
-    run = platform.submit("--nodes", str(nodes), "--", "bash", "-c", f"echo here we are; {command}")
+    run = platform.submit("--nodes", str(nodes), *BOUNDED, "--", "bash", "-c", f"echo here we are; {command}")
     job = job_of(platform, run)
     wait_for(lambda: "here we are" in text(platform, f"{job}#0"))
     return run, job
@@ -119,12 +121,12 @@ def test_an_mpi_job_in_four_containers_gives_what_one_process_gives(
     contained: Platform, output: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     run = contained.submit(
-        "--nodes", str(NODES), "--input", f"PROGRAM={HEAT}", "--output", "RESULT", "--", "bash", "-c", SOLVE
+        "--nodes", str(NODES), *BOUNDED, "--input", f"PROGRAM={HEAT}", "--output", "RESULT", "--", "bash", "-c", SOLVE
     )
     job = job_of(contained, run)
     running = wait_for(lambda: len(found := tasks(contained, job)) == NODES and found)
     assert contained.wait(run) == 0
-    phases = phases_of(contained, job, running)
+    phases = phases_of(contained, run, job, running)
     with capsys.disabled():
         print("\nseconds  phase of 4 nodes in containers")
         print("\n".join(f"{seconds:7.2f}  {name}" for name, seconds in phases.items()))
@@ -148,23 +150,35 @@ def test_an_mpi_job_in_four_containers_gives_what_one_process_gives(
     assert compared["largest_difference"] <= 1e-12
 
 
-def phases_of(platform: Platform, job: str, running: dict[int, dict[str, Any]]) -> dict[str, float]:
+def phases_of(platform: Platform, run: str, job: str, running: dict[int, dict[str, Any]]) -> dict[str, float]:
     """Return how long each phase took, by the records of the local cloud and the times of the main node's lines."""
     lines = log(platform, f"{job}#0")
     first = next(at for at, line in lines if "node 0 of" in line)
     command = next(at for at, line in lines if line == "1000")
     solved = next(at for at, line in lines if line == "solved")
     stopped = described(platform, job)["stoppedAt"] / 1000
-    staged = [at for at, line in lines if "stage in" in line]
-    found = {
-        "pull": max((task["pulledMs"][1] - task["pulledMs"][0]) / 1000 for task in running.values()),
+    return {
+        "pull": max((at[1] - at[0]) / 1000 for at in (t["pulledMs"] for t in running.values())),
         "start of a container": max((task["startedMs"] - task["pulledMs"][1]) / 1000 for task in running.values()),
         "start of all containers": (max(t["startedMs"] for t in running.values()) - running[0]["pulledMs"][1]) / 1000,
-        "rendezvous, and stage in of all nodes": command - first,
+        "rendezvous and stage in": command - first,
+        "command": solved - command,
+        "stage out, status, end of all nodes": stopped - solved,
+        **{f"of these, {name}": seconds for name, seconds in moved(platform, run).items()},
     }
-    if staged:
-        found["  of which stage in of the main node ends after"] = staged[0] - first
-    return found | {"command": solved - command, "stage out, status, end": stopped - solved}
+
+
+def moved(platform: Platform, run: str) -> dict[str, float]:
+    """Return what the status tells of phases: the seconds of each, by name."""
+    key = contract.RunPaths(project="default", run_id=run).status(0)
+    status = json.loads(platform.client("s3").get_object(Bucket=bucket(platform), Key=key)["Body"].read())
+    phases = status.get("phases", {})
+    return {name: found["seconds"] if isinstance(found, dict) else found for name, found in phases.items()}
+
+
+def bucket(platform: Platform) -> str:
+    meta = platform.client("ssm").get_parameter(Name="/hpc/laptop/meta")["Parameter"]["Value"]
+    return json.loads(meta)["bucket"]
 
 
 def python(*arguments: object) -> str:
@@ -173,12 +187,11 @@ def python(*arguments: object) -> str:
 
 
 def test_tokens_are_made_for_each_job_and_are_in_no_environment(contained: Platform) -> None:
-    meta = json.loads(contained.client("ssm").get_parameter(Name="/hpc/laptop/meta")["Parameter"]["Value"])
     tokens = set()
     for _ in range(2):
         run, job = start(contained, "sleep 600", nodes=2)
         key = contract.RunPaths(project="default", run_id=run).rendezvous(0, 1)
-        word = json.loads(contained.client("s3").get_object(Bucket=meta["bucket"], Key=key)["Body"].read())
+        word = json.loads(contained.client("s3").get_object(Bucket=bucket(contained), Key=key)["Body"].read())
         tokens.add(word["token"])
         environments = [Path(f"/proc/{task['pid']}/environ").read_bytes() for task in tasks(contained, job).values()]
         assert len(environments) == 2
@@ -191,15 +204,14 @@ def test_tokens_are_made_for_each_job_and_are_in_no_environment(contained: Platf
 
 def test_who_does_not_know_the_token_is_turned_away_and_the_job_goes_on(contained: Platform) -> None:
     """The port is open until all nodes have come: a stranger in the main node's own network gets there before them."""
-    meta = json.loads(contained.client("ssm").get_parameter(Name="/hpc/laptop/meta")["Parameter"]["Value"])
     s3 = contained.client("s3")
     for _ in range(3):  # it may come too late on a busy machine
-        run = contained.submit("--nodes", str(NODES), "--", "sleep", "1")
+        run = contained.submit("--nodes", str(NODES), *BOUNDED, "--", "sleep", "1")
         key = contract.RunPaths(project="default", run_id=run).rendezvous(0, 1)
 
         def word(key: str = key) -> Any:
             with contextlib.suppress(s3.exceptions.NoSuchKey):
-                return json.loads(s3.get_object(Bucket=meta["bucket"], Key=key)["Body"].read())
+                return json.loads(s3.get_object(Bucket=bucket(contained), Key=key)["Body"].read())
             return None
 
         where = wait_for(word)
@@ -267,7 +279,7 @@ def test_a_node_that_is_cut_off_ends_the_job_with_74_and_is_named(contained: Pla
 
 
 def test_out_of_memory_is_told_by_exit_code_and_reason(contained: Platform) -> None:
-    run = contained.submit("--memory", "128", "--", "python", "-c", "bytearray(1 << 30)")
+    run = contained.submit("--memory", "128", *BOUNDED, "--", "python", "-c", "bytearray(1 << 30)")
     assert contained.wait(run) == 137
     container = described(contained, job_of(contained, run))["attempts"][0]["container"]
     assert container["reason"] == "OutOfMemoryError: Container killed due to memory usage"
@@ -276,7 +288,7 @@ def test_out_of_memory_is_told_by_exit_code_and_reason(contained: Platform) -> N
 
 def test_a_reclaimed_spot_instance_is_announced_and_the_next_attempt_ends_the_run(contained: Platform) -> None:
     script = "test $AWS_BATCH_JOB_ATTEMPT = 2 || { while ! cat $HPC_HOST/spot-notice; do sleep 0.1; done; sleep 600; }"
-    run = contained.submit("--", "bash", "-c", f"echo here we are; {script}")
+    run = contained.submit(*BOUNDED, "--", "bash", "-c", f"echo here we are; {script}")
     job = job_of(contained, run)
     wait_for(lambda: "here we are" in text(contained, job))
     began = time.monotonic()
