@@ -104,8 +104,10 @@ def _fetch_parts(s3: S3, source: Source, file: int, pool: ThreadPoolExecutor) ->
         del headers["Content-Range"]  # so far of what might have been one part of several
     md5s: dict[int, bytes] = {}
 
-    def fetch_part(call: Call) -> None:
-        def read(answer: HTTPResponse) -> None:
+    def fetch_part(call: Call) -> int:
+        """Return where the part ends."""
+
+        def read(answer: HTTPResponse) -> int:
             check = checks.by_headers(answer.headers) if in_parts else checks.Check()
             if in_parts and check.agrees_to_all:
                 check = checks.Check("MD5")
@@ -113,17 +115,22 @@ def _fetch_parts(s3: S3, source: Source, file: int, pool: ThreadPoolExecutor) ->
             _copy(answer, file, start, length, check)
             if in_parts and not check.expected:
                 md5s[start] = check.digest()
+            return start + length
 
-        s3.call(call, read)
+        return s3.call(call, read)
 
     for attempt in range(WHOLE_ATTEMPTS):
-        list(pool.map(fetch_part, calls))
+        whole = checks.by_sha256(source.sha256) if source.sha256 else checks.Check()
+        if not source.sha256 and not in_parts:
+            whole = checks.by_headers(headers)
+        at = 0
+        for stop in pool.map(fetch_part, calls):  # while the next ones come
+            checks.update_from(file, at, stop, whole)
+            at = stop
         try:
+            whole.close()
             if md5s and not source.sha256:
                 checks.check_parts([md5s[start] for start in sorted(md5s)], headers)
-            else:
-                whole = checks.Check() if in_parts else checks.by_headers(headers)
-                checks.check_file(file, checks.by_sha256(source.sha256) if source.sha256 else whole)
         except HTTPException as error:
             if attempt == WHOLE_ATTEMPTS - 1:
                 raise S3Error(source.name, 0, str(error)) from error
