@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 import socket
 import socketserver
 import threading
@@ -32,7 +33,7 @@ class Line:
             def handle(self) -> None:
                 with socket.create_connection(("127.0.0.1", port)) as there, contextlib.suppress(OSError):
                     threading.Thread(target=_copy, args=(there, self.request), daemon=True).start()
-                    while data := self.request.recv(1 << 20):
+                    while data := _request(self.request):
                         if answer := fault(data):
                             self.request.sendall(answer)
                         else:
@@ -51,6 +52,18 @@ class Line:
     ) -> None:
         self._server.shutdown()
         self._server.server_close()
+
+
+def _request(source: socket.socket) -> bytes:
+    """Return one whole request; nothing at the end of the connection."""
+    data = b""
+    while more := source.recv(1 << 20):
+        data += more
+        head, end, body = data.partition(b"\r\n\r\n")
+        length = re.search(rb"(?i)content-length: *(\d+)", head)
+        if end and len(body) >= int(length[1] if length else 0):
+            return data
+    return b""
 
 
 def _copy(source: socket.socket, target: socket.socket) -> None:
