@@ -51,6 +51,15 @@ def test_the_exit_code_of_a_multi_node_job_is_that_of_its_command(platform: Plat
     assert answer.returncode == 5
 
 
+def test_every_node_runs_the_command_where_that_was_asked_for(platform: Platform) -> None:
+    run = platform.submit("--nodes", "3", "--every-node", "--", "bash", "-c", "echo rank $RANK of $WORLD_SIZE")
+    assert platform.wait(run) == 0
+    logs = _node_logs(platform, run)
+    assert {node: [line for line in lines if line.startswith("rank")] for node, lines in logs.items()} == {
+        node: [f"rank {node} of 3"] for node in range(3)
+    }
+
+
 def test_killing_the_process_of_node_2_fails_the_job_and_names_the_node(platform: Platform) -> None:
     command = f"{MPIRUN} 'import time; from mpi4py import MPI; time.sleep(600)'"
     run = platform.submit("--nodes", str(NODES), "--", "bash", "-c", command)

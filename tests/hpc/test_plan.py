@@ -89,6 +89,11 @@ def test_retries_never_repeat_a_duplicate_start(environment: Environment) -> Non
     assert job["retryStrategy"]["evaluateOnExit"][0] == {"onExitCode": "75", "action": "EXIT"}
 
 
+def test_the_request_says_whether_the_command_runs_on_every_node(environment: Environment) -> None:
+    assert plan(spec(nodes=4, every_node=True), environment, RUN_ID).request["every_node"] is True
+    assert plan(spec(nodes=4), environment, RUN_ID).request["every_node"] is False
+
+
 def test_nodes_go_to_the_multi_node_queue_as_node_overrides(environment: Environment) -> None:
     (job,) = plan(spec(nodes=4), environment, RUN_ID).jobs
     assert job["jobQueue"].endswith("/tightly-coupled")
@@ -213,6 +218,7 @@ def test_the_hash_tells_requests_apart_by_options_and_by_content(environment: En
         ({"nodes": 2, "array": 4}, ["--nodes and --array", "no arrays of multi-node jobs"]),
         ({"nodes": 5}, ["--nodes 5", "288 vCPUs", "4 nodes of c5n.18xlarge"]),
         ({"nodes": 0}, ["--nodes 0"]),
+        ({"every_node": True}, ["--every-node", "add --nodes N"]),
         ({"queue": "tightly-coupled"}, ["add --nodes N, 1 to 4"]),
         ({"vcpus": 129}, ["--vcpus 129", "has 128", "c6i.32xlarge"]),
         ({"memory_mib": 500_000}, ["488.3 GiB", "471 GiB", "r6i.16xlarge"]),

@@ -33,9 +33,8 @@ class Line:
             def handle(self) -> None:
                 with socket.create_connection(("127.0.0.1", port)) as there, contextlib.suppress(OSError):
                     threading.Thread(target=_copy, args=(there, self.request), daemon=True).start()
-                    while data := self.request.recv(1 << 20):
+                    while data := _request(self.request):
                         if answer := fault(data):
-                            _read_body(self.request, data)
                             self.request.sendall(answer)
                         else:
                             there.sendall(data)
@@ -55,13 +54,16 @@ class Line:
         self._server.server_close()
 
 
-def _read_body(sock: socket.socket, request: bytes) -> None:
-    """Take what of the request's body is still to come: it would pass for the next request."""
-    head, _, body = request.partition(b"\r\n\r\n")
-    length = re.search(rb"(?i)content-length: *(\d+)", head)
-    left = int(length[1]) - len(body) if length else 0
-    while left > 0 and (data := sock.recv(left)):
-        left -= len(data)
+def _request(source: socket.socket) -> bytes:
+    """Return one whole request; nothing at the end of the connection."""
+    data = b""
+    while more := source.recv(1 << 20):
+        data += more
+        head, end, body = data.partition(b"\r\n\r\n")
+        length = re.search(rb"(?i)content-length: *(\d+)", head)
+        if end and len(body) >= int(length[1] if length else 0):
+            return data
+    return b""
 
 
 def _copy(source: socket.socket, target: socket.socket) -> None:

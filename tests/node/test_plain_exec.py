@@ -42,3 +42,9 @@ def test_a_file_that_is_no_program_gives_126() -> None:
     result = run("/etc/passwd")
     assert result.returncode == 126
     assert "Permission denied" in result.stderr
+
+
+def test_outside_batch_and_behind_two_hyphens_it_is_the_same() -> None:
+    command = [HPC_NODE, "--", "/bin/bash", "-c", 'echo "$1"; exit 7', "bash", "--"]
+    result = subprocess.run(command, env={}, capture_output=True, text=True, timeout=30, check=False)
+    assert (result.returncode, result.stdout, result.stderr) == (7, "--\n", "")

@@ -3,12 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-import itertools
 import json
-import os
 import secrets
-import socket
-import struct
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -21,6 +17,7 @@ from hpc.node.place import Place
 from hpc.node.process import Supervisor
 from hpc.node.s3 import S3, S3Error
 from hpc.node.wireup import frameworks, links, mpi, protocol
+from hpc.node.wireup.launches import Launches
 from hpc.node.wireup.protocol import Channel, Lost, Message
 from hpc.node.wireup.pulse import Pulse
 
@@ -65,17 +62,11 @@ class MainNode:
         self._nodes: dict[int, Peer] = {}
         self._ended = False
         self._failure: Failure | None = None
-        self._launches: dict[int, Channel] = {}
-        self._launch_numbers = itertools.count()
+        self._launches = Launches(supervisor, self._start_daemon)
         self._env: dict[str, str] = {}
         self._beat_s = beat_s
         self._listener = links.listen(address, place.nodes)
         supervisor.watch(self._listener, self._accept)
-        self._agents = socket.socket(socket.AF_UNIX)
-        self._agents_name = f"hpc-node-{secrets.token_hex(8)}"
-        self._agents.bind(f"\0{self._agents_name}")  # abstract: no file to protect, no limit on the path
-        self._agents.listen(128)
-        supervisor.watch(self._agents, self._accept_agent)
         Pulse(supervisor, beat_s, self._channels, self._is_silent)
 
     def announce(self, s3: S3) -> None:
@@ -187,7 +178,7 @@ class MainNode:
         for peer in self._nodes.values():
             self._tell(peer, {"env": common})
         pure = env.get("OMP_NUM_THREADS", "1") == "1"
-        launch = mpi.environment(addresses, self._address, slots, folder, self._agents_name, here, pure=pure)
+        launch = mpi.environment(addresses, self._address, slots, folder, self._launches.name, here, pure=pure)
         self._env = {**mpi.root_settings(), **common, **env}
         return {**launch, **self._env}
 
@@ -197,7 +188,7 @@ class MainNode:
         From here on a node whose command ends with another exit code than 0 raises Failure with that code.
         """
         for node, peer in self._nodes.items():
-            peer.running = next(self._launch_numbers)
+            peer.running = self._launches.next_number()
             place = frameworks.one_process_each(node, self._place.nodes)
             self._tell(peer, {"start": peer.running, "argv": list(argv), "env": place})
         return {**frameworks.one_process_each(self._place.node, self._place.nodes), **env}
@@ -210,7 +201,7 @@ class MainNode:
         """From here on trouble with a node is kept for `finish`; MPI starts nothing more."""
         self._ended = True
         self._supervisor.forget(self._listener)
-        self._supervisor.forget(self._agents)
+        self._launches.stop()
 
     def release(self) -> None:
         """Tell the nodes that the command has ended: they end what runs there and send their outputs."""
@@ -285,7 +276,7 @@ class MainNode:
 
     def _command_or_daemon_ended(self, peer: Peer, number: int, exit_code: int) -> None:
         if number != peer.running:
-            self._answer_agent(number, {"exit_code": exit_code})
+            self._launches.answer(number, {"exit_code": exit_code})
             return
         peer.running = None
         if exit_code and not self._ended:
@@ -316,41 +307,14 @@ class MainNode:
             raise failure
         self._failure = self._failure or failure
 
-    # ------------------------------------------------------------------------------------------------ the agents
+    # ----------------------------------------------------------------------------------------------- MPI's daemons
 
-    def _accept_agent(self) -> None:
-        sock, _ = self._agents.accept()
-        user = struct.unpack("3i", sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))[1]
-        if user != os.geteuid():
-            sock.close()
-            return
-        channel = Channel(sock)
-        self._supervisor.watch(sock, lambda: self._hear_agent(channel))
-
-    def _hear_agent(self, channel: Channel) -> None:
-        try:
-            for message in channel.receive():
-                self._launch(channel, str(message.get("host")), str(message.get("command")))
-        except Lost:
-            self._supervisor.forget(channel.sock)
-
-    def _launch(self, channel: Channel, host: str, command: str) -> None:
-        number = next(self._launch_numbers)
-        self._launches[number] = channel
+    def _start_daemon(self, number: int, host: str, command: str) -> None:
         node = next((node for node in range(self._place.nodes) if self._address_of(node) == host), None)
         if node is None:
-            self._answer_agent(number, {"error": f"no node of this job; ${contract.ENV_HOSTFILE} names them"})
+            self._launches.answer(number, {"error": f"no node of this job; ${contract.ENV_HOSTFILE} names them"})
         elif node == self._place.node:
-            ended: Callable[[int], None] = lambda code: self._answer_agent(number, {"exit_code": code})  # noqa: E731
+            ended: Callable[[int], None] = lambda code: self._launches.answer(number, {"exit_code": code})  # noqa: E731
             self._supervisor.start(["/bin/sh", "-c", command], self._env, ended)
         else:
             self._tell(self._nodes[node], {"start": number, "command": command})
-
-    def _answer_agent(self, number: int, answer: Message) -> None:
-        channel = self._launches.pop(number, None)
-        if channel is None:
-            return
-        try:
-            channel.send(answer)
-        except Lost:  # mpirun has ended its agents
-            self._supervisor.forget(channel.sock)
