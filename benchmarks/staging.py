@@ -27,6 +27,7 @@ import click
 
 from benchmarks import peers
 
+ROOT = Path(__file__).parents[1]
 KEYS = {"AWS_ACCESS_KEY_ID": "bench", "AWS_SECRET_ACCESS_KEY": "bench-bench", "AWS_REGION": "us-east-1"}
 BUCKET = "data"
 SETS = {"1 x 1 GiB": (1, 1 << 30), "1,000 x 1 MiB": (1000, 1 << 20), "20,000 x 4 KiB": (20_000, 4 << 10)}
