@@ -15,15 +15,11 @@ from hpc.node import lease, rows
 from hpc.node import request as requests
 from hpc.node.failure import Failure, say
 from hpc.node.instance import facts
-from hpc.node.place import Place, from_environment, heartbeat_s, rendezvous_timeout_s
-from hpc.node.process import Interrupted, Supervisor, signal_name
+from hpc.node.place import Place, from_environment
+from hpc.node.process import Supervisor, signal_name
 from hpc.node.s3 import S3, S3Error
 from hpc.node.storage import Stored
 from hpc.node.task import Task, prepare
-
-END_GRACE_S = 20.0
-"""For how long a node that was told to stop waits for the main node's word: AWS Batch kills after 30 s
-(https://docs.aws.amazon.com/batch/latest/APIReference/API_TerminateJob.html)."""
 
 
 @dataclass(frozen=True)
@@ -38,7 +34,11 @@ def run(argv: list[str]) -> int:
     try:
         place = from_environment(os.environ)
         s3 = S3()
-        return _lead(s3, place, supervisor, argv) if place.is_main else _follow(s3, place, supervisor)
+        if place.is_main:
+            return _lead(s3, place, supervisor, argv)
+        from hpc.node import multi_node
+
+        return multi_node.follow(s3, place, supervisor)
     except Failure as failure:
         say(str(failure))
         return failure.exit_code
@@ -63,9 +63,11 @@ def _lead(s3: S3, place: Place, supervisor: Supervisor, argv: list[str]) -> int:
     task = prepare(s3, place, request, os.environ, supervisor)
     try:
         if place.nodes > 1:
-            outcome, outputs = _lead_nodes(task, supervisor, argv)
+            from hpc.node import multi_node
+
+            outcome, outputs = multi_node.lead(task, supervisor, argv)
         else:
-            say(f"task {request.index}, attempt {place.attempt}, run {place.run_id}{_where()}")
+            say(f"task {request.index}, attempt {place.attempt}, run {place.run_id}{where()}")
             try:
                 row = rows.read(s3, place, request.positions)[0] if request.has_tasks else None
                 outcome, outputs = run_task(task, supervisor, row, argv)
@@ -89,67 +91,17 @@ def run_task(
     try:
         request, command = (task.request, list(argv)) if row is None else rows.fill(task.request, row, argv)
         task = replace(task, request=request)
-        outcome = _command(task, supervisor, command, task.stage_in())
+        outcome = run_command(task, supervisor, command, task.stage_in())
     except Failure as failure:
         outcome = Outcome(failure.exit_code, str(failure))
     supervisor.interruptible = False
     supervisor.end_all()
     task.last_save(succeeded=outcome.exit_code == 0)
-    return _stage_out(task, outcome)
+    return stage_out(task, outcome)
 
 
-def _lead_nodes(task: Task, supervisor: Supervisor, argv: list[str]) -> tuple[Outcome, list[Stored]]:
-    from hpc.node.wireup import efa, mpi, pulse
-    from hpc.node.wireup.address import own_address
-    from hpc.node.wireup.main import MainNode
-
-    address = own_address(os.environ)
-    _introduce(task.place, address)
-    settings = {**os.environ, **task.request.environment}
-    main = MainNode(task.place, address, supervisor, heartbeat_s(settings))
-    try:
-        main.announce(task.s3)
-        usable = efa.check(settings)
-        main.gather(task.s3, rendezvous_timeout_s(settings))
-        env = {**task.stage_in(), contract.ENV_NODE_ADDRESS: address}
-        main.wait_ready()
-        fabric = efa.settings(efa.mode(settings), usable=usable and main.all_have_efa)
-        mpi.note_little_shared_memory(task.request.slots)
-        env = main.environment(task.request.slots, task.node_folder, env, fabric)
-    except Failure as failure:
-        supervisor.interruptible = False
-        main.give_up(task.s3, str(failure))
-        pulse.stop()
-        return Outcome(failure.exit_code, str(failure)), []
-    try:
-        if task.request.every_node:
-            env = main.start_everywhere(argv, env)
-        outcome = _command(task, supervisor, argv, env)
-        if task.request.every_node and outcome.exit_code == 0:
-            main.await_commands()
-    except Failure as failure:
-        outcome = Outcome(failure.exit_code, str(failure))
-    supervisor.interruptible = False
-    main.command_ended()
-    main.release()
-    supervisor.end_all()
-    if outcome.exit_code:
-        task.last_save(succeeded=False)
-    outcome, outputs = _stage_out(task, outcome)
-    try:
-        main.finish()
-    except Failure as failure:
-        if outcome.exit_code == 0 or failure.exit_code == contract.EXIT_NODE_LOST:
-            outcome = Outcome(failure.exit_code, str(failure))
-        else:
-            say(str(failure))
-    pulse.stop()
-    if outcome.exit_code == 0:
-        task.last_save(succeeded=True)
-    return outcome, outputs
-
-
-def _command(task: Task, supervisor: Supervisor, command: list[str], env: dict[str, str]) -> Outcome:
+def run_command(task: Task, supervisor: Supervisor, command: list[str], env: dict[str, str]) -> Outcome:
+    """Run the command to its end, and look whether it left what it should."""
     ended: list[int] = []
     supervisor.interruptible = False  # from here on the signals are the command's
     began = time.monotonic()
@@ -172,7 +124,8 @@ def _command(task: Task, supervisor: Supervisor, command: list[str], env: dict[s
     return Outcome(0)
 
 
-def _stage_out(task: Task, outcome: Outcome) -> tuple[Outcome, list[Stored]]:
+def stage_out(task: Task, outcome: Outcome) -> tuple[Outcome, list[Stored]]:
+    """Store what the task left; where that fails, a command that succeeded has failed."""
     try:
         return outcome, task.stage_out(failed=outcome.exit_code != 0)
     except Failure as failure:
@@ -212,56 +165,7 @@ def _report(task: Task, outcome: Outcome, outputs: list[Stored], started_at: str
     return outcome.exit_code
 
 
-# --------------------------------------------------------------------- the other nodes of a multi-node job
-
-
-def _follow(s3: S3, place: Place, supervisor: Supervisor) -> int:
-    from hpc.node.wireup import efa, pulse
-    from hpc.node.wireup.address import own_address
-    from hpc.node.wireup.child import join, leave_word
-    from hpc.node.wireup.mpi import root_settings
-
-    address = own_address(os.environ)
-    _introduce(place, address)
-    task = child = None
-    try:
-        request = requests.load(s3, place)
-        settings = {**os.environ, **request.environment}
-        usable = efa.check(settings)
-        task = prepare(s3, place, request, os.environ, supervisor)
-        child = join(s3, place, address, supervisor, rendezvous_timeout_s(settings))
-        with task.watched(supervisor, only_tells=True):
-            try:
-                env = {**root_settings(), **task.stage_in(), contract.ENV_NODE_ADDRESS: address}
-                child.serve(env, task.workdir, efa=usable)
-            except Interrupted:
-                supervisor.interruptible = False
-                child.await_end(END_GRACE_S)
-        supervisor.interruptible = False
-        if task.ending.is_near:
-            task.last_save(succeeded=False)
-        task.stage_out()
-    except Failure as failure:
-        supervisor.interruptible = False
-        if child:
-            child.failed(failure)
-        else:
-            leave_word(s3, place, failure)
-        raise
-    finally:
-        pulse.stop()
-        supervisor.end_all()
-        if task:
-            task.remove()
-    child.finished()
-    return 0
-
-
-def _introduce(place: Place, address: str) -> None:
-    say(f"node {place.node} of {place.nodes} at {address}, attempt {place.attempt}, run {place.run_id}{_where()}")
-
-
-def _where() -> str:
+def where() -> str:
     """Return on what kind of instance this is, if it is known."""
     found = facts(os.environ)
     return f", on {found['instance_type']} in {found['zone']}, {found['purchasing']}" if found else ""
