@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import tarfile
 import tempfile
+import time
 from functools import cache
 from pathlib import Path
 
@@ -26,6 +27,17 @@ def leftovers() -> dict[str, list[str]]:
         "processes": [entry.name for entry in Path("/proc").iterdir() if _belongs(entry)],
     }
     return {kind: names for kind, names in found.items() if names}
+
+
+def left_since(before: dict[str, list[str]], timeout_s: float = 10) -> dict[str, list[str]]:
+    """Return what is left besides what was there before, once the kernel and conmon have had the time to go."""
+    deadline = time.monotonic() + timeout_s
+    while True:
+        now = leftovers()
+        new = {kind: sorted(set(names) - set(before.get(kind, []))) for kind, names in now.items()}
+        if not any(new.values()) or time.monotonic() > deadline:
+            return {kind: names for kind, names in new.items() if names}
+        time.sleep(0.1)
 
 
 def _belongs(entry: Path) -> bool:

@@ -24,7 +24,7 @@ from hpc import contract
 from localcloud.runtimes import network
 from localcloud.session import LocalCloud
 from tests.container import support
-from tests.containers import leftovers
+from tests.containers import left_since, leftovers
 from tests.end_to_end.support import Platform, deploy
 
 pytestmark = pytest.mark.slow
@@ -55,7 +55,7 @@ def contained(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
         deployment = Deployment(cloud, "laptop", folder, environments=ROOT / "examples")
         deploy(deployment)
         yield Platform(deployment)
-    assert leftovers() == before
+    assert left_since(before) == {}
 
 
 def wait_for(condition: Callable[[], Any], timeout_s: float = START_S) -> Any:
