@@ -306,3 +306,17 @@ def test_a_command_that_ignores_sigterm_is_killed_after_the_stop_timeout(contain
     ended = ended_within(contained, job, GONE_S)
     assert ended["status"] == "FAILED"
     assert ended["attempts"][0]["container"]["exitCode"] == 137
+
+
+def test_what_a_checkpoint_holds_when_spot_takes_the_instance_is_there_on_the_next_attempt(contained: Platform) -> None:
+    script = """
+        cat "$HPC_CHECKPOINT_DIR/step" 2>/dev/null && exit 0
+        trap 'echo reached at the notice > "$HPC_CHECKPOINT_DIR/step"; exit 143' TERM
+        echo here we are; while :; do sleep 0.1; done"""
+    run = contained.submit("--checkpoint", "10", *BOUNDED, "--", "bash", "-c", script)
+    job = job_of(contained, run)
+    wait_for(lambda: "here we are" in text(contained, job))
+    contained.cloud.reclaim(job, 40)
+    assert contained.wait(run) == 0
+    assert len(described(contained, job)["attempts"]) == 2
+    assert "reached at the notice" in text(contained, job)
