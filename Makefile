@@ -17,11 +17,11 @@ help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 .PHONY: demo
-demo: install ## deploy to the local cloud, run real jobs, collect their results, take all down; KEEP=1 leaves it up, EXECUTOR=container
+demo: install $(if $(filter container,$(EXECUTOR)),test-tools) ## deploy to the local cloud, run real jobs, collect their results, take all down; KEEP=1 leaves it up, EXECUTOR=container
 	python -m examples.demo $(if $(KEEP),--keep) $(if $(EXECUTOR),--executor $(EXECUTOR))
 
 .PHONY: image
-image: install ## build the job image, with podman or docker; BASE=bootstrap where no registry is reached; TARGET= EFA=1 ARCH=
+image: install $(if $(filter bootstrap,$(BASE)),test-tools) ## build the job image, with podman or docker; BASE=bootstrap where no registry is reached; TARGET= EFA=1 ARCH=
 	@python -m tools.image build $(if $(BASE),--base $(BASE)) $(if $(ARCH),--arch $(ARCH)) $(IMAGE)
 
 .PHONY: push
