@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from hpc import contract, environment, jobs, ranges, runid, state
 from hpc.aws import Clients, in_words
 from hpc.environment import Environment
-from hpc.errors import BadInput, HpcError, NotFound
+from hpc.errors import BadInput, NotFound
 from hpc.published import Kept
 from hpc.run import Run
 
@@ -58,8 +58,17 @@ class Cluster:
         self._published.forget()
         self.__dict__.pop("environment", None)
 
+    def renew(self) -> None:
+        """Read the environment anew if it is one that this machine remembers: what is sent rests on what is there."""
+        if self.environment.remembered:
+            self.refresh()
+
     def plan(self, spec: JobSpec, run_id: str | None = None) -> Plan:
-        """Return what `submit` would send. Raises BadInput with every complaint."""
+        """Return what `submit` would send, by an environment that may be remembered: up to a minute old.
+
+        Raises:
+            BadInput: with every complaint.
+        """
         try:
             return self._plan(spec, run_id)
         except BadInput:
@@ -89,17 +98,14 @@ class Cluster:
 
     def submit(self, spec: JobSpec) -> Run:
         """Submit a new run. Raises BadInput with every complaint before anything is sent."""
+        self.renew()
         return self.send(self.plan(spec))
 
     def send(self, plan: Plan, *, progress: Progress = lambda _: None) -> Run:
         """Send a plan: all of it, or what an earlier call with the same run id did not send."""
         from hpc.submit import submit
 
-        try:
-            record = submit(plan, self.clients, self.environment.name, progress=progress)
-        except HpcError:
-            self.refresh()  # it may have changed within the last minute: a repeated command shall see it
-            raise
+        record = submit(plan, self.clients, self.environment.name, progress=progress)
         if not record.is_complete:
             record = self._look_up(record.run_id, record)
         return self._run(record, None)

@@ -1,6 +1,6 @@
-"""What an environment published, kept on this machine for a minute: a shell loop of `hpc submit` asks AWS once.
+"""What an environment published, kept on this machine for a minute, for commands that send nothing.
 
-It may be older than the environment by that minute. Whoever is refused because of it forgets it and reads anew.
+It may be older than the environment by that minute. Who submits reads anew, and so does who is refused because of it.
 """
 
 from __future__ import annotations

@@ -145,6 +145,8 @@ def submit(
     The command reaches the container byte for byte; no shell is put around it. Whatever it leaves in $HPC_OUTPUT_DIR
     is kept, also when it fails.
     """
+    if not dry_run:
+        cluster.renew()
     spec = _spec(cluster, **options)
     if skip:
         if run_id is not None or once is not None:

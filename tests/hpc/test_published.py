@@ -68,6 +68,14 @@ def test_the_next_command_does_not_ask_again(store: ParameterStore) -> None:
     assert second.definitions == first.definitions
 
 
+def test_who_submits_asks_again(store: ParameterStore) -> None:
+    _cluster(store).environment  # noqa: B018
+    cluster = _cluster(store)
+    cluster.renew()
+    assert not cluster.environment.remembered
+    assert store.asked == 2
+
+
 def test_it_asks_again_after_a_minute(store: ParameterStore) -> None:
     cluster = _cluster(store)
     cluster.environment  # noqa: B018
