@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 LOST = ("PreconditionFailed", "ConditionalRequestConflict")
 """Somebody else wrote first."""
-_ABSENT = ("NoSuchKey", "AccessDenied")
+ABSENT = ("NoSuchKey", "AccessDenied")
 """S3 answers the second for an absent key where listing is limited to a prefix."""
 
 
@@ -61,7 +61,7 @@ class Claims:
             answer = self.s3.get_object(Bucket=self.bucket, Key=key)
             found = json.loads(answer["Body"].read())
         except ClientError as error:
-            if error_code(error) in _ABSENT:
+            if error_code(error) in ABSENT:
                 return Claim()
             raise
         now = answer["ResponseMetadata"].get("HTTPHeaders", {}).get("date")

@@ -7,7 +7,7 @@ from typing import Any
 
 from hpc import contract, jobs, runid, state
 from hpc.aws import Clients, error_code
-from hpc.claims import Claims
+from hpc.claims import ABSENT, Claims
 from hpc.environment import Environment
 from hpc.errors import NotFound
 from hpc.layout import Layout
@@ -72,7 +72,7 @@ def _request(clients: Clients, environment: Environment, run_id: str) -> tuple[s
         try:
             answer = clients.s3.get_object(Bucket=environment.meta.bucket, Key=key)
         except clients.s3.exceptions.ClientError as error:
-            if error_code(error) in ("NoSuchKey", "AccessDenied"):
+            if error_code(error) in ABSENT:
                 continue  # not in this project, or not ours to know
             raise
         return project, json.loads(answer["Body"].read())
