@@ -11,7 +11,6 @@ import click
 
 from examples.deployment import Deployment
 from localcloud.session import LocalCloud
-from stacks.names import stack_name
 
 
 @contextmanager
@@ -25,6 +24,5 @@ def deployed(*options: str) -> Generator[Deployment]:
         click.echo("deploying dev to a local cloud", err=True)
         deployment.bootstrap()
         deployment.deploy_foundation()
-        image = f"image_digest={deployment.push_image()}"
-        deployment.cdk("deploy", stack_name("dev", "Compute"), "--require-approval", "never", "--context", image)
+        deployment.deploy_compute(deployment.push_image())
         yield deployment

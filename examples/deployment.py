@@ -110,7 +110,14 @@ class Deployment:
 
     def deploy_all(self, digest: str) -> None:
         """Deploy every stack, with job definitions that run the image."""
-        self.cdk("deploy", "--all", "--require-approval", "never", "--context", f"image_digest={digest}")
+        self._deploy("--all", digest)
+
+    def deploy_compute(self, digest: str) -> None:
+        """Deploy what jobs are submitted to, without the operations stack, to which an event of every job goes."""
+        self._deploy(stack_name(self.environment, "Compute"), digest)
+
+    def _deploy(self, stacks: str, digest: str) -> None:
+        self.cdk("deploy", stacks, "--require-approval", "never", "--context", f"image_digest={digest}")
 
     def destroy_all(self) -> None:
         """Take everything down, the data included."""

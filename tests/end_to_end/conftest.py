@@ -32,9 +32,7 @@ def platform(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
     executor = os.environ.get("HPC_TEST_EXECUTOR", "process")
     with LocalCloud(folder / "cloud", "--executor", executor, "--time-scale", str(TIME_SCALE)) as cloud:
         deployment = Deployment(cloud, "dev", folder)
-        deployment.bootstrap()
-        deployment.deploy_foundation()
-        deployment.deploy_all(deployment.push_image())
+        deploy(deployment)
         yield Platform(deployment)
 
 

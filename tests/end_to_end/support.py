@@ -44,10 +44,7 @@ class Platform:
 
     def client(self, service: str) -> Any:
         """Return a client of the local cloud."""
-        return boto3.client(
-            service, endpoint_url=self.cloud.url, region_name="us-east-1", aws_access_key_id="test",
-            aws_secret_access_key="test",
-        )  # fmt: skip
+        return client(self.cloud, service)
 
     def calls(self, operation: str) -> int:
         """Return how many calls of an operation the local cloud has seen."""

@@ -6,7 +6,7 @@ import pytest
 
 from examples.deployment import Deployment
 from localcloud.session import LocalCloud
-from tests.end_to_end.support import kept, stacks
+from tests.end_to_end.support import deploy, kept, stacks
 
 pytestmark = pytest.mark.slow
 
@@ -14,9 +14,7 @@ pytestmark = pytest.mark.slow
 def test_an_environment_with_data_goes_and_leaves_nothing(tmp_path: Path) -> None:
     with LocalCloud(tmp_path / "cloud") as cloud:
         deployment = Deployment(cloud, "dev", tmp_path)
-        deployment.bootstrap()
-        deployment.deploy_foundation()
-        deployment.deploy_all(deployment.push_image())
+        deploy(deployment)
         deployment.hpc("submit", "--wait", "--output", "OUT", "--", "bash", "-c", "echo data > $OUT")
         deployment.destroy_all()
         assert stacks(cloud) == ["CDKToolkit"]

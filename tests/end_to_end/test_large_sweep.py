@@ -15,7 +15,6 @@ import pytest
 
 from examples.deployment import Deployment
 from localcloud.session import LocalCloud
-from stacks.names import stack_name
 
 pytestmark = pytest.mark.slow
 
@@ -36,8 +35,7 @@ def deployment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]
         deployment = Deployment(cloud, "minimal", folder)
         deployment.bootstrap()
         deployment.deploy_foundation()
-        image = ["--context", f"image_digest={deployment.push_image()}"]
-        deployment.cdk("deploy", stack_name("minimal", "Compute"), "--require-approval", "never", *image)
+        deployment.deploy_compute(deployment.push_image())
         yield deployment
 
 
