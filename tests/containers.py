@@ -10,6 +10,7 @@ import tempfile
 import time
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 from localcloud.runtimes import network, podman
 from localcloud.session import LocalCloud
@@ -58,6 +59,15 @@ def small_image() -> str:
     command = ["podman", "import", "--quiet", "--change", change, "-", name]
     subprocess.run(command, input=archive.getvalue(), env=support.environment(), capture_output=True, check=True)
     return name
+
+
+def world_of(world_type: Any, cloud: LocalCloud, image: str) -> Any:
+    """Return a set-up world whose definitions run an image of podman's."""
+    world = world_type(cloud)
+    world.set_up()
+    repository = world.image.partition("@")[0]
+    world.image = f"{repository}@{push(cloud, repository, image)}"
+    return world
 
 
 def push(cloud: LocalCloud, repository: str, image: str) -> str:

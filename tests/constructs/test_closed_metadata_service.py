@@ -12,11 +12,9 @@ from pathlib import Path
 import pytest
 
 from hpc_constructs.host import SOURCE
+from tools.namespaces import REQUIRED
 
 pytestmark = pytest.mark.slow
-
-REQUIRED = "HPC_REQUIRE_NAMESPACES"
-"""Set where this must be tested: what is missing is a failure there, and a skip that says so elsewhere."""
 
 IN_THE_NAMESPACE = """
 import http.server, os, subprocess, sys, threading

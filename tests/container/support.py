@@ -12,13 +12,13 @@ from pathlib import Path
 import pytest
 
 from localcloud import podman
+from localcloud.runtimes.podman import missing
 from tools.image import bootstrap, context
 from tools.image.engine import Engine, architecture
+from tools.namespaces import REQUIRED
 
 ROOT = Path(__file__).resolve().parents[2]
 FOLDER = ROOT / ".local" / "podman"
-REQUIRED = "HPC_REQUIRE_NAMESPACES"
-"""Set where containers must be tested: what is missing is a failure there, and a skip that says so elsewhere."""
 CANARY = f"canary-{secrets.token_hex(16)}"
 """Known to the machine that builds, in more than one way; must not be known to the image."""
 
@@ -26,9 +26,7 @@ CANARY = f"canary-{secrets.token_hex(16)}"
 @functools.cache
 def environment() -> Mapping[str, str]:
     """Return the environment for every call of podman; skip or fail where it cannot run."""
-    missing = [*podman.missing(), *([] if os.geteuid() == 0 else ["root"])]
-    if missing:
-        wrong = f"{', '.join(missing)} needed, to run containers: as root on Debian, make test-tools"
+    if wrong := missing():
         if REQUIRED in os.environ:
             pytest.fail(wrong)
         pytest.skip(wrong)

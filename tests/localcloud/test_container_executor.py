@@ -14,7 +14,7 @@ import pytest
 
 from localcloud.session import LocalCloud
 from tests.container import support
-from tests.containers import left_since, leftovers, push, small_image
+from tests.containers import left_since, leftovers, small_image, world_of
 
 pytestmark = pytest.mark.slow
 
@@ -28,10 +28,7 @@ def contained(tmp_path_factory: pytest.TempPathFactory, world_type: Any) -> Iter
     support.environment()
     folder: Path = tmp_path_factory.mktemp("contained")
     with LocalCloud(folder, "--executor", "container", "--time-scale", str(TIME_SCALE)) as cloud:
-        world = world_type(cloud)
-        world.set_up()
-        repository = world.image.partition("@")[0]
-        world.image = f"{repository}@{push(cloud, repository, support.build())}"
+        world = world_of(world_type, cloud, support.build())
         world.define("contained")
         world.define_nodes("contained-nodes")
         yield world
@@ -267,10 +264,7 @@ def test_nothing_is_left_when_the_local_cloud_has_ended(tmp_path: Path, world_ty
     support.environment()
     before = leftovers()
     with LocalCloud(tmp_path, "--executor", "container", "--time-scale", str(TIME_SCALE)) as cloud:
-        world = world_type(cloud)
-        world.set_up()
-        repository = world.image.partition("@")[0]
-        world.image = f"{repository}@{push(cloud, repository, small_image())}"
+        world = world_of(world_type, cloud, small_image())
         world.define_nodes("contained-nodes")
         job = world.submit(definition="contained-nodes")
         wait(lambda: len(world.tasks(job)) == 2)
