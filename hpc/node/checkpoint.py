@@ -21,9 +21,9 @@ from typing import Any
 
 from hpc import contract
 from hpc.node import storage
+from hpc.node.download import Source
 from hpc.node.failure import Failure, say
 from hpc.node.s3 import S3, S3Error
-from hpc.node.transfer import Source
 from hpc.walk import walk
 
 MANIFEST = "manifest.json"

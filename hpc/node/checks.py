@@ -1,9 +1,9 @@
 """Whether what was fetched is what S3 keeps: the SHA-256 of the content store, else a checksum that S3 has of it.
 
 Objects have a checksum by the client's or S3's own choice
-(https://docs.aws.amazon.com/AmazonS3/latest/userguide/checking-object-integrity-upload.html). SHA-256, SHA-1 and CRC32
-can be computed with the standard library, the other CRCs cannot. Without one, the ETag is the MD5 of an object that was
-written in one piece and not encrypted with a key of KMS
+(https://docs.aws.amazon.com/AmazonS3/latest/userguide/checking-object-integrity-upload.html); of those that came in
+parts, S3 has one of the whole (`FULL_OBJECT`) or, with `-N` at its end, one made of those of N parts. Where none can be
+computed here, the ETag is the MD5 of an object that was written in one piece and not encrypted with a key of KMS
 (https://docs.aws.amazon.com/AmazonS3/latest/API/API_Object.html).
 """
 
@@ -12,12 +12,14 @@ from __future__ import annotations
 import hashlib
 import os
 import re
-import zlib
 from base64 import b64encode
 from collections.abc import Callable
 from email.message import Message
 from http.client import HTTPException
 from typing import Protocol
+
+from hpc.node import crcs
+from hpc.node.crcs import Crc
 
 MODE = {"x-amz-checksum-mode": "ENABLED"}
 """The header that makes S3 tell the checksum of what it sends."""
@@ -31,25 +33,14 @@ class _Hash(Protocol):
     def digest(self) -> bytes: ...
 
 
-class _Crc32:
-    def __init__(self) -> None:
-        self._value = 0
-
-    def update(self, data: bytes | memoryview) -> None:
-        self._value = zlib.crc32(data, self._value)
-
-    def digest(self) -> bytes:
-        return self._value.to_bytes(4, "big")
-
-
 def _md5() -> _Hash:
     return hashlib.md5(usedforsecurity=False)
 
 
-_KINDS: dict[str, Callable[[], _Hash]] = {
+_HASHES: dict[str, Callable[[], _Hash]] = {
     "SHA-256": hashlib.sha256,
+    "SHA-512": hashlib.sha512,
     "SHA-1": hashlib.sha1,
-    "CRC32": _Crc32,
     "MD5": _md5,
 }
 
@@ -60,15 +51,31 @@ class Check:
     def __init__(self, kind: str = "", expected: str = "") -> None:
         """
         Args:
-            kind: SHA-256, SHA-1, CRC32 or MD5.
+            kind: a hash or a CRC that is known here.
             expected: in Base64; without it the checksum is computed and not compared.
         """
         self._kind, self.expected = kind, expected
-        self._hash = _KINDS[kind]() if kind else None
+        self._hash: _Hash | None = None
+        if kind:
+            self._hash = Crc(kind) if kind in crcs.NAMES else _HASHES[kind]()
 
     @property
     def agrees_to_all(self) -> bool:
         return self._hash is None
+
+    @property
+    def takes_pieces(self) -> bool:
+        """Whether it can be put together from checks of pieces."""
+        return isinstance(self._hash, Crc) and crcs.runtime() is not None
+
+    def piece(self) -> Check:
+        """Return what a piece is read with, to be appended."""
+        return Check(self._kind) if self.takes_pieces else Check()
+
+    def append(self, piece: Check, size: int) -> None:
+        """Go on with a piece of `size` bytes; only where it takes pieces."""
+        if isinstance(self._hash, Crc) and isinstance(piece._hash, Crc):
+            self._hash.append(piece._hash.value, size)
 
     def update(self, data: bytes | memoryview) -> None:
         if self._hash:
@@ -92,14 +99,29 @@ def by_sha256(sha256: str) -> Check:
 
 def by_headers(headers: Message) -> Check:
     """Return the check that S3's answer allows, of a whole object or of one part of it."""
-    for kind, name in (("SHA-256", "sha256"), ("SHA-1", "sha1"), ("CRC32", "crc32")):
-        value = headers.get(f"x-amz-checksum-{name}", "")
-        if value and "-" not in value:  # with `-N` it is made of the checksums of N parts
-            return Check(kind, value)
+    is_part = "Content-Range" in headers
     etag = headers.get("ETag", "").strip('"')
-    if _MD5.fullmatch(etag) and not _is_encrypted(headers) and "Content-Range" not in headers:
-        return Check("MD5", _base64(etag))
-    return Check()
+    md5 = _base64(etag) if _MD5.fullmatch(etag) and not _is_encrypted(headers) and not is_part else ""
+    if is_part and headers.get("x-amz-checksum-type") == "FULL_OBJECT":
+        return Check()  # what there is may be of the whole
+    for kind in (*_HASHES, *crcs.NAMES):
+        value = headers.get(f"x-amz-checksum-{kind.replace('-', '').lower()}", "")
+        if value and "-" not in value and (kind in _HASHES or _worth_it(kind, md5, headers)):
+            return Check(kind, value)
+    return Check("MD5", md5) if md5 else Check()
+
+
+def _worth_it(crc: str, md5: str, headers: Message) -> bool:
+    """Return whether a CRC is known here, and computed in less time than the MD5, if there is one."""
+    if md5 and crc != "CRC32" and not crcs.is_loaded() and int(headers.get("Content-Length", 0)) < crcs.LOAD_FROM:
+        return False
+    return crcs.known(crc)
+
+
+def parts(headers: Message) -> int:
+    """Return in how many parts an object was written."""
+    count = headers.get("ETag", "").strip('"').partition("-")[2]
+    return int(count) if count.isdigit() else 1
 
 
 def check_parts(md5s: list[bytes], headers: Message) -> None:

@@ -55,6 +55,8 @@ class Call:
     body: bytes = b""
     headers: Mapping[str, str] = field(default_factory=dict[str, str])
     query: Mapping[str, str] = field(default_factory=dict[str, str])
+    sha256: bytes = b""
+    """Of the body, where it is known."""
 
     @property
     def name(self) -> str:
@@ -92,8 +94,9 @@ class S3:
 
     def put(self, bucket: str, key: str, body: bytes, headers: Mapping[str, str] | None = None) -> None:
         """Write an object. S3 compares its SHA-256 with what arrives, and keeps it for those who fetch."""
-        checksum = {"x-amz-checksum-sha256": base64_sha256(body)}
-        self.call(Call("PUT", bucket, key, body=body, headers={**checksum, **(headers or {})}), read_all)
+        sha256 = hashlib.sha256(body).digest()
+        checksum = {"x-amz-checksum-sha256": base64(sha256)}
+        self.call(Call("PUT", bucket, key, body, {**checksum, **(headers or {})}, sha256=sha256), read_all)
 
     def get_tagged(self, bucket: str, key: str) -> tuple[bytes, str] | None:
         """Return an object and its ETag, None if there is none (403: where listing is limited to a prefix)."""
@@ -156,7 +159,7 @@ class S3:
     def call(self, call: Call, read: Callable[[http.client.HTTPResponse], T]) -> T:
         """Send a request until it is answered and its answer read. What `read` raises as OSError or HTTPException
         is a fault of the line, and the request is sent again."""
-        digest = hashlib.sha256(call.body).hexdigest()
+        digest = (call.sha256 or hashlib.sha256(call.body).digest()).hex()
         failure = S3Error(call.name, 0, "not sent")
         for attempt in range(ATTEMPTS):
             if attempt:
@@ -266,9 +269,9 @@ def _signing_key(secret_key: str, scope: str) -> bytes:
     return key
 
 
-def base64_sha256(body: bytes) -> str:
-    """Return the SHA-256 as S3 writes it in headers."""
-    return b64encode(hashlib.sha256(body).digest()).decode()
+def base64(digest: bytes) -> str:
+    """Return a checksum as S3 writes it in headers."""
+    return b64encode(digest).decode()
 
 
 def _read_checked(answer: http.client.HTTPResponse) -> bytes:

@@ -1,7 +1,7 @@
 """Many small files from or to S3 by s5cmd (https://github.com/peak/s5cmd), where the image has it.
 
 It moves thousands of small files in less time than Python can. What it did is looked at afterwards, and whatever it
-has not done, or not well, is left to `transfer`, which tries again, checks and complains in its own words.
+has not done, or not well, is left to `download` and `upload`, which try again, check and complain in their own words.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from http.client import HTTPException
 from pathlib import Path
 
-from hpc.node import checks, transfer
+from hpc.node import checks, download
+from hpc.node.download import Source
 from hpc.node.s3 import S3, S3Error
-from hpc.node.transfer import Source
 
 MANY = 200
 """Files from which it is faster, its start and the look at its work included."""
@@ -32,6 +32,8 @@ def fetch_folder(s3: S3, uri: str, target: Path, sources: Sequence[Source]) -> l
     """Fetch what is below an address that ends in `/`, if it is many small files; return what is still to be
     fetched."""
     if (program := _program([source.size for source in sources])) is None or re.search(r"[*?\[\]\\]", uri):
+        return list(sources)
+    if not _etags_are_md5s(s3, sources):
         return list(sources)
     return _fetch(s3, [program, *_endpoint(s3), "cp", f"{uri}*", f"{target}/"], sources)
 
@@ -107,51 +109,39 @@ def _fetch(s3: S3, command: list[str], sources: Sequence[Source]) -> list[Source
     from concurrent.futures import ThreadPoolExecutor
 
     by_path = {str(source.path): source for source in sources}
-    looked = _Looked(s3)
+    right = set[Source]()
+
+    def look(source: Source) -> None:
+        if _is_right(source):
+            if source.executable:
+                source.path.chmod(0o755)
+            right.add(source)
+
     with ThreadPoolExecutor(CHECKERS) as pool:
         for path in _run(s3, command):
             if source := by_path.get(path):
-                pool.submit(looked.look, source)
-    return [source for source in sources if source not in looked.right]
+                pool.submit(look, source)
+    return [source for source in sources if source not in right]
 
 
-class _Looked:
-    """The files that are what S3 has. An ETag may be an MD5 or not: of a bucket where it is none, which shows when an
-    object that was fetched anew and checked does not agree with it either, the size alone is looked at."""
-
-    def __init__(self, s3: S3) -> None:
-        self._s3 = s3
-        self._no_md5 = set[str]()
-        self.right = set[Source]()
-
-    def look(self, source: Source) -> None:
-        if source.sha256:
-            right = _has(source, checks.by_sha256(source.sha256))
-        elif source.bucket in self._no_md5:
-            right = _has(source, checks.Check())
-        else:
-            right = _has(source, checks.by_etag(source.etag)) or self._fetch_anew(source)
-        if right:
-            if source.executable:
-                source.path.chmod(0o755)
-            self.right.add(source)
-
-    def _fetch_anew(self, source: Source) -> bool:
-        try:
-            transfer.fetch(self._s3, source)
-        except S3Error:
-            return False
-        if not _has(source, checks.by_etag(source.etag)):
-            self._no_md5.add(source.bucket)
-        return True
+def _etags_are_md5s(s3: S3, sources: Sequence[Source]) -> bool:
+    """Return whether what s5cmd fetches can be checked: ETags are all that is known of it, and they say nothing where
+    a key of KMS encrypts. One object tells."""
+    for source in sources:
+        if not checks.by_etag(source.etag).agrees_to_all:
+            try:
+                download.fetch(s3, source)
+            except S3Error:
+                return False
+            return _is_right(source)
+    return False
 
 
-def _has(source: Source, check: checks.Check) -> bool:
+def _is_right(source: Source) -> bool:
+    check = checks.by_sha256(source.sha256) if source.sha256 else checks.by_etag(source.etag)
     try:
         with source.path.open("rb", buffering=0) as file:
-            if os.fstat(file.fileno()).st_size != source.size:
-                return False
             checks.check_file(file.fileno(), check)
+            return not check.agrees_to_all
     except (HTTPException, OSError):
         return False
-    return True

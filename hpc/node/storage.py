@@ -14,12 +14,12 @@ from typing import TYPE_CHECKING, TypeVar
 from urllib.parse import urlsplit
 
 from hpc import contract
-from hpc.node import s5cmd, transfer
+from hpc.node import crcs, download, s5cmd, upload
+from hpc.node.download import Source
 from hpc.node.failure import Failure
 from hpc.node.place import Place
 from hpc.node.request import Input
 from hpc.node.s3 import S3, S3Error
-from hpc.node.transfer import Source
 
 if TYPE_CHECKING:
     from concurrent.futures import ThreadPoolExecutor
@@ -111,8 +111,11 @@ def fetch_all(s3: S3, sources: Sequence[Source]) -> Moved:
 
 
 def _fetch(s3: S3, sources: Sequence[Source]) -> None:
+    if sum(source.size for source in sources if not source.sha256) >= crcs.LOAD_FROM:
+        crcs.runtime()
+
     def fetch(source: Source, pool: ThreadPoolExecutor | None) -> int:
-        return transfer.fetch(s3, source, pool)
+        return download.fetch(s3, source, pool)
 
     _each(fetch, sources, lambda source: source.size, contract.EXIT_STAGE_IN, "input")
 
@@ -129,7 +132,7 @@ def stage_out(s3: S3, bucket: str, files: Mapping[str, Path], scratch: Path) -> 
     todo = [(path, stored) for path, stored in sends if stored.key in left]
 
     def send(item: tuple[Path, Stored], pool: ThreadPoolExecutor | None) -> None:
-        transfer.send(s3, item[0], bucket, item[1].key, item[1].size, pool)
+        upload.send(s3, item[0], bucket, item[1].key, item[1].size, pool)
 
     _each(send, todo, lambda item: item[1].size, contract.EXIT_STAGE_OUT, "output")
     moved = Moved(files=len(sends), bytes=sum(stored.size for _, stored in sends), seconds=time.monotonic() - began)
@@ -229,7 +232,7 @@ def _each(
     first complaint after all have been tried, or so many have failed that there is no hope."""
     if not items:
         return
-    if len(items) == 1 and size(items[0]) <= transfer.PART:  # most tasks have one file: spare them the import
+    if len(items) == 1 and size(items[0]) <= upload.PART:  # most tasks have one file: spare them the import
         try:
             act(items[0], None)
         except (S3Error, OSError) as error:
@@ -246,7 +249,7 @@ def _each(
             except (S3Error, OSError) as error:
                 errors.append(error)
 
-    large = [number for number, item in enumerate(items) if size(item) > transfer.PART]
+    large = [number for number, item in enumerate(items) if size(item) > upload.PART]
     small = sorted({*range(len(items))} - {*large})
     with ThreadPoolExecutor(min(THREADS, 1 + len(small)) if not large else THREADS) as pool:
         list(pool.map(attempt, small))

@@ -9,11 +9,12 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 from unittest.mock import patch
 
 import pytest
 
-from hpc.node import transfer
+from hpc.node import download, upload
 from hpc.node.s3 import S3
 from localcloud.faults import FaultyLine
 from tests.node.conftest import Job
@@ -44,12 +45,12 @@ def through(line: FaultyLine, **more: str) -> dict[str, str]:
     return {"AWS_ENDPOINT_URL": line.url, **more}
 
 
-def elsewhere(job: Job, name: str, content: bytes) -> dict[str, str]:
+def elsewhere(job: Job, name: str, content: bytes, **kept: Any) -> dict[str, str]:
     """Write an object to a bucket of its own, which rules can name; return it as an input."""
     bucket = f"elsewhere-{job.run_id}"
     with contextlib.suppress(job.s3.exceptions.BucketAlreadyOwnedByYou):
         job.s3.create_bucket(Bucket=bucket)
-    job.s3.put_object(Bucket=bucket, Key=name, Body=content)
+    job.s3.put_object(Bucket=bucket, Key=name, Body=content, **kept)
     return {"name": "IN", "uri": f"s3://{bucket}/{name}"}
 
 
@@ -124,27 +125,32 @@ def test_a_part_that_arrives_damaged_is_fetched_again(job: Job, line: FaultyLine
     content = os.urandom(500_000)
     (tmp_path / "content").write_bytes(content)
     bucket = elsewhere(job, "other", b"")["uri"].split("/")[2]
-    with ThreadPoolExecutor(4) as pool, patch.multiple(transfer, PART=60_000, LARGE=100_000, CHUNK=30_000):
-        transfer.send(S3(job.environment()), tmp_path / "content", bucket, "big", len(content), pool)
+    with (
+        ThreadPoolExecutor(4) as pool,
+        patch.multiple(download, LARGE=100_000, CHUNK=30_000),
+        patch.object(upload, "PART", 60_000),
+    ):
+        upload.send(S3(job.environment()), tmp_path / "content", bucket, "big", len(content), pool)
         line.rules(GET | ELSEWHERE | {"times": 4, "response": {"corrupt_bytes": 1}})
-        source = transfer.Source(bucket=bucket, key="big", path=tmp_path / "fetched", size=len(content))
-        transfer.fetch(S3(job.environment(**through(line))), source, pool)
+        source = download.Source(bucket=bucket, key="big", path=tmp_path / "fetched", size=len(content))
+        download.fetch(S3(job.environment(**through(line))), source, pool)
     assert len(line.fired()) == 4
     assert (tmp_path / "fetched").read_bytes() == content
     assert "-9" in job.s3.head_object(Bucket=bucket, Key="big")["ETag"]
 
 
+@pytest.mark.parametrize("kept", [{}, {"ChecksumAlgorithm": "CRC64NVME"}, {"ChecksumAlgorithm": "SHA256"}])
 def test_a_large_object_of_one_piece_is_fetched_in_ranges_and_checked_as_a_whole(
-    job: Job, line: FaultyLine, tmp_path: Path
+    job: Job, line: FaultyLine, tmp_path: Path, kept: dict[str, str]
 ) -> None:
     content = os.urandom(500_000)
-    bucket = elsewhere(job, "big", content)["uri"].split("/")[2]
-    source = transfer.Source(bucket=bucket, key="big", path=tmp_path / "fetched", size=len(content))
-    with ThreadPoolExecutor(4) as pool, patch.multiple(transfer, PART=60_000, LARGE=100_000):
-        transfer.fetch(S3(job.environment()), source, pool)
+    bucket = elsewhere(job, "big", content, **kept)["uri"].split("/")[2]
+    source = download.Source(bucket=bucket, key="big", path=tmp_path / "fetched", size=len(content))
+    with ThreadPoolExecutor(4) as pool, patch.multiple(download, PART=60_000, LARGE=100_000):
+        download.fetch(S3(job.environment()), source, pool)
         assert (tmp_path / "fetched").read_bytes() == content
         line.rules(GET | ELSEWHERE | {"times": 4, "response": {"corrupt_bytes": 1}})
-        transfer.fetch(S3(job.environment(**through(line))), source, pool)
+        download.fetch(S3(job.environment(**through(line))), source, pool)
     assert len(line.fired()) == 4
     assert (tmp_path / "fetched").read_bytes() == content
 

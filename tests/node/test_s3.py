@@ -23,8 +23,8 @@ from hypothesis import strategies as st
 
 from hpc.node import s3 as module
 from hpc.node.credentials import Credentials
+from hpc.node.download import Source, fetch
 from hpc.node.s3 import S3, S3Error, sign
-from hpc.node.transfer import Source, fetch
 
 KEYS = st.text(st.characters(codec="utf-8", exclude_categories=("Cs", "Cc")), min_size=1, max_size=40)
 
@@ -174,7 +174,7 @@ def test_other_content_than_s3_has_is_fetched_again(faulty: S3, tmp_path: Path, 
         {"ETag": md5(b"other"), "x-amz-server-side-encryption": "aws:kms"},
         {"ETag": f"{md5(b'other')}-2"},
         {"x-amz-checksum-sha256": "47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=-2"},  # of parts
-        {"x-amz-checksum-crc64nvme": "AAAAAAAAAAA="},
+        {"x-amz-checksum-xxhash3": "AAAAAAAAAAA="},
     ],
 )
 def test_what_is_no_checksum_of_the_content_is_not_taken_for_one(

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import shutil
 import stat
 from pathlib import Path
+from unittest.mock import patch
 
 import pytest
 
-from hpc.node.s5cmd import MANY
+from hpc.node.download import Source
+from hpc.node.s3 import S3
+from hpc.node.s5cmd import MANY, fetch_folder
 from tests.node.conftest import BIN, Job
 
 pytestmark = pytest.mark.slow
@@ -74,6 +78,18 @@ def test_what_s5cmd_did_not_do_well_is_fetched_anew(job: Job, tmp_path: Path) ->
     node = job.start("python", "-c", PRINT, PATH=shim(job, tmp_path, LIAR % COUNT))
     assert node.wait() == 0, node.err
     assert json.loads(node.out) == content
+
+
+def test_where_etags_are_no_md5s_every_object_is_checked_by_what_s3_answers(job: Job, tmp_path: Path) -> None:
+    prefix = f"shared/{job.run_id}/"
+    content = filled(job, prefix, [])
+    sources = [
+        Source(bucket="data", key=prefix + name, path=tmp_path / name, size=len(text), etag="0" * 32)
+        for name, text in content.items()
+    ]  # as they are where a key of KMS encrypts
+    with patch.dict(os.environ, job.environment(PATH=wrapped(job, tmp_path))):
+        assert fetch_folder(S3(), f"s3://data/{prefix}", tmp_path, sources) == sources
+    assert not (tmp_path / "called").exists()
 
 
 def test_a_folder_of_the_content_store_keeps_its_names(job: Job, tmp_path: Path) -> None:

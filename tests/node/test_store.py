@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from botocore.exceptions import ClientError
 from hpc import store
 from hpc.contract import object_key
 from hpc.errors import HpcError
+from hpc.node import download
 from hpc.spec import Input, JobSpec
 from hpc.uploads import Objects, Upload, find
 from tests.node.conftest import Job
@@ -54,6 +56,16 @@ print(json.dumps([[str(p.relative_to(root)), p.is_dir() or [p.read_bytes().hex()
     }
     assert found["link"] == found["two words"]
     assert found["empty"] is True
+
+
+def test_a_large_file_of_this_machine_arrives_as_it_was(job: Job, tmp_path: Path) -> None:
+    path = tmp_path / "large"
+    path.write_bytes(os.urandom(1 << 20) * (1 + download.LARGE // (1 << 20)))
+    reference = sent(job, JobSpec(command=(), inputs=(Input("LARGE", str(path)),)), "LARGE")
+    job.ask(inputs=[reference])
+    node = job.start("sh", "-c", "sha256sum < $LARGE")
+    assert node.wait() == 0, node.err
+    assert node.out.split()[0] == reference["object"]
 
 
 def test_a_damaged_object_is_noticed(job: Job, tmp_path: Path) -> None:

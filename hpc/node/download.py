@@ -1,0 +1,166 @@
+"""One file from S3, in one request or in pieces side by side, checked on the way and at the end."""
+
+from __future__ import annotations
+
+import os
+import threading
+from dataclasses import dataclass, replace
+from functools import partial
+from http.client import HTTPException, HTTPResponse, IncompleteRead
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+from hpc.node import checks
+from hpc.node.s3 import S3, Call, S3Error
+
+if TYPE_CHECKING:
+    from concurrent.futures import ThreadPoolExecutor
+
+PART = 8 << 20
+"""Bytes of a range."""
+LARGE = 64 << 20
+"""Bytes from which a file is fetched in pieces."""
+CHUNK = 1 << 20
+"""Bytes that a thread holds in memory."""
+WHOLE_ATTEMPTS = 3
+"""So often a large object is fetched whose parts are each what was sent, and together are not what S3 has."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Source:
+    """An object that becomes a file."""
+
+    bucket: str
+    key: str
+    path: Path
+    size: int = 0
+    """Bytes, where they are known beforehand."""
+    sha256: str | None = None
+    """Of an object of the content store."""
+    etag: str = ""
+    """As a listing tells it."""
+    executable: bool = False
+
+    @property
+    def name(self) -> str:
+        return f"s3://{self.bucket}/{self.key}"
+
+
+def fetch(s3: S3, source: Source, pool: ThreadPoolExecutor | None = None) -> int:
+    """Write an object to a file, in one step: another node of this machine may be reading it. Return its bytes.
+
+    Args:
+        pool: fetches the parts of a large object; without it there are none.
+
+    Raises:
+        S3Error: S3 refused, or what came is not what S3 has, after all retries; or the disk refused.
+    """
+    part = source.path.with_name(f".{source.path.name}.{os.getpid()}.{threading.get_ident()}")
+    try:
+        with part.open("w+b", buffering=0) as file:
+            if pool and source.size > LARGE:
+                size = _fetch_pieces(s3, source, file.fileno(), pool)
+            else:
+                size = _fetch_whole(s3, source, file.fileno())
+        if source.executable:
+            part.chmod(0o755)
+        part.replace(source.path)
+    except OSError as error:
+        raise S3Error(f"{source.name} to {source.path}", 0, error.strerror or str(error)) from error
+    finally:
+        part.unlink(missing_ok=True)
+    return size
+
+
+def _fetch_whole(s3: S3, source: Source, file: int) -> int:
+    def read(answer: HTTPResponse) -> int:
+        check = checks.by_sha256(source.sha256) if source.sha256 else checks.by_headers(answer.headers)
+        length = answer.getheader("Content-Length")
+        os.ftruncate(file, 0)
+        return _copy(answer, file, 0, None if length is None else int(length), check)
+
+    return s3.call(Call("GET", source.bucket, source.key, headers=checks.MODE), read)
+
+
+def _fetch_pieces(s3: S3, source: Source, file: int, pool: ThreadPoolExecutor) -> int:
+    """Fetch an object in the parts in which it was written, each with its own checksum, or, where S3 has a checksum of
+    the whole or none, in ranges."""
+    look = Call("HEAD", source.bucket, source.key, headers=checks.MODE)
+    headers = s3.call(look, lambda answer: answer.headers)
+    size, count = int(headers.get("Content-Length") or source.size), checks.parts(headers)
+    in_parts = checks.by_headers(headers).agrees_to_all and count > 1 and size // count >= CHUNK
+    same = {"If-Match": headers.get("ETag", "")}
+    if in_parts:
+        parts = ({"partNumber": str(number)} for number in range(1, count + 1))
+        calls = [replace(look, method="GET", headers={**checks.MODE, **same}, query=part) for part in parts]
+    else:
+        ranges = (f"bytes={start}-{start + PART - 1}" for start in range(0, size, PART))
+        calls = [replace(look, method="GET", headers={**same, "Range": span}) for span in ranges]
+    os.truncate(file, size)
+    for attempt in range(WHOLE_ATTEMPTS):
+        whole = checks.by_sha256(source.sha256) if source.sha256 else checks.by_headers(headers)
+        fetch_piece = partial(_fetch_piece, s3, file, None if in_parts else whole)
+        md5s: list[bytes] = []
+        for piece in pool.map(fetch_piece, calls):  # while the next ones come
+            if whole.takes_pieces:
+                whole.append(piece.check, piece.stop - piece.start)
+            else:
+                checks.update_from(file, piece.start, piece.stop, whole)
+            if in_parts and not piece.check.expected:
+                md5s.append(piece.check.digest())
+        try:
+            whole.close()
+            if md5s and not source.sha256:
+                checks.check_parts(md5s, headers)
+        except HTTPException as error:
+            if attempt == WHOLE_ATTEMPTS - 1:
+                raise S3Error(source.name, 0, str(error)) from error
+        else:
+            break
+    return size
+
+
+class _Piece(NamedTuple):
+    """Bytes of an object that have arrived."""
+
+    start: int
+    stop: int
+    check: checks.Check
+
+
+def _fetch_piece(s3: S3, file: int, whole: checks.Check | None, call: Call) -> _Piece:
+    """Fetch a range for a check of the whole, or a part that has its own."""
+
+    def read(answer: HTTPResponse) -> _Piece:
+        if whole:
+            check = whole.piece()
+        elif (check := checks.by_headers(answer.headers)).agrees_to_all:
+            check = checks.Check("MD5")
+        start, length = _range(answer)
+        _copy(answer, file, start, length, check)
+        return _Piece(start, start + length, check)
+
+    return s3.call(call, read)
+
+
+def _copy(answer: HTTPResponse, file: int, start: int, size: int | None, check: checks.Check) -> int:
+    """Write a body; return its bytes. Without a size, it ends where HTTP says."""
+    buffer = memoryview(bytearray(CHUNK if size is None else min(CHUNK, size) or 1))
+    at = start
+    while count := answer.readinto(buffer):
+        os.pwrite(file, buffer[:count], at)
+        check.update(buffer[:count])
+        at += count
+    if size is not None and at - start != size:
+        raise IncompleteRead(b"", start + size - at)
+    check.close()
+    return at - start
+
+
+def _range(answer: HTTPResponse) -> tuple[int, int]:
+    """Return where in the object the answer begins, and its bytes."""
+    span = (answer.getheader("Content-Range") or "").removeprefix("bytes ").partition("/")[0]
+    first, _, last = span.partition("-")
+    if not (first.isdigit() and last.isdigit()):
+        raise HTTPException(f"S3 answered with the range {span!r}")
+    return int(first), int(last) + 1 - int(first)
