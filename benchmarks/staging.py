@@ -5,7 +5,11 @@ python -m benchmarks.staging [--rounds 3] [--server rclone|ministack]
 Every round runs each tool once, one after the other, on 1 x 1 GiB, 1,000 x 1 MiB and 20,000 x 4 KiB, up and down; what
 came down is compared with what went up. Each tool is a process of its own, its start counted. The server is `rclone
 serve s3` over files in memory: the local cloud's own S3 is a single thread of Python, slower than any of the clients.
-The floor is s5cmd itself. stdout: JSON; stderr: a table of medians and ratios (1 is as fast as s5cmd, more is faster).
+It computes the MD5 of an object when it is first asked for it, so one fetch goes before those that are timed. What
+comes down has the CRC64NVME that S3 gives every object
+(https://docs.aws.amazon.com/AmazonS3/latest/API/API_Checksum.html),
+with --md5-alone none. The floor is s5cmd itself, which checks nothing that comes down. stdout: JSON; stderr: a table of
+medians and ratios (1 is as fast as s5cmd, more is faster).
 """
 
 from __future__ import annotations
@@ -26,12 +30,18 @@ from pathlib import Path
 import click
 
 from benchmarks import peers
+from hpc.node.crcs import Crc
+from hpc.node.outputs import below
+from hpc.node.s3 import S3, Call, base64, read_all
 
 ROOT = Path(__file__).parents[1]
 KEYS = {"AWS_ACCESS_KEY_ID": "bench", "AWS_SECRET_ACCESS_KEY": "bench-bench", "AWS_REGION": "us-east-1"}
 BUCKET = "data"
+FETCHED = "fetched"
 SETS = {"1 x 1 GiB": (1, 1 << 30), "1,000 x 1 MiB": (1000, 1 << 20), "20,000 x 4 KiB": (20_000, 4 << 10)}
 TOOLS = ("s5cmd", "hpc-node", "aws s3 cp")
+Times = dict[str, list[float]]
+"""Seconds of each round, by tool."""
 START_TIMEOUT_S = 60
 IN = """import sys, pathlib
 from hpc.node import storage
@@ -125,8 +135,8 @@ def fill(folder: Path, count: int, size: int) -> None:
 
 
 def once(url: str, work: Path, source: Path, name: str, *, up: bool) -> float:
-    """Run one tool; return its seconds. All fetch what s5cmd has sent."""
-    remote = f"s3://{BUCKET}/{name.replace(' ', '-')}/" if up else f"s3://{BUCKET}/s5cmd/"
+    """Run one tool; return its seconds."""
+    remote = f"s3://{BUCKET}/{name.replace(' ', '-')}/" if up else f"s3://{BUCKET}/{FETCHED}/"
     local = source if up else work / "down"
     local.mkdir(exist_ok=True)
     began = time.perf_counter()
@@ -140,18 +150,32 @@ def once(url: str, work: Path, source: Path, name: str, *, up: bool) -> float:
     return seconds
 
 
-def race(server: str, count: int, size: int, rounds: int, work: Path) -> dict[str, dict[str, list[float]]]:
+def seed(url: str, source: Path, *, with_crc: bool) -> None:
+    """Write the objects that all tools fetch, with what S3 would keep of them."""
+    s3 = S3(_env(url))
+    for name, path in below(source).items():
+        content = path.read_bytes()
+        crc = Crc("CRC64NVME")
+        crc.update(content)
+        kept = {"x-amz-checksum-crc64nvme": base64(crc.digest())} if with_crc else {}
+        s3.call(Call("PUT", BUCKET, f"{FETCHED}/{name}", content, kept), read_all)
+
+
+def race(server: str, count: int, size: int, rounds: int, work: Path, *, with_crc: bool) -> dict[str, Times]:
     """Return the seconds of every tool, up and down; each round begins with another tool and an empty server."""
     source = work / "source"
     fill(source, count, size)
-    times: dict[str, dict[str, list[float]]] = {way: {name: [] for name in TOOLS} for way in ("up", "down")}
+    times: dict[str, Times] = {way: {name: [] for name in TOOLS} for way in ("up", "down")}
     for number in range(rounds):
         order = [*TOOLS[number % len(TOOLS) :], *TOOLS[: number % len(TOOLS)]]
         store = work / f"server-{number}"
         with SERVERS[server](store) as url:
-            for way in times:
-                for name in order:
-                    times[way][name].append(once(url, work, source, name, up=way == "up"))
+            for name in order:
+                times["up"][name].append(once(url, work, source, name, up=True))
+            seed(url, source, with_crc=with_crc)
+            once(url, work, source, "s5cmd", up=False)
+            for name in order:
+                times["down"][name].append(once(url, work, source, name, up=False))
         shutil.rmtree(store, ignore_errors=True)
     shutil.rmtree(source)
     return times
@@ -162,13 +186,14 @@ def race(server: str, count: int, size: int, rounds: int, work: Path) -> dict[st
 @click.option("--server", type=click.Choice(list(SERVERS)), default="rclone", show_default=True)
 @click.option("--folder", type=click.Path(path_type=Path), default=Path("/dev/shm"), show_default=True)  # noqa: S108
 @click.option("--files", "names", multiple=True, type=click.Choice(list(SETS)), help="Default: all.")
-def main(rounds: int, server: str, folder: Path, names: tuple[str, ...]) -> None:
+@click.option("--md5-alone", is_flag=True, help="Of what is fetched the server has no CRC.")
+def main(rounds: int, server: str, folder: Path, names: tuple[str, ...], md5_alone: bool) -> None:
     """Time the tools."""
     os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
-    found: dict[str, dict[str, dict[str, list[float]]]] = {}
+    found: dict[str, dict[str, Times]] = {}
     with tempfile.TemporaryDirectory(prefix="hpc-staging-", dir=folder) as name:
         for files in names or SETS:
-            found[files] = race(server, *SETS[files], rounds, Path(name))
+            found[files] = race(server, *SETS[files], rounds, Path(name), with_crc=not md5_alone)
             for way, times in found[files].items():
                 floor = statistics.median(times["s5cmd"])
                 for who, values in times.items():

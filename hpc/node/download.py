@@ -16,8 +16,10 @@ from hpc.node.s3 import S3, Call, S3Error
 if TYPE_CHECKING:
     from concurrent.futures import ThreadPoolExecutor
 
-PART = 8 << 20
-"""Bytes of a range."""
+RANGES = 32
+"""So many ranges a large file is fetched in, twice what is fetched side by side, where they have..."""
+RANGE_BYTES = (8 << 20, 32 << 20)
+"""... at least and at most so many bytes."""
 LARGE = 64 << 20
 """Bytes from which a file is fetched in pieces."""
 CHUNK = 1 << 20
@@ -94,7 +96,9 @@ def _fetch_pieces(s3: S3, source: Source, file: int, pool: ThreadPoolExecutor) -
         parts = ({"partNumber": str(number)} for number in range(1, count + 1))
         calls = [replace(look, method="GET", headers={**checks.MODE, **same}, query=part) for part in parts]
     else:
-        ranges = (f"bytes={start}-{start + PART - 1}" for start in range(0, size, PART))
+        least, most = RANGE_BYTES
+        length = min(most, max(least, size // RANGES))
+        ranges = (f"bytes={start}-{start + length - 1}" for start in range(0, size, length))
         calls = [replace(look, method="GET", headers={**same, "Range": span}) for span in ranges]
     os.truncate(file, size)
     for attempt in range(WHOLE_ATTEMPTS):

@@ -146,7 +146,7 @@ def test_a_large_object_of_one_piece_is_fetched_in_ranges_and_checked_as_a_whole
     content = os.urandom(500_000)
     bucket = elsewhere(job, "big", content, **kept)["uri"].split("/")[2]
     source = download.Source(bucket=bucket, key="big", path=tmp_path / "fetched", size=len(content))
-    with ThreadPoolExecutor(4) as pool, patch.multiple(download, PART=60_000, LARGE=100_000):
+    with ThreadPoolExecutor(4) as pool, patch.multiple(download, RANGE_BYTES=(60_000, 60_000), LARGE=100_000):
         download.fetch(S3(job.environment()), source, pool)
         assert (tmp_path / "fetched").read_bytes() == content
         line.rules(GET | ELSEWHERE | {"times": 4, "response": {"corrupt_bytes": 1}})
