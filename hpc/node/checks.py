@@ -139,17 +139,6 @@ def _is_encrypted(headers: Message) -> bool:
     return own_key or headers.get("x-amz-server-side-encryption", "AES256") != "AES256"
 
 
-def by_etag(etag: str) -> Check:
-    """Return the check that a listing allows, which does not tell how an object is encrypted."""
-    return Check("MD5", _base64(etag)) if _MD5.fullmatch(etag) else Check()
-
-
-def check_file(file: int, check: Check) -> None:
-    """Raise HTTPException if the content of an open file is not what it must be."""
-    update_from(file, 0, os.fstat(file).st_size, check)
-    check.close()
-
-
 def update_from(file: int, start: int, stop: int, check: Check) -> None:
     """Let the check see a part of an open file."""
     while start < stop and not check.agrees_to_all and (data := os.pread(file, min(1 << 20, stop - start), start)):
