@@ -116,7 +116,7 @@ bench-wireup: install .local/sshd/.installed ## time the start of multi-node job
 	python -m benchmarks.wireup
 
 .PHONY: bench-mpi
-bench-mpi: install ## time messages of MPI through hpc-node against a plain mpirun, in network namespaces: as root
+bench-mpi: install test-tools ## time messages of MPI through hpc-node against a plain mpirun, in containers of the image: as root on Debian
 	python -m benchmarks.mpi
 
 # Unpacked, not installed: no server starts on this machine.

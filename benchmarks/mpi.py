@@ -1,7 +1,8 @@
 """Ping-pong and allreduce of mpi4py: through hpc-node, and by a plain mpirun on the same nodes.
 
-python -m benchmarks.mpi [--rounds 5]
+python -m benchmarks.mpi [--rounds 5] [--on containers|namespaces]: `make bench-mpi`, as root on Debian
 
+Nodes are containers of the job image, which runs as its own user, or network namespaces of this machine.
 Every round runs both, one after the other, and takes of each step its fastest repetition: a rank that
 waits for its core is slow whoever started it. stdout: JSON; stderr: medians and their ratio.
 """
@@ -13,7 +14,7 @@ import statistics
 
 import click
 
-from benchmarks.nodes import Nodes, in_namespaces
+from benchmarks.nodes import Nodes, in_containers, in_namespaces
 
 NODES = 2
 PROGRAM = """
@@ -22,7 +23,7 @@ import numpy
 from mpi4py import MPI
 world = MPI.COMM_WORLD
 found = {}
-for size, times in ((8, 300), (65536, 100), (1 << 20, 30)):
+for size, times in ((8, 3000), (65536, 1000), (1 << 20, 300)):
     data = numpy.zeros(size, dtype="b")
     into = numpy.zeros(size, dtype="b")
     def ping_pong():
@@ -46,6 +47,7 @@ if world.rank == 0:
     print(json.dumps(found))
 """
 # Unbound: hosts in namespaces share the machine without knowing it, and each would take its first core.
+ON = {"containers": in_containers, "namespaces": in_namespaces}
 COMMAND = ("mpirun", "-np", str(NODES), "--map-by", "ppr:1:node", "--bind-to", "none", "python", "-c", PROGRAM)
 
 
@@ -63,9 +65,10 @@ def measure(nodes: Nodes, rounds: int) -> dict[str, dict[str, list[float]]]:
 
 @click.command()
 @click.option("--rounds", type=click.IntRange(1), default=5, show_default=True)
-def main(rounds: int) -> None:
+@click.option("--on", type=click.Choice(list(ON)), default="containers", show_default=True)
+def main(rounds: int, on: str) -> None:
     """Time messages between two nodes."""
-    with in_namespaces(NODES) as nodes:
+    with ON[on](NODES) as nodes:
         found = measure(nodes, rounds)
     for step, times in found.items():
         ours, plain = (statistics.median(times[name]) for name in ("hpc-node", "mpirun"))

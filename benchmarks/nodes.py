@@ -17,10 +17,12 @@ from pathlib import Path
 import boto3
 
 from hpc.contract import RunPaths
+from localcloud import podman
 from localcloud.session import LocalCloud
 from tools.namespaces import Hosts
 
 BIN = Path(sys.executable).parent
+ROOT = Path(__file__).parents[1]
 BUCKET = "data"
 TIMEOUT_S = 60
 AGENT = """#!/bin/bash
@@ -34,7 +36,8 @@ esac
 
 @dataclass(frozen=True, kw_only=True)
 class Nodes:
-    """`enter[k]` is what puts a command on node k; there it reaches S3 at `s3`. S3 from here is `s3_here`."""
+    """`enter[k]` is what puts a command on node k and its core; there it reaches S3 at `s3`, and Python's and MPI's
+    programs are in `programs`. S3 from here is `s3_here`."""
 
     enter: tuple[tuple[str, ...], ...]
     addresses: tuple[str, ...]
@@ -42,6 +45,7 @@ class Nodes:
     s3_here: str
     folder: Path
     """Seen by all nodes under the same path."""
+    programs: Path = BIN
 
     def hpc_node(self, count: int, *command: str, **environment: str) -> str:
         """Run a multi-node job of the first `count` nodes; return what its command printed."""
@@ -68,52 +72,115 @@ class Nodes:
 
     def _start(self, node: int, count: int, run_id: str, command: Sequence[str]) -> subprocess.Popen[str]:
         variables = {
-            "PATH": f"{BIN}:/usr/bin:/bin", "HOME": str(self.folder), "AWS_ACCESS_KEY_ID": "test",
+            "PATH": f"{self.programs}:/usr/bin:/bin", "HOME": str(self.folder), "AWS_ACCESS_KEY_ID": "test",
             "AWS_SECRET_ACCESS_KEY": "test", "AWS_REGION": "us-east-1", "AWS_ENDPOINT_URL": self.s3,
             "AWS_BATCH_JOB_ID": f"job#{node}", "AWS_BATCH_JOB_NODE_INDEX": str(node),
             "AWS_BATCH_JOB_NUM_NODES": str(count), "HPC_BUCKET": BUCKET, "HPC_PROJECT": "default",
             "HPC_RUN_ID": run_id, "HPC_SCRATCH": str(self.folder),
         }  # fmt: skip
         assignments = [f"{name}={value}" for name, value in variables.items()]
-        argv = [*self.enter[node], "env", "-i", *assignments, *pinned(node), str(BIN / "hpc-node"), *command]
+        argv = [*self.enter[node], "env", "-i", *assignments, str(self.programs / "hpc-node"), *command]
         return subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
     def plain(self, count: int, *command: str, **environment: str) -> str:
         """Run a command on the first node, where `mpirun` spans the first `count` without hpc-node."""
         agent, hostfile = self.folder / "plain-agent", self.folder / "plain-hosts"
         cases = (
-            f'{address}) exec {shlex.join([*self.enter[node], *pinned(node)])} sh -c "$*";;'
+            f'{address}) exec {shlex.join(self.enter[node])} sh -c "$*";;'
             for node, address in enumerate(self.addresses)
         )
         agent.write_text(AGENT.format(cases="\n".join(cases)))
-        agent.chmod(0o700)
+        agent.chmod(0o755)
         hostfile.write_text("".join(f"{address} slots=1\n" for address in self.addresses[:count]))
         variables = {
-            "PATH": f"{BIN}:/usr/bin:/bin", "HOME": str(self.folder), "PRTE_MCA_plm_ssh_agent": str(agent),
+            "PATH": f"{self.programs}:/usr/bin:/bin", "HOME": str(self.folder), "PRTE_MCA_plm_ssh_agent": str(agent),
             "PRTE_MCA_prte_default_hostfile": str(hostfile), "PRTE_MCA_plm_ssh_no_tree_spawn": "1",
             **{f"{name}_ALLOW_RUN_AS_ROOT{end}": "1" for name in ("OMPI", "PRTE") for end in ("", "_CONFIRM")},
             **environment,
         }  # fmt: skip
         assignments = [f"{name}={value}" for name, value in variables.items()]
-        argv = [*self.enter[0], "env", "-i", *assignments, *pinned(0), *command]
+        argv = [*self.enter[0], "env", "-i", *assignments, *command]
         return subprocess.run(argv, check=True, stdout=subprocess.PIPE, text=True, timeout=TIMEOUT_S).stdout
 
 
-def pinned(node: int) -> list[str]:
-    """Share the machine's cores out, before all else that it does: on hosts of their own, nodes have their own."""
-    return ["nice", "-n", "-15", "taskset", "-c", str(node % (os.cpu_count() or 1))]
+PRIORITY = -15
+"""Nodes come before all else that the machine does: on hosts of their own, they have their own."""
+
+
+def core(node: int) -> int:
+    """Share the machine's cores out."""
+    return node % (os.cpu_count() or 1)
 
 
 @contextlib.contextmanager
-def in_namespaces(count: int) -> Iterator[Nodes]:
-    """Yield nodes that share the kernel, each with an address of its own. Needs root."""
+def _hosts(count: int) -> Iterator[tuple[Path, Hosts, str, str]]:
+    """Yield a folder, hosts, and the URLs of an S3 for them and for this process. Needs root."""
     with (
         tempfile.TemporaryDirectory(prefix="hpc-bench-") as name,
         LocalCloud(Path(name, "cloud"), "--executor", "null") as cloud,
         Hosts(count) as hosts,
     ):
-        port = int(cloud.url.rpartition(":")[2])
-        enter = tuple(tuple(hosts.on(node)) for node in range(count))
+        yield Path(name), hosts, hosts.relay(int(cloud.url.rpartition(":")[2])), cloud.url
+
+
+@contextlib.contextmanager
+def in_namespaces(count: int) -> Iterator[Nodes]:
+    """Yield nodes that share the kernel, each with an address of its own. Needs root."""
+    with _hosts(count) as (folder, hosts, s3, s3_here):
+        pinned = (("nice", "-n", str(PRIORITY), "taskset", "-c", str(core(node))) for node in range(count))
+        enter = tuple((*hosts.on(node), *words) for node, words in enumerate(pinned))
         addresses = tuple(map(hosts.address, range(count)))
-        s3 = hosts.relay(port)
-        yield Nodes(enter=enter, addresses=addresses, s3=s3, s3_here=cloud.url, folder=Path(name))
+        yield Nodes(enter=enter, addresses=addresses, s3=s3, s3_here=s3_here, folder=folder)
+
+
+# ---------------------------------------------------------------------------------------------------- containers
+
+FIRST_PROCESS = 'exec 3<> "$0"; while IFS= read -r line <&3; do eval "$line" & done'
+"""Runs each line of a pipe."""
+RUN_ON = """#!/bin/bash
+# run-on NODE WORDS...: have a container run a command, and be that command: output, errors, exit code.
+node=$1; shift
+answer=$(mktemp --dry-run {folder}/answer-XXXXXXXX)
+mkfifo -m 666 "$answer".out "$answer".err "$answer".code
+printf '(%s) < /dev/null > %s.out 2> %s.err; echo $? > %s.code\n' "$(printf '%q ' "$@")" $answer $answer $answer \
+  > {folder}/lines-"$node"
+cat "$answer".err >&2 &
+cat "$answer".out
+wait
+exit "$(cat "$answer".code)"
+"""
+
+
+@contextlib.contextmanager
+def in_containers(count: int) -> Iterator[Nodes]:
+    """Yield nodes that are containers of the job image, each with an address of its own, where the image's user runs
+    what is run. Needs root and podman."""
+    env = os.environ | podman.environment(ROOT / ".local" / "podman")
+    make = ["make", "--silent", "image", "BASE=bootstrap"]
+    image = subprocess.run(make, cwd=ROOT, env=env, check=True, stdout=subprocess.PIPE, text=True).stdout.strip()
+    with _hosts(count) as (folder, hosts, s3, s3_here), contextlib.ExitStack() as closing:
+        folder.chmod(0o777)
+        run_on = folder / "run-on"
+        run_on.write_text(RUN_ON.format(folder=folder))
+        run_on.chmod(0o755)
+        for node in range(count):
+            lines = folder / f"lines-{node}"
+            os.mkfifo(lines)
+            lines.chmod(0o666)
+            name = f"{folder.name}-{node}"
+            closing.callback(subprocess.run, ["podman", "rm", "--force", "--time", "0", name], env=env, stdout=2)
+            subprocess.run(
+                ["podman", "run", "--detach", "--name", name, "--network", f"ns:{hosts.namespace(node)}",
+                 "--hostname", f"node-{node}", "--pids-limit", "-1", "--volume", f"{folder}:{folder}",
+                 "--entrypoint", "bash", image, "-c", FIRST_PROCESS, str(lines)],
+                env=env, check=True, stdout=2,
+            )  # fmt: skip
+            asked = ["podman", "inspect", "--format", "{{.State.Pid}}", name]
+            pid = int(subprocess.run(asked, env=env, check=True, stdout=subprocess.PIPE, text=True).stdout)
+            os.setpriority(os.PRIO_PROCESS, pid, PRIORITY)
+            os.sched_setaffinity(pid, {core(node)})
+        yield Nodes(
+            enter=tuple((str(run_on), str(node)) for node in range(count)),
+            addresses=tuple(map(hosts.address, range(count))),
+            s3=s3, s3_here=s3_here, folder=folder, programs=Path("/opt/hpc/bin"),
+        )  # fmt: skip

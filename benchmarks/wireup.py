@@ -19,7 +19,7 @@ from pathlib import Path
 
 import click
 
-from benchmarks.nodes import BIN, TIMEOUT_S, Nodes, in_namespaces, pinned
+from benchmarks.nodes import BIN, TIMEOUT_S, Nodes, in_namespaces
 
 SSHD = Path(__file__).parents[1] / ".local" / "sshd"
 """Where `make` unpacks Debian's openssh-server, of which nothing is installed."""
@@ -63,7 +63,7 @@ def through_ssh(nodes: Nodes, count: int) -> tuple[float, float]:
             "PRTE_MCA_prte_default_hostfile": f"{folder}/ssh-hosts", "PRTE_MCA_plm_ssh_no_tree_spawn": "1",
             **{f"{name}_ALLOW_RUN_AS_ROOT{end}": "1" for name in ("OMPI", "PRTE") for end in ("", "_CONFIRM")},
         }  # fmt: skip
-        argv = [*nodes.enter[0], *pinned(0), "bash", "-c", script]
+        argv = [*nodes.enter[0], "bash", "-c", script]
         done = subprocess.run(argv, env=variables, check=True, stdout=subprocess.PIPE, text=True, timeout=TIMEOUT_S)
     finally:
         for daemon in daemons:
@@ -82,7 +82,7 @@ def _start_sshd(nodes: Nodes, number: int) -> subprocess.Popen[bytes]:
     script = START_SSHD.format(folder=nodes.folder, sshd=sshd, address=address, number=number)
     libraries = next(SSHD.glob("usr/lib/*-linux-gnu"))
     env = {"PATH": os.environ["PATH"], "LD_LIBRARY_PATH": str(libraries)}
-    return subprocess.Popen([*nodes.enter[number], *pinned(number), "sh", "-e", "-c", script], env=env)
+    return subprocess.Popen([*nodes.enter[number], "sh", "-e", "-c", script], env=env)
 
 
 def make_keys(folder: Path) -> None:

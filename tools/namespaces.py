@@ -22,6 +22,7 @@ from typing import Self
 REQUIRED = "HPC_REQUIRE_NAMESPACES"
 """Set where tests in namespaces must run: what is missing is a failure there, and a skip that says so elsewhere."""
 NETWORK = "10.77.0"
+NAMESPACES = Path("/run/netns")
 
 
 def wanting(*tools: str) -> list[str]:
@@ -51,6 +52,10 @@ class Hosts:
         own = f'hostname node-{number}; mount -t tmpfs none /dev/shm; exec "$@"'
         apart = ["unshare", "--uts", "--ipc", "--mount", "sh", "-c", own, "sh"]
         return [*self._enter(f"{self._prefix}-{number}"), *apart]
+
+    def namespace(self, number: int) -> Path:
+        """Return the file of a host's network namespace."""
+        return NAMESPACES / f"{self._prefix}-{number}"
 
     @property
     def on_hub(self) -> list[str]:
@@ -142,7 +147,7 @@ def _socket_in(name: str, address: tuple[str, int]) -> socket.socket:
     found: list[socket.socket] = []
 
     def enter() -> None:
-        with Path("/run/netns", name).open() as namespace:
+        with (NAMESPACES / name).open() as namespace:
             libc = ctypes.CDLL(None, use_errno=True)
             if libc.setns(namespace.fileno(), 0):
                 raise OSError(ctypes.get_errno(), "setns")
