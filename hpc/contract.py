@@ -233,6 +233,10 @@ RENDEZVOUS_TIMEOUT_S = 600
 ENV_HEARTBEAT_S = "HPC_HEARTBEAT_S"
 HEARTBEAT_S = 10
 """Between two signs of life of a multi-node job's nodes; a node that gives none for more than four is lost."""
+ENV_S3_TIMEOUT_S = "HPC_S3_TIMEOUT_S"
+S3_TIMEOUT_S = 30
+"""For how long a request to S3 may stay without an answer, or an answer without going on, before it is repeated; a
+definition alone can set it, for a run's own variables come from S3."""
 ENV_EFA = "HPC_EFA"
 """Multi-node: about EFA. `auto`: a device that is there must work; `require`: there must be one that works;
 `prefer`: TCP where a node has none that works; `off`: TCP. A container whose definition lists a device does not start

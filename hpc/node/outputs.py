@@ -26,7 +26,7 @@ def matching(workdir: Path, pattern: str) -> dict[str, Path]:
 
 def below(folder: Path) -> dict[str, Path]:
     """Return all files below a folder, links followed, by relative name."""
-    return {item.name: item.path for item in walk(folder) if item.path.is_file()}
+    return {item.name: item.path for item in walk(folder) if not (item.is_folder or item.trouble)}
 
 
 def stamps(workdir: Path, patterns: Iterable[str]) -> dict[str, Stamp]:

@@ -23,12 +23,12 @@ from functools import lru_cache
 from typing import NamedTuple, TypeVar
 from urllib.parse import quote, unquote_plus, urlencode, urlsplit
 
+from hpc import contract
 from hpc.node import checks
 from hpc.node.credentials import Credentials, CredentialSource
 
 ATTEMPTS = 6
 LONGEST_DELAY_S = 8.0
-TIMEOUT_S = 30.0
 _RETRIED_STATUS = frozenset({409, 429, 500, 502, 503, 504})
 _LOCAL_FAULTS = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EROFS, errno.ENOENT, errno.EISDIR})
 """Faults of this machine's disk, which no retry mends."""
@@ -82,6 +82,7 @@ class S3:
     def __init__(self, env: Mapping[str, str] = os.environ) -> None:
         self.region = env.get("AWS_REGION") or env.get("AWS_DEFAULT_REGION") or "us-east-1"
         self.endpoint = env.get("AWS_ENDPOINT_URL_S3") or env.get("AWS_ENDPOINT_URL") or ""
+        self._timeout_s = float(env.get(contract.ENV_S3_TIMEOUT_S) or contract.S3_TIMEOUT_S)
         self._credentials = CredentialSource(env)
         self._regions: dict[str, str] = {}
         self._local = threading.local()
@@ -171,7 +172,10 @@ class S3:
                 failure = S3Error(call.name, answer.status, _error_code(answer))
             except (OSError, http.client.HTTPException) as error:
                 self.disconnect(call.bucket)
-                failure = S3Error(call.name, 0, str(error) or type(error).__name__)
+                said = str(error) or type(error).__name__
+                if isinstance(error, TimeoutError):
+                    said = f"no answer in {self._timeout_s:g} s, {ATTEMPTS} times"
+                failure = S3Error(call.name, 0, said)
                 if isinstance(error, OSError) and error.errno in _LOCAL_FAULTS:
                     break
                 continue
@@ -220,7 +224,7 @@ class S3:
         connections: dict[str, http.client.HTTPConnection] = self._local.__dict__
         if bucket not in connections:
             kind = http.client.HTTPSConnection if scheme == "https" else http.client.HTTPConnection
-            connections[bucket] = kind(host, timeout=TIMEOUT_S)
+            connections[bucket] = kind(host, timeout=self._timeout_s)
         return connections[bucket]
 
     def disconnect(self, bucket: str) -> None:

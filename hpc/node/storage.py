@@ -93,8 +93,8 @@ def stage_in(s3: S3, place: Place, inputs: Iterable[tuple[Input, Path]], scratch
         else:
             left += s5cmd.fetch_folder(s3, item.uri, target, sources)
     _fetch(s3, left)
-    files = [source.path for _, _, sources in found for source in sources]
-    size = sum(path.stat().st_size for path in files)
+    files = [source for _, _, sources in found for source in sources]
+    size = sum(source.size or source.path.stat().st_size for source in files)
     return paths, Moved(files=len(files), bytes=size, seconds=time.monotonic() - began)
 
 

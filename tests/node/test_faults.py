@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import subprocess
+import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -18,6 +19,7 @@ from hpc.node import download, upload
 from hpc.node.s3 import S3
 from localcloud.faults import FaultyLine
 from tests.node.conftest import Job
+from tests.node.line import Line
 
 pytestmark = pytest.mark.slow
 
@@ -26,6 +28,8 @@ PUT = {"service": "s3", "operation": "PutObject"}
 DENIED = {"error": {"code": "AccessDenied", "status": 403, "message": "Access Denied"}}
 DENIED_S = 20
 SLOW_S = 60
+SILENT_S = 20
+"""Six times a second, and what is waited in between: at most 6 s."""
 DISK_S = 30
 
 
@@ -108,6 +112,22 @@ def test_a_slow_and_busy_s3_costs_only_time(job: Job, line: FaultyLine) -> None:
     assert node.wait(SLOW_S) == 0, node.err
     assert len(line.fired()) > 10
     assert len(job.read(job.paths.output(0) + "OUT")) == sum(len(name) * 1000 for name in names)
+
+
+def test_an_s3_that_does_not_answer_ends_the_task_after_six_attempts(job: Job) -> None:
+    job.ask(inputs=[elsewhere(job, "a", b"1")])
+    silent = threading.Event()
+
+    def fault(request: bytes) -> None:
+        if request.startswith(b"GET /elsewhere-") and b"/a HTTP" in request:
+            silent.wait(SILENT_S)
+
+    with Line(job.endpoint, fault) as line:
+        node = job.start("echo", "started", AWS_ENDPOINT_URL=line.url, HPC_S3_TIMEOUT_S="1")
+        assert node.wait(SILENT_S) == 71
+        silent.set()
+    assert "/a: no answer in 1 s, 6 times" in node.err
+    assert node.out == ""
 
 
 def test_a_file_and_a_listing_that_arrive_damaged_are_fetched_again(job: Job, line: FaultyLine) -> None:
