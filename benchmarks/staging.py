@@ -1,15 +1,15 @@
 """How fast hpc-node stages files, beside s5cmd and `aws s3 cp --recursive`, on the same server and files.
 
-python -m benchmarks.staging [--rounds 3] [--server rclone|ministack]
+python -m benchmarks.staging [--rounds 3] [--server rclone|ministack] [--md5-alone]
 
 Every round runs each tool once, one after the other, on 1 x 1 GiB, 1,000 x 1 MiB and 20,000 x 4 KiB, up and down; what
 came down is compared with what went up. Each tool is a process of its own, its start counted. The server is `rclone
 serve s3` over files in memory: the local cloud's own S3 is a single thread of Python, slower than any of the clients.
 It computes the MD5 of an object when it is first asked for it, so one fetch goes before those that are timed. What
 comes down has the CRC64NVME that S3 gives every object
-(https://docs.aws.amazon.com/AmazonS3/latest/API/API_Checksum.html),
-with --md5-alone none. The floor is s5cmd itself, which checks nothing that comes down. stdout: JSON; stderr: a table of
-medians and ratios (1 is as fast as s5cmd, more is faster).
+(https://docs.aws.amazon.com/AmazonS3/latest/API/API_Checksum.html), with --md5-alone none. The floor is s5cmd itself,
+which checks nothing that comes down. stdout: JSON; stderr: a table of medians and ratios (1 is as fast as s5cmd, more
+is faster).
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterator, Sequence
 from pathlib import Path
 
 import click
@@ -161,22 +161,26 @@ def seed(url: str, source: Path, *, with_crc: bool) -> None:
         s3.call(Call("PUT", BUCKET, f"{FETCHED}/{name}", content, kept), read_all)
 
 
-def race(server: str, count: int, size: int, rounds: int, work: Path, *, with_crc: bool) -> dict[str, Times]:
-    """Return the seconds of every tool, up and down; each round begins with another tool and an empty server."""
+def race(
+    server: str, count: int, size: int, rounds: int, work: Path, tools: Sequence[str], *, with_crc: bool
+) -> dict[str, Times]:
+    """Return the seconds of every tool, up and down; each round begins with another tool."""
     source = work / "source"
     fill(source, count, size)
-    times: dict[str, Times] = {way: {name: [] for name in TOOLS} for way in ("up", "down")}
+    times: dict[str, Times] = {way: {name: [] for name in tools} for way in ("up", "down")}
     for number in range(rounds):
-        order = [*TOOLS[number % len(TOOLS) :], *TOOLS[: number % len(TOOLS)]]
-        store = work / f"server-{number}"
-        with SERVERS[server](store) as url:
-            for name in order:
+        first = number % len(tools)
+        order = [*tools[first:], *tools[:first]]
+        for name in order:  # a server is slower after it has taken many files
+            with SERVERS[server](work / "server") as url:
                 times["up"][name].append(once(url, work, source, name, up=True))
+            shutil.rmtree(work / "server", ignore_errors=True)
+        with SERVERS[server](work / "server") as url:
             seed(url, source, with_crc=with_crc)
             once(url, work, source, "s5cmd", up=False)
             for name in order:
                 times["down"][name].append(once(url, work, source, name, up=False))
-        shutil.rmtree(store, ignore_errors=True)
+        shutil.rmtree(work / "server", ignore_errors=True)
     shutil.rmtree(source)
     return times
 
@@ -186,16 +190,19 @@ def race(server: str, count: int, size: int, rounds: int, work: Path, *, with_cr
 @click.option("--server", type=click.Choice(list(SERVERS)), default="rclone", show_default=True)
 @click.option("--folder", type=click.Path(path_type=Path), default=Path("/dev/shm"), show_default=True)  # noqa: S108
 @click.option("--files", "names", multiple=True, type=click.Choice(list(SETS)), help="Default: all.")
+@click.option("--tool", "tools", multiple=True, type=click.Choice(TOOLS), default=TOOLS, help="Default: all.")
 @click.option("--md5-alone", is_flag=True, help="Of what is fetched the server has no CRC.")
-def main(rounds: int, server: str, folder: Path, names: tuple[str, ...], md5_alone: bool) -> None:
+def main(
+    rounds: int, server: str, folder: Path, names: tuple[str, ...], tools: tuple[str, ...], md5_alone: bool
+) -> None:
     """Time the tools."""
     os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
     found: dict[str, dict[str, Times]] = {}
     with tempfile.TemporaryDirectory(prefix="hpc-staging-", dir=folder) as name:
         for files in names or SETS:
-            found[files] = race(server, *SETS[files], rounds, Path(name), with_crc=not md5_alone)
+            found[files] = race(server, *SETS[files], rounds, Path(name), tools, with_crc=not md5_alone)
             for way, times in found[files].items():
-                floor = statistics.median(times["s5cmd"])
+                floor = statistics.median(times["s5cmd"]) if "s5cmd" in times else float("nan")
                 for who, values in times.items():
                     median = statistics.median(values)
                     click.echo(f"{files:16} {way:5} {who:10} {median:7.2f} s  {floor / median:5.2f}", err=True)
