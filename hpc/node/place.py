@@ -77,6 +77,11 @@ def heartbeat_s(env: Mapping[str, str]) -> float:
     return _number(env, contract.ENV_HEARTBEAT_S, contract.HEARTBEAT_S) or contract.HEARTBEAT_S
 
 
+def s3_timeout_s(env: Mapping[str, str]) -> int:
+    """Return for how long S3 may not answer, in seconds, before a request is repeated."""
+    return _number(env, contract.ENV_S3_TIMEOUT_S, contract.S3_TIMEOUT_S) or contract.S3_TIMEOUT_S
+
+
 def scratch(place: Place, env: Mapping[str, str]) -> Path:
     """Make and return this task's folder for inputs and outputs.
 

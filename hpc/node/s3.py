@@ -23,9 +23,9 @@ from functools import lru_cache
 from typing import NamedTuple, TypeVar
 from urllib.parse import quote, unquote_plus, urlencode, urlsplit
 
-from hpc import contract
 from hpc.node import checks
 from hpc.node.credentials import Credentials, CredentialSource
+from hpc.node.place import s3_timeout_s
 
 ATTEMPTS = 6
 LONGEST_DELAY_S = 8.0
@@ -76,13 +76,14 @@ class S3:
     """A connection per thread and bucket, requests retried with growing random delay.
 
     `AWS_ENDPOINT_URL_S3` and `AWS_ENDPOINT_URL` are obeyed as the SDKs do
-    (https://docs.aws.amazon.com/sdkref/latest/guide/feature-ss-endpoints.html). Every method raises S3Error.
+    (https://docs.aws.amazon.com/sdkref/latest/guide/feature-ss-endpoints.html). Every method raises S3Error; a time-out
+    that is no number raises Failure.
     """
 
     def __init__(self, env: Mapping[str, str] = os.environ) -> None:
         self.region = env.get("AWS_REGION") or env.get("AWS_DEFAULT_REGION") or "us-east-1"
         self.endpoint = env.get("AWS_ENDPOINT_URL_S3") or env.get("AWS_ENDPOINT_URL") or ""
-        self._timeout_s = float(env.get(contract.ENV_S3_TIMEOUT_S) or contract.S3_TIMEOUT_S)
+        self._timeout_s = s3_timeout_s(env)
         self._credentials = CredentialSource(env)
         self._regions: dict[str, str] = {}
         self._local = threading.local()
@@ -174,7 +175,7 @@ class S3:
                 self.disconnect(call.bucket)
                 said = str(error) or type(error).__name__
                 if isinstance(error, TimeoutError):
-                    said = f"no answer in {self._timeout_s:g} s, {ATTEMPTS} times"
+                    said = f"no answer in {self._timeout_s} s, tried {ATTEMPTS} times"
                 failure = S3Error(call.name, 0, said)
                 if isinstance(error, OSError) and error.errno in _LOCAL_FAULTS:
                     break

@@ -126,7 +126,7 @@ def test_an_s3_that_does_not_answer_ends_the_task_after_six_attempts(job: Job) -
         node = job.start("echo", "started", AWS_ENDPOINT_URL=line.url, HPC_S3_TIMEOUT_S="1")
         assert node.wait(SILENT_S) == 71
         silent.set()
-    assert "/a: no answer in 1 s, 6 times" in node.err
+    assert "/a: no answer in 1 s, tried 6 times" in node.err
     assert node.out == ""
 
 
