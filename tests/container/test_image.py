@@ -110,6 +110,11 @@ def test_the_transfer_tool_and_the_client_start(image: str) -> None:
     assert "submit" in run(image, "hpc", "--help").stdout
 
 
+def test_the_checksum_that_s3_gives_every_object_is_computed(image: str) -> None:
+    compute = "from hpc.node.crcs import Crc; crc = Crc('CRC64NVME'); crc.update(b'123456789'); print(crc.digest().hex())"
+    assert run(image, "python", "-c", compute).stdout.strip() == "ae8b14860a799888"
+
+
 def test_certificates_of_public_authorities_are_there(image: str) -> None:
     """S3 is reached by TLS."""
     count = "import ssl; print(ssl.create_default_context().cert_store_stats()['x509_ca'])"
