@@ -111,7 +111,9 @@ def test_the_transfer_tool_and_the_client_start(image: str) -> None:
 
 
 def test_the_checksum_that_s3_gives_every_object_is_computed(image: str) -> None:
-    compute = "from hpc.node.crcs import Crc; crc = Crc('CRC64NVME'); crc.update(b'123456789'); print(crc.digest().hex())"
+    compute = (
+        "from hpc.node.crcs import Crc; crc = Crc('CRC64NVME'); crc.update(b'123456789'); print(crc.digest().hex())"
+    )
     assert run(image, "python", "-c", compute).stdout.strip() == "ae8b14860a799888"
 
 
