@@ -117,9 +117,11 @@ def _fetch(s3: S3, command: list[str], sources: Sequence[Source]) -> list[Source
 
 def _left(sources: Sequence[Source]) -> list[Source]:
     """Return those that are not what S3 has, as far as is known of it."""
-    left = [source for source in sources if not _is_right(source)]
+    left = list[Source]()
     for source in sources:
-        if source.executable and source not in left:
+        if not _is_right(source):
+            left.append(source)
+        elif source.executable:
             source.path.chmod(0o755)
     return left
 
@@ -141,11 +143,11 @@ def _is_right(source: Source) -> bool:
     content = hashlib.sha256() if source.sha256 else hashlib.md5(usedforsecurity=False)
     try:
         file = os.open(source.path, os.O_RDONLY)  # in a third of the time that Path.open takes
+        try:
+            while data := os.read(file, 1 << 20):
+                content.update(data)
+        finally:
+            os.close(file)
     except OSError:
         return False
-    try:
-        while data := os.read(file, 1 << 20):
-            content.update(data)
-    finally:
-        os.close(file)
     return content.hexdigest() == (source.sha256 or source.etag)

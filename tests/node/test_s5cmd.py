@@ -80,6 +80,16 @@ def test_what_s5cmd_did_not_do_well_is_fetched_anew(job: Job, tmp_path: Path) ->
     assert json.loads(node.out) == content
 
 
+def test_an_object_whose_name_is_a_folder_of_others_is_told_in_words(job: Job, tmp_path: Path) -> None:
+    prefix = f"shared/{job.run_id}/"
+    filled(job, prefix, ["deep", "deep/er"])
+    job.ask(inputs=[{"name": "IN", "uri": f"s3://data/{prefix}"}])
+    node = job.start("true", PATH=wrapped(job, tmp_path))
+    assert node.wait() == 71
+    assert f"{prefix}deep to " in node.err
+    assert "Traceback" not in node.err
+
+
 def test_where_etags_are_no_md5s_every_object_is_checked_by_what_s3_answers(job: Job, tmp_path: Path) -> None:
     prefix = f"shared/{job.run_id}/"
     content = filled(job, prefix, [])
