@@ -117,7 +117,7 @@ def _fetch(s3: S3, sources: Sequence[Source]) -> None:
     def fetch(source: Source, pool: ThreadPoolExecutor | None) -> int:
         return download.fetch(s3, source, pool)
 
-    _each(fetch, sources, lambda source: source.size, contract.EXIT_STAGE_IN, "input")
+    _each(fetch, sources, lambda source: source.size, download.LARGE, contract.EXIT_STAGE_IN, "input")
 
 
 def stage_out(s3: S3, bucket: str, files: Mapping[str, Path], scratch: Path) -> tuple[list[Stored], Moved]:
@@ -134,7 +134,7 @@ def stage_out(s3: S3, bucket: str, files: Mapping[str, Path], scratch: Path) -> 
     def send(item: tuple[Path, Stored], pool: ThreadPoolExecutor | None) -> None:
         upload.send(s3, item[0], bucket, item[1].key, item[1].size, pool)
 
-    _each(send, todo, lambda item: item[1].size, contract.EXIT_STAGE_OUT, "output")
+    _each(send, todo, lambda item: item[1].size, upload.PART, contract.EXIT_STAGE_OUT, "output")
     moved = Moved(files=len(sends), bytes=sum(stored.size for _, stored in sends), seconds=time.monotonic() - began)
     return [stored for _, stored in sends], moved
 
@@ -224,14 +224,15 @@ def _each(
     act: Callable[[T, ThreadPoolExecutor | None], object],
     items: Sequence[T],
     size: Callable[[T], int],
+    most: int,
     exit_code: int,
     what: str,
 ) -> None:
-    """Act on all items, small ones several at a time, large ones one after the other, each in parts; fail with the
-    first complaint after all have been tried, or so many have failed that there is no hope."""
+    """Act on all items, those of at most so many bytes several at a time, larger ones one after the other, each in
+    parts; fail with the first complaint after all have been tried, or so many have failed that there is no hope."""
     if not items:
         return
-    if len(items) == 1 and size(items[0]) <= upload.PART:  # most tasks have one file: spare them the import
+    if len(items) == 1 and size(items[0]) <= most:  # most tasks have one file: spare them the import
         try:
             act(items[0], None)
         except (S3Error, OSError) as error:
@@ -248,7 +249,7 @@ def _each(
             except (S3Error, OSError) as error:
                 errors.append(error)
 
-    large = [number for number, item in enumerate(items) if size(item) > upload.PART]
+    large = [number for number, item in enumerate(items) if size(item) > most]
     small = sorted({*range(len(items))} - {*large})
     with ThreadPoolExecutor(min(THREADS, 1 + len(small)) if not large else THREADS) as pool:
         list(pool.map(attempt, small))
