@@ -125,7 +125,7 @@ class Bench:
         return described
 
     def _client(self, service: str) -> Any:
-        return boto3.client(
+        return boto3.Session().client(  # the default session is not for several threads
             service, endpoint_url=self.cloud.url, region_name="us-east-1", aws_access_key_id="test",
             aws_secret_access_key="test",
         )  # fmt: skip

@@ -8,7 +8,7 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
@@ -67,8 +67,7 @@ def found(
         ended = {
             name: pool.submit(_run, name, scenario, platform, folder, lines) for name, scenario in scenarios.items()
         }
-        for future in ended.values():
-            future.exception()
+        wait(ended.values())
         platform.cloud.set_list_lag(0)
         spare = lines.get()
 
@@ -76,7 +75,10 @@ def found(
             result = future.result()
             return Found(result, Bench(platform.cloud, spare, folder).outcome(result.run_id), lag_s)
 
-        yield {name: pool.submit(count, future) for name, future in ended.items()}
+        counted = {name: pool.submit(count, future) for name, future in ended.items()}
+        # pytest writes its own variable into os.environ around each test: nothing may read it at the same time.
+        wait(counted.values())
+        yield counted
 
 
 @pytest.mark.parametrize("name", [*SCENARIOS, *LARGE])
