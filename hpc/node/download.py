@@ -22,8 +22,9 @@ RANGE_BYTES = (8 << 20, 32 << 20)
 """... at least and at most so many bytes."""
 LARGE = 64 << 20
 """Bytes from which a file is fetched in pieces."""
-CHUNK = 1 << 20
-"""Bytes that a thread holds in memory."""
+CHUNK = (64 << 10, 1 << 20)
+"""Bytes that a thread holds in memory, at least and at most; in between a quarter of what comes, for memory that is
+used once costs the kernel as much as what it moves."""
 WHOLE_ATTEMPTS = 3
 """So often a large object is fetched whose parts are each what was sent, and together are not what S3 has."""
 
@@ -90,7 +91,7 @@ def _fetch_pieces(s3: S3, source: Source, file: int, pool: ThreadPoolExecutor) -
     look = Call("HEAD", source.bucket, source.key, headers=checks.MODE)
     headers = s3.call(look, lambda answer: answer.headers)
     size, count = int(headers.get("Content-Length") or source.size), checks.parts(headers)
-    in_parts = checks.by_headers(headers).agrees_to_all and count > 1 and size // count >= CHUNK
+    in_parts = checks.by_headers(headers).agrees_to_all and count > 1 and size // count >= CHUNK[1]
     same = {"If-Match": headers.get("ETag", "")}
     if in_parts:
         parts = ({"partNumber": str(number)} for number in range(1, count + 1))
@@ -149,7 +150,8 @@ def _fetch_piece(s3: S3, file: int, whole: checks.Check | None, call: Call) -> _
 
 def _copy(answer: HTTPResponse, file: int, start: int, size: int | None, check: checks.Check) -> int:
     """Write a body; return its bytes. Without a size, it ends where HTTP says."""
-    buffer = memoryview(bytearray(CHUNK if size is None else min(CHUNK, size) or 1))
+    least, most = CHUNK
+    buffer = memoryview(bytearray(most if size is None else min(most, max(least, size // 4))))
     at = start
     while count := answer.readinto(buffer):
         os.pwrite(file, buffer[:count], at)

@@ -147,7 +147,7 @@ def test_a_part_that_arrives_damaged_is_fetched_again(job: Job, line: FaultyLine
     bucket = elsewhere(job, "other", b"")["uri"].split("/")[2]
     with (
         ThreadPoolExecutor(4) as pool,
-        patch.multiple(download, LARGE=100_000, CHUNK=30_000),
+        patch.multiple(download, LARGE=100_000, CHUNK=(30_000, 30_000)),
         patch.object(upload, "PART", 60_000),
     ):
         upload.send(S3(job.environment()), tmp_path / "content", bucket, "big", len(content), pool)

@@ -141,3 +141,15 @@ def test_where_s5cmd_fails_the_outputs_are_stored_all_the_same(job: Job, tmp_pat
     node = job.start("bash", "-c", script, PATH=shim(job, tmp_path, "#!/bin/sh\nexit 1\n"))
     assert node.wait() == 0, node.err
     assert len(job.keys("outputs/")) == COUNT
+
+
+@pytest.mark.parametrize(("own", "told"), [({}, "400 64MiB"), ({"GOGC": "50"}, "50 64MiB")])
+def test_its_memory_has_a_bound_that_the_container_can_change(
+    job: Job, tmp_path: Path, own: dict[str, str], told: str
+) -> None:
+    job.ask()
+    script = f"for n in $(seq {COUNT}); do echo $n > $HPC_OUTPUT_DIR/$n; done"
+    path = shim(job, tmp_path, f"#!/bin/sh\necho $GOGC $GOMEMLIMIT > {tmp_path}/told\nexit 1\n")
+    node = job.start("bash", "-c", script, PATH=path, **own)
+    assert node.wait() == 0, node.err
+    assert (tmp_path / "told").read_text().strip() == told
