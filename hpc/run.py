@@ -16,6 +16,7 @@ from hpc.state import Record
 
 if TYPE_CHECKING:
     from hpc.cluster import Cluster
+    from hpc.store import Progress
 
 POLL_MIN_S, POLL_MAX_S = 0.3, 10.0
 
@@ -172,11 +173,18 @@ class Run:
         """Where the outputs are, to be another run's `--input`; None for a job that `hpc` did not submit."""
         return f"s3://{self.meta.bucket}/{self.outputs_prefix}" if self.paths else None
 
-    def fetch(self, folder: Path) -> list[Path]:
-        """Download the outputs; return the files."""
-        found = self.outputs()
+    def fetch(
+        self, folder: Path, chosen: list[outputs.Output] | None = None, *, progress: Progress = lambda _: None
+    ) -> list[Path]:
+        """Download the outputs; return the files.
+
+        Args:
+            chosen: some of `outputs()`; default: all.
+            progress: called with the bytes of what has arrived, by several threads.
+        """
+        wanted = self.outputs() if chosen is None else chosen
         with in_words():
-            return outputs.fetch(self.clients.s3, self.meta.bucket, self.outputs_prefix, found, folder)
+            return outputs.fetch(self.clients.s3, self.meta.bucket, self.outputs_prefix, wanted, folder, progress)
 
     def cancel(self, reason: str) -> list[tuple[Job, bool]]:
         """End what has not ended; return each job as it was, and whether it had to be ended.

@@ -138,7 +138,7 @@ async def _serve(listener: socket.socket, settings: Settings, ready_file: Path |
     from ministack import app as ministack_app
     from ministack.services.cloudformation import provisioners
 
-    from localcloud import eventbridge, registry, stepfunctions
+    from localcloud import eventbridge, objects, registry, stepfunctions
     from localcloud.batch import events, model
     from localcloud.batch.api import BatchService
     from localcloud.batch.engine import Engine
@@ -162,7 +162,7 @@ async def _serve(listener: socket.socket, settings: Settings, ready_file: Path |
     service = BatchService(engine)
     ministack_app.SERVICE_HANDLERS["batch"] = service.handle_request
     model.watchers.append(events.send)
-    for part in (eventbridge, stepfunctions, encryption, exports, store_types):
+    for part in (eventbridge, stepfunctions, objects, encryption, exports, store_types):
         part.install()
     registry.install(settings.url)
     provisioners._RESOURCE_HANDLERS.update(batch_types.handlers(service))

@@ -1,9 +1,11 @@
-"""Watching a run on stderr until it ends: a live line on a terminal, a line at every change elsewhere."""
+"""Progress on stderr. Of a run until it ends: a live line on a terminal, a line at every change elsewhere."""
 
 from __future__ import annotations
 
 import sys
 import time
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
 
 import click
 
@@ -14,6 +16,8 @@ from hpc.units import show_seconds
 
 QUIET_S = 2.0
 """Without a terminal: at most one line in this time, so that logs of scripts stay short."""
+WORTH_A_BAR = 1_000_000
+"""Bytes."""
 
 
 def watch(run: Run) -> int:
@@ -41,6 +45,21 @@ def watch(run: Run) -> int:
     else:
         hint(f"hpc fetch {run.reference}", f"hpc logs {run.reference}")
     return code
+
+
+@contextmanager
+def bar(what: str, size: int) -> Generator[Callable[[int], None]]:
+    """Show on stderr how many bytes of `size` have been moved, if there is anything to wait for."""
+    if size < WORTH_A_BAR:
+        yield lambda _: None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
+
+    columns = (TextColumn(what), BarColumn(), DownloadColumn(), TransferSpeedColumn())
+    with Progress(*columns, console=Console(stderr=True)) as shown:
+        task = shown.add_task(what, total=size)
+        yield lambda count: shown.advance(task, count)
 
 
 def summary(jobs: list[Job]) -> str:

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Generator
-from contextlib import contextmanager
+from collections.abc import Generator
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +11,7 @@ import click
 
 from hpc import contract, ranges, runid
 from hpc.cli.app import hint, pass_cluster
-from hpc.cli.progress import watch
+from hpc.cli.progress import bar, watch
 from hpc.cli.quantities import DURATION, MEMORY
 from hpc.cluster import Cluster
 from hpc.dependencies import Parent
@@ -167,7 +166,8 @@ def submit(
         return 0
     click.echo(f"run {plan.run_id}", err=True)
     try:
-        with _upload_progress(plan) as progress:
+        size = sum(upload.size for upload in plan.uploads) + (plan.rows.upload_bytes if plan.rows else 0)
+        with bar("uploading", size) as progress:
             run = cluster.send(plan, progress=progress)
     except KeyboardInterrupt:
         click.echo(f"hpc: run {plan.run_id} may be incomplete: {runid.go_on(plan.run_id)}", err=True)
@@ -286,19 +286,3 @@ def _dry_run(plan: Plan) -> dict[str, Any]:
         "tasks": {"path": str(plan.rows.file.path), "key": plan.paths.tasks} if plan.rows else None,
         "submit_job": [*plan.barriers, *plan.jobs],
     }
-
-
-@contextmanager
-def _upload_progress(plan: Plan) -> Generator[Callable[[int], None]]:
-    """Show a bar on stderr while inputs are uploaded, if there is anything to wait for."""
-    total = sum(upload.size for upload in plan.uploads) + (plan.rows.upload_bytes if plan.rows else 0)
-    if total < 1_000_000:
-        yield lambda _: None
-        return
-    from rich.console import Console
-    from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
-
-    columns = (TextColumn("uploading"), BarColumn(), DownloadColumn(), TransferSpeedColumn())
-    with Progress(*columns, console=Console(stderr=True)) as bar:
-        task = bar.add_task("uploading", total=total)
-        yield lambda count: bar.advance(task, count)

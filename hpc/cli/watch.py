@@ -12,7 +12,7 @@ import click
 from hpc import jobs, state
 from hpc.aws import in_words
 from hpc.cli.app import hint, pass_cluster
-from hpc.cli.progress import summary, watch
+from hpc.cli.progress import bar, summary, watch
 from hpc.cli.table import table
 from hpc.cluster import Cluster
 from hpc.errors import NotFound
@@ -127,9 +127,11 @@ def fetch(cluster: Cluster, run: str, to: Path | None, as_json: bool) -> None:
     """Download the outputs of a run, or of one of its tasks, and print the folder."""
     found = cluster.find(run)
     folder = to or Path(found.run_id)
-    files = found.fetch(folder)
-    if not files:
+    outputs = found.outputs()
+    if not outputs:
         raise NotFound(f"{found.reference} has left no output so far; it is {_state(found)}")
+    with bar("downloading", sum(output.size for output in outputs)) as progress:
+        files = found.fetch(folder, outputs, progress=progress)
     click.echo(f"{len(files)} files", err=True)
     click.echo(json.dumps([str(path) for path in files], indent=1) if as_json else str(folder))
 

@@ -118,9 +118,9 @@ def _worth_it(crc: str, md5: str, headers: Message) -> bool:
     return crcs.known(crc)
 
 
-def parts(headers: Message) -> int:
-    """Return in how many parts an object was written."""
-    count = headers.get("ETag", "").strip('"').partition("-")[2]
+def parts(etag: str) -> int:
+    """Return in how many parts an object was written, by its ETag."""
+    count = etag.strip('"').partition("-")[2]
     return int(count) if count.isdigit() else 1
 
 

@@ -90,7 +90,7 @@ def _fetch_pieces(s3: S3, source: Source, file: int, pool: ThreadPoolExecutor) -
     the whole or none, in ranges."""
     look = Call("HEAD", source.bucket, source.key, headers=checks.MODE)
     headers = s3.call(look, lambda answer: answer.headers)
-    size, count = int(headers.get("Content-Length") or source.size), checks.parts(headers)
+    size, count = int(headers.get("Content-Length") or source.size), checks.parts(headers.get("ETag", ""))
     in_parts = checks.by_headers(headers).agrees_to_all and count > 1 and size // count >= CHUNK[1]
     same = {"If-Match": headers.get("ETag", "")}
     if in_parts:

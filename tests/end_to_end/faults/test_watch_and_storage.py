@@ -94,6 +94,17 @@ def test_s3_that_slows_down_while_a_run_is_resumed_costs_only_time(bench: Bench)
     assert (resumed.returncode, resumed.stdout.strip()) == (0, run)
 
 
+def test_a_large_output_whose_part_arrives_damaged_is_fetched_again(bench: Bench, tmp_path: Path) -> None:
+    program = "import os; open(os.environ['HPC_OUTPUT_DIR'] + '/big', 'wb').write(bytes(range(256)) * 80_000)"
+    run = bench.hpc("submit", "--", "python", "-c", program).stdout.strip()
+    assert bench.hpc("wait", run).returncode == 0
+    bench.line.rules(S3_GET | {"times": 1, "response": {"corrupt_bytes": 1}})
+    answer = bench.hpc("fetch", run, "--to", str(tmp_path / "out"))
+    assert answer.returncode == 0, answer.stderr
+    assert len(bench.line.fired()) == 1
+    assert (tmp_path / "out" / "0" / "big").read_bytes() == bytes(range(256)) * 80_000
+
+
 def test_an_upload_that_cannot_be_made_sends_no_job_and_says_how_to_go_on(bench: Bench, tmp_path: Path) -> None:
     data = tmp_path / "data"
     data.write_bytes(b"x" * 1000)
