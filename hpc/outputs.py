@@ -91,24 +91,24 @@ def fetch(
 def _get(s3: S3Client, bucket: str, output: Output, path: Path, pool: ThreadPoolExecutor, progress: Progress) -> None:
     """Write an object to a file in one step."""
     name = f"s3://{bucket}/{output.key}"
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    temporary = path.with_name(f".hpc-{os.urandom(8).hex()}")  # the file's own name may be as long as names may be
+
+    def part(number: int) -> _Piece:
+        piece = _repeated(name, partial(_read, s3, bucket, output, temporary, number))
+        progress(piece.size)
+        return piece
+
+    def parts() -> None:
+        found = list(pool.map(part, range(1, output.parts + 1)))
+        if all(piece.md5 for piece in found):
+            checks.check_parts([piece.md5 for piece in found], found[0].headers)
+
     try:
-        with temporary.open("wb", buffering=0) as file:
-
-            def part(number: int) -> _Piece:
-                piece = _repeated(name, partial(_read, s3, bucket, output, file.fileno(), number))
-                progress(piece.size)
-                return piece
-
-            def parts() -> None:
-                found = list(pool.map(part, range(1, output.parts + 1)))
-                if all(piece.md5 for piece in found):
-                    checks.check_parts([piece.md5 for piece in found], found[0].headers)
-
-            if output.parts == 1:
-                part(0)
-            else:
-                _repeated(name, parts)
+        temporary.touch()
+        if output.parts == 1:
+            part(0)
+        else:
+            _repeated(name, parts)
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
@@ -124,8 +124,9 @@ class _Piece(NamedTuple):
     """Of a part of which S3 tells no checksum: the ETag of the object is made of those."""
 
 
-def _read(s3: S3Client, bucket: str, output: Output, file: int, number: int) -> _Piece:
-    """Write an object, which is number 0, or one part of it, to its place in a file."""
+def _read(s3: S3Client, bucket: str, output: Output, path: Path, number: int) -> _Piece:
+    """Write an object, which is number 0, or one part of it, to its place in a file, which it opens for itself: where
+    one fails, others may still be writing."""
     from botocore.httpchecksum import StreamingChecksumBody
 
     request: GetObjectRequestTypeDef = {"Bucket": bucket, "Key": output.key, "ChecksumMode": "ENABLED"}
@@ -136,20 +137,19 @@ def _read(s3: S3Client, bucket: str, output: Output, file: int, number: int) -> 
     for key, value in answer["ResponseMetadata"]["HTTPHeaders"].items():
         headers[key] = value
     body = answer["Body"]
-    start = at = int(answer.get("ContentRange", "bytes 0-").removeprefix("bytes ").partition("-")[0])
-    if not number:
-        os.ftruncate(file, 0)  # what an attempt before has left
     check = checks.by_headers(headers)
     if isinstance(body, StreamingChecksumBody):  # the SDK compares
         check = checks.Check()
     elif number and check.agrees_to_all:
         check = checks.Check("MD5")
-    while data := body.read(CHUNK):
-        os.pwrite(file, data, at)
-        check.update(data)
-        at += len(data)
+    with path.open("r+b" if number else "wb") as file:
+        start = file.seek(int(answer.get("ContentRange", "bytes 0-").removeprefix("bytes ").partition("-")[0]))
+        while data := body.read(CHUNK):
+            file.write(data)
+            check.update(data)
+        size = file.tell() - start
     check.close()
-    return _Piece(at - start, headers, check.digest())
+    return _Piece(size, headers, check.digest())
 
 
 def _repeated(name: str, read: Callable[[], T]) -> T:

@@ -10,12 +10,12 @@ computed here, the ETag is the MD5 of an object that was written in one piece an
 from __future__ import annotations
 
 import hashlib
-import os
 import re
 from base64 import b64encode
 from collections.abc import Callable
 from email.message import Message
 from http.client import HTTPException
+from pathlib import Path
 from typing import Protocol
 
 from hpc.node import crcs
@@ -139,11 +139,15 @@ def _is_encrypted(headers: Message) -> bool:
     return own_key or headers.get("x-amz-server-side-encryption", "AES256") != "AES256"
 
 
-def update_from(file: int, start: int, stop: int, check: Check) -> None:
-    """Let the check see a part of an open file."""
-    while start < stop and not check.agrees_to_all and (data := os.pread(file, min(1 << 20, stop - start), start)):
-        check.update(data)
-        start += len(data)
+def update_from(path: Path, start: int, stop: int, check: Check) -> None:
+    """Let the check see a part of a file."""
+    if check.agrees_to_all:
+        return
+    with path.open("rb", buffering=0) as file:
+        file.seek(start)
+        while start < stop and (data := file.read(min(1 << 20, stop - start))):
+            check.update(data)
+            start += len(data)
 
 
 def _base64(digits: str) -> str:

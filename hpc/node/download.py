@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import threading
 from dataclasses import dataclass, replace
 from functools import partial
 from http.client import HTTPException, HTTPResponse, IncompleteRead
@@ -58,11 +57,11 @@ def fetch(s3: S3, source: Source, pool: ThreadPoolExecutor | None = None) -> int
     Raises:
         S3Error: S3 refused, or what came is not what S3 has, after all retries; or the disk refused.
     """
-    part = source.path.with_name(f".{source.path.name}.{os.getpid()}.{threading.get_ident()}")
+    part = source.path.with_name(f".hpc-{os.urandom(8).hex()}")  # the file's own name may be as long as names may be
     try:
-        with part.open("w+b", buffering=0) as file:
+        with part.open("wb", buffering=0) as file:  # before S3 is asked
             if pool and source.size > LARGE:
-                size = _fetch_pieces(s3, source, file.fileno(), pool)
+                size = _fetch_pieces(s3, source, part, pool)
             else:
                 size = _fetch_whole(s3, source, file.fileno())
         if source.executable:
@@ -85,9 +84,9 @@ def _fetch_whole(s3: S3, source: Source, file: int) -> int:
     return s3.call(Call("GET", source.bucket, source.key, headers=checks.MODE), read)
 
 
-def _fetch_pieces(s3: S3, source: Source, file: int, pool: ThreadPoolExecutor) -> int:
+def _fetch_pieces(s3: S3, source: Source, path: Path, pool: ThreadPoolExecutor) -> int:
     """Fetch an object in the parts in which it was written, each with its own checksum, or, where S3 has a checksum of
-    the whole or none, in ranges."""
+    the whole or none, in ranges. Each opens the file for itself: where one fails, others may still be writing."""
     look = Call("HEAD", source.bucket, source.key, headers=checks.MODE)
     headers = s3.call(look, lambda answer: answer.headers)
     size, count = int(headers.get("Content-Length") or source.size), checks.parts(headers.get("ETag", ""))
@@ -101,16 +100,16 @@ def _fetch_pieces(s3: S3, source: Source, file: int, pool: ThreadPoolExecutor) -
         length = min(most, max(least, size // RANGES))
         ranges = (f"bytes={start}-{start + length - 1}" for start in range(0, size, length))
         calls = [replace(look, method="GET", headers={**same, "Range": span}) for span in ranges]
-    os.truncate(file, size)
+    os.truncate(path, size)
     for attempt in range(WHOLE_ATTEMPTS):
         whole = checks.by_sha256(source.sha256) if source.sha256 else checks.by_headers(headers)
-        fetch_piece = partial(_fetch_piece, s3, file, None if in_parts else whole)
+        fetch_piece = partial(_fetch_piece, s3, path, None if in_parts else whole)
         md5s: list[bytes] = []
         for piece in pool.map(fetch_piece, calls):  # while the next ones come
             if whole.takes_pieces:
                 whole.append(piece.check, piece.stop - piece.start)
             else:
-                checks.update_from(file, piece.start, piece.stop, whole)
+                checks.update_from(path, piece.start, piece.stop, whole)
             if in_parts and not piece.check.expected:
                 md5s.append(piece.check.digest())
         try:
@@ -133,7 +132,7 @@ class _Piece(NamedTuple):
     check: checks.Check
 
 
-def _fetch_piece(s3: S3, file: int, whole: checks.Check | None, call: Call) -> _Piece:
+def _fetch_piece(s3: S3, path: Path, whole: checks.Check | None, call: Call) -> _Piece:
     """Fetch a range for a check of the whole, or a part that has its own."""
 
     def read(answer: HTTPResponse) -> _Piece:
@@ -142,7 +141,8 @@ def _fetch_piece(s3: S3, file: int, whole: checks.Check | None, call: Call) -> _
         elif (check := checks.by_headers(answer.headers)).agrees_to_all:
             check = checks.Check("MD5")
         start, length = _range(answer)
-        _copy(answer, file, start, length, check)
+        with path.open("r+b", buffering=0) as file:
+            _copy(answer, file.fileno(), start, length, check)
         return _Piece(start, start + length, check)
 
     return s3.call(call, read)
@@ -154,13 +154,20 @@ def _copy(answer: HTTPResponse, file: int, start: int, size: int | None, check: 
     buffer = memoryview(bytearray(most if size is None else min(most, max(least, size // 4))))
     at = start
     while count := answer.readinto(buffer):
-        os.pwrite(file, buffer[:count], at)
+        _write(file, buffer[:count], at)
         check.update(buffer[:count])
         at += count
     if size is not None and at - start != size:
         raise IncompleteRead(b"", start + size - at)
     check.close()
     return at - start
+
+
+def _write(file: int, data: memoryview, at: int) -> None:
+    """Write all of it: a disk that becomes full takes a part, and complains of the rest."""
+    while data:
+        count = os.pwrite(file, data, at)
+        data, at = data[count:], at + count
 
 
 def _range(answer: HTTPResponse) -> tuple[int, int]:

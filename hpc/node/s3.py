@@ -30,7 +30,12 @@ from hpc.node.place import s3_timeout_s
 ATTEMPTS = 6
 LONGEST_DELAY_S = 8.0
 _RETRIED_STATUS = frozenset({409, 429, 500, 502, 503, 504})
-_LOCAL_FAULTS = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EROFS, errno.ENOENT, errno.EISDIR})
+_LOCAL_FAULTS = frozenset(
+    {
+        errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOENT, errno.ENOTDIR,
+        errno.EISDIR, errno.ENAMETOOLONG,
+    }
+)  # fmt: skip
 """Faults of this machine's disk, which no retry mends."""
 
 T = TypeVar("T")

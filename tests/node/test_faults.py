@@ -16,7 +16,7 @@ from unittest.mock import patch
 import pytest
 
 from hpc.node import download, upload
-from hpc.node.s3 import S3
+from hpc.node.s3 import S3, S3Error
 from localcloud.faults import FaultyLine
 from tests.node.conftest import Job
 from tests.node.line import Line
@@ -201,6 +201,18 @@ def test_a_disk_that_is_too_small_for_all_inputs_is_told_before_any_is_fetched(
     assert "root_volume_gib" in node.err
     assert "HPC_SCRATCH" in node.err
     assert line.fired() == []
+
+
+@pytest.mark.parametrize("large", [False, True])
+def test_a_disk_that_is_full_at_the_last_bytes_is_told(job: Job, small_disk: Path, large: bool) -> None:
+    content = os.urandom(4 << 20)
+    bucket = elsewhere(job, "big", content)["uri"].split("/")[2]
+    (small_disk / "other").write_bytes(b"x" * 100_000)  # the last write is cut short
+    source = download.Source(bucket=bucket, key="big", path=small_disk / "fetched", size=len(content))
+    limits = {"LARGE": 1 << 20, "RANGE_BYTES": (4 << 20, 4 << 20)} if large else {"LARGE": 8 << 20}
+    with ThreadPoolExecutor(2) as pool, patch.multiple(download, **limits), pytest.raises(S3Error, match="No space"):
+        download.fetch(S3(job.environment()), source, pool)
+    assert [path.name for path in small_disk.iterdir()] == ["other"]
 
 
 def test_a_command_that_fills_the_disk_keeps_its_exit_code_and_what_it_wrote(job: Job, small_disk: Path) -> None:

@@ -19,7 +19,7 @@ from hpc.spec import Input, JobSpec
 from hpc.uploads import Objects, Upload, find
 from tests.node.conftest import Job
 
-NAMES = ["plain", "two words", "ünï", "$(touch x); 'q\"", "*", "-rf", "new\nline", "deep/er/file"]
+NAMES = ["plain", "two words", "ünï", "$(touch x); 'q\"", "*", "-rf", "new\nline", "deep/er/file", "l" * 255]
 
 
 def sent(job: Job, spec: JobSpec, name: str) -> dict[str, Any]:
