@@ -15,8 +15,9 @@ from typing import Any
 import boto3
 import pytest
 
+from hpc.download import ATTEMPTS
 from hpc.errors import HpcError
-from hpc.outputs import ATTEMPTS, Output, fetch
+from hpc.outputs import Output, fetch
 
 NAME = "b" * 255
 """As long as Linux takes."""

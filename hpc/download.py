@@ -1,0 +1,118 @@
+"""One output from S3 to this machine, whole or in the parts in which it was written, checked on the way."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from email.message import Message
+from functools import partial
+from http.client import HTTPException
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
+
+from botocore.exceptions import FlexibleChecksumError, IncompleteReadError, ReadTimeoutError, ResponseStreamingError
+from botocore.httpchecksum import StreamingChecksumBody
+
+from hpc.errors import HpcError
+from hpc.node import checks
+
+if TYPE_CHECKING:
+    from concurrent.futures import ThreadPoolExecutor
+
+    from types_boto3_s3.client import S3Client
+    from types_boto3_s3.type_defs import GetObjectRequestTypeDef
+
+    from hpc.outputs import Output
+    from hpc.store import Progress
+
+ATTEMPTS = 5
+CHUNK = 1 << 20
+_FAULTS = (FlexibleChecksumError, HTTPException, IncompleteReadError, ReadTimeoutError, ResponseStreamingError)
+"""What is cut off or damaged on the way."""
+
+T = TypeVar("T")
+
+
+def download(
+    s3: S3Client, bucket: str, output: Output, path: Path, pool: ThreadPoolExecutor, progress: Progress
+) -> None:
+    """Write an object to a file in one step.
+
+    Args:
+        pool: fetches the parts of an output that was written in several.
+        progress: called with the bytes of what has arrived.
+
+    Raises:
+        HpcError: the content is not what S3 has, after all attempts.
+        OSError: the disk refuses.
+    """
+    name, count = f"s3://{bucket}/{output.key}", checks.parts(output.etag)
+    temporary = path.with_name(f".hpc-{os.urandom(8).hex()}")  # the file's own name may be as long as names may be
+
+    def one(number: int) -> _Piece:
+        piece = _repeated(name, partial(_read, s3, bucket, output, temporary, number))
+        progress(piece.size)
+        return piece
+
+    def parts() -> None:
+        found = list(pool.map(one, range(1, count + 1)))
+        if all(piece.md5 for piece in found):
+            checks.check_parts([piece.md5 for piece in found], found[0].headers)
+
+    try:
+        temporary.touch()
+        if count == 1:
+            one(0)
+        else:
+            _repeated(name, parts)
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+class _Piece(NamedTuple):
+    """An object, or one part of it, that has arrived."""
+
+    size: int
+    """Bytes."""
+    headers: Message
+    md5: bytes
+    """Of a part of which S3 tells no checksum: the ETag of the object is made of those."""
+
+
+def _read(s3: S3Client, bucket: str, output: Output, path: Path, number: int) -> _Piece:
+    """Write an object, which is number 0, or one part of it, to its place in a file, which it opens for itself: where
+    one fails, others may still be writing."""
+    request: GetObjectRequestTypeDef = {"Bucket": bucket, "Key": output.key, "ChecksumMode": "ENABLED"}
+    if number:
+        request["PartNumber"], request["IfMatch"] = number, output.etag
+    answer = s3.get_object(**request)
+    headers = Message()
+    for key, value in answer["ResponseMetadata"]["HTTPHeaders"].items():
+        headers[key] = value
+    body = answer["Body"]
+    check = checks.by_headers(headers)
+    if isinstance(body, StreamingChecksumBody):  # the SDK compares
+        check = checks.Check()
+    elif number and check.agrees_to_all:
+        check = checks.Check("MD5")
+    with path.open("r+b" if number else "wb") as file:
+        start = file.seek(int(answer.get("ContentRange", "bytes 0-").removeprefix("bytes ").partition("-")[0]))
+        while data := body.read(CHUNK):
+            file.write(data)
+            check.update(data)
+        size = file.tell() - start
+    check.close()
+    return _Piece(size, headers, check.digest())
+
+
+def _repeated(name: str, read: Callable[[], T]) -> T:
+    """Read what may be cut off or damaged on the way."""
+    attempts = 0
+    while True:
+        try:
+            return read()
+        except _FAULTS as error:
+            attempts += 1
+            if attempts == ATTEMPTS:
+                raise HpcError(f"{name}: {error}; fetch again") from None
