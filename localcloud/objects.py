@@ -8,6 +8,7 @@ from typing import Any
 
 from ministack.services import s3
 
+CHECKSUM = "x-amz-checksum-"
 OF_PARTS = re.compile(r".+-[0-9]+")
 
 
@@ -19,9 +20,8 @@ def install() -> None:
         status, answer, body = original(bucket, key, headers, query)
         if status == 206 and "partNumber" in (query or {}):
             for name, value in answer.items():
-                algorithm = name.lower().removeprefix("x-amz-checksum-")
-                if algorithm != name.lower() and OF_PARTS.fullmatch(value):
-                    answer[name] = s3._compute_s3_checksum(algorithm, body)
+                if name.startswith(CHECKSUM) and OF_PARTS.fullmatch(value):
+                    answer[name] = s3._compute_s3_checksum(name.removeprefix(CHECKSUM), body)
         return status, answer, body
 
     s3._get_object = get_object
