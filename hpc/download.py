@@ -91,13 +91,13 @@ def _read(s3: S3Client, bucket: str, output: Output, path: Path, number: int) ->
     for key, value in answer["ResponseMetadata"]["HTTPHeaders"].items():
         headers[key] = value
     body = answer["Body"]
-    check = checks.by_headers(headers)
     if isinstance(body, StreamingChecksumBody):  # the SDK compares
         check = checks.Check()
-    elif number and check.agrees_to_all:
-        check = checks.Check("MD5")
+    else:
+        check = checks.of_part(headers) if number else checks.by_headers(headers)
+    start = checks.span(headers)[0] if number else 0
     with path.open("r+b" if number else "wb") as file:
-        start = file.seek(int(answer.get("ContentRange", "bytes 0-").removeprefix("bytes ").partition("-")[0]))
+        file.seek(start)
         while data := body.read(CHUNK):
             file.write(data)
             check.update(data)

@@ -124,6 +124,25 @@ def parts(etag: str) -> int:
     return int(count) if count.isdigit() else 1
 
 
+def of_part(headers: Message) -> Check:
+    """Return the check of a part; where S3 tells none, its MD5, for the object's ETag may be made of those."""
+    check = by_headers(headers)
+    return Check("MD5") if check.agrees_to_all else check
+
+
+def span(headers: Message) -> tuple[int, int]:
+    """Return where in the object an answer begins, and its bytes.
+
+    Raises:
+        HTTPException: the answer does not say.
+    """
+    told = headers.get("Content-Range", "").removeprefix("bytes ").partition("/")[0]
+    first, _, last = told.partition("-")
+    if not (first.isdigit() and last.isdigit()):
+        raise HTTPException(f"S3 answered with the range {told!r}")
+    return int(first), int(last) + 1 - int(first)
+
+
 def check_parts(md5s: list[bytes], headers: Message) -> None:
     """Raise HTTPException if the parts of an object, by their MD5s, are not those of its ETag."""
     etag = headers.get("ETag", "").strip('"')

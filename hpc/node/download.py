@@ -136,11 +136,8 @@ def _fetch_piece(s3: S3, path: Path, whole: checks.Check | None, call: Call) -> 
     """Fetch a range for a check of the whole, or a part that has its own."""
 
     def read(answer: HTTPResponse) -> _Piece:
-        if whole:
-            check = whole.piece()
-        elif (check := checks.by_headers(answer.headers)).agrees_to_all:
-            check = checks.Check("MD5")
-        start, length = _range(answer)
+        check = whole.piece() if whole else checks.of_part(answer.headers)
+        start, length = checks.span(answer.headers)
         with path.open("r+b", buffering=0) as file:
             _copy(answer, file.fileno(), start, length, check)
         return _Piece(start, start + length, check)
@@ -168,12 +165,3 @@ def _write(file: int, data: memoryview, at: int) -> None:
     while data:
         count = os.pwrite(file, data, at)
         data, at = data[count:], at + count
-
-
-def _range(answer: HTTPResponse) -> tuple[int, int]:
-    """Return where in the object the answer begins, and its bytes."""
-    span = (answer.getheader("Content-Range") or "").removeprefix("bytes ").partition("/")[0]
-    first, _, last = span.partition("-")
-    if not (first.isdigit() and last.isdigit()):
-        raise HTTPException(f"S3 answered with the range {span!r}")
-    return int(first), int(last) + 1 - int(first)

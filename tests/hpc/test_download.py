@@ -45,6 +45,7 @@ class OneObject:
     damaged: int = 0
     """So many of the next answers have a wrong byte."""
     cut: int = 0
+    tells_place: bool = True
     asked: list[str] = field(default_factory=list[str])
     lock: threading.Lock = field(default_factory=threading.Lock)
     client: Any = None
@@ -55,7 +56,8 @@ class OneObject:
         headers = {"ETag": self.etag, "Content-Length": str(len(body)), **self.headers}
         if number:
             start = (number - 1) * PART
-            headers["Content-Range"] = f"bytes {start}-{start + len(body) - 1}/{len(CONTENT)}"
+            if self.tells_place:
+                headers["Content-Range"] = f"bytes {start}-{start + len(body) - 1}/{len(CONTENT)}"
             headers["x-amz-mp-parts-count"] = str(len(PARTS))
         if self.keeps_sha256:
             headers |= sha256(body)
@@ -147,6 +149,13 @@ def test_what_arrives_damaged_again_and_again_is_told_and_not_left(s3: OneObject
     with pytest.raises(HpcError, match=r"s3://data/runs/r/outputs/0/b+: the content has .*; fetch again"):
         s3.fetch(tmp_path)
     assert len(s3.asked) == ATTEMPTS * (len(PARTS) if etag == OF_PARTS else 1)
+    assert not [path for path in tmp_path.rglob("*") if path.is_file()]
+
+
+def test_a_part_that_does_not_say_where_it_belongs_is_not_written_anywhere(s3: OneObject, tmp_path: Path) -> None:
+    s3.keeps_sha256, s3.tells_place = True, False
+    with pytest.raises(HpcError, match="S3 answered with the range ''; fetch again"):
+        s3.fetch(tmp_path)
     assert not [path for path in tmp_path.rglob("*") if path.is_file()]
 
 
