@@ -47,9 +47,10 @@ test-fast: install ## the tests that need less than a second each
 	pytest -m "not slow"
 
 .PHONY: lint
-lint: install ## ruff and pyright
+lint: install ## ruff, import-linter and pyright
 	ruff check .
 	ruff format --check .
+	lint-imports --no-logo --cache-dir .local/cache/import_linter
 	pyright
 
 .PHONY: format
@@ -84,7 +85,7 @@ audit: install $(patsubst %,.local/audit/%/.installed,checkov control-tower hado
 	touch $@
 
 # MPICH, whose programs have the names of Open MPI's.
-.local/mpich/.installed: tests/node/requirements/mpich.txt
+.local/mpich/.installed: tests/hpc/node/requirements/mpich.txt
 	rm -rf $(@D)
 	$(PYTHON) -m venv $(@D)
 	$(@D)/bin/pip install --quiet --disable-pip-version-check --no-deps --requirement $<
@@ -150,5 +151,5 @@ install: .venv/.installed node_modules/.installed ## install Python packages, No
 	touch $@
 
 node_modules/.installed: package-lock.json .venv/.installed
-	npm ci --loglevel=error --no-audit --no-fund
+	npm ci --loglevel=error --no-audit --no-fund >&2 # stdout belongs to the target: make image prints a name
 	touch $@

@@ -22,8 +22,8 @@ import boto3
 import click
 
 from benchmarks.staging import BUCKET, KEYS, ministack
-from hpc.contract import RunPaths
-from hpc.layout import TASK_OFFSET
+from hpc.contract.paths import RunPaths
+from hpc.contract.task_layout import TASK_OFFSET
 
 TASK_BOUND_MS, ROW_BOUND_MS = 150, 5
 COMMAND = ["true"]

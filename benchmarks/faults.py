@@ -59,7 +59,7 @@ HEADER = [
 
 
 @dataclass(frozen=True)
-class Place:
+class JobContext:
     """Where a client submits: behind the storm."""
 
     url: str
@@ -75,7 +75,7 @@ Submit = Callable[[str, list[str]], bool]
 """Submits a command as a job of this name; returns whether the client said that it did."""
 
 
-def _hpc(_place: Place) -> Submit:
+def _hpc(_place: JobContext) -> Submit:
     cluster = hpc.connect("dev")
     cluster.environment  # noqa: B018 - read once, before the threads
 
@@ -89,7 +89,7 @@ def _hpc(_place: Place) -> Submit:
     return submit
 
 
-def _boto3(mode: str, place: Place) -> Submit:
+def _boto3(mode: str, place: JobContext) -> Submit:
     batch = place.client(mode=mode)
 
     def submit(name: str, command: list[str]) -> bool:
@@ -105,7 +105,7 @@ def _boto3(mode: str, place: Place) -> Submit:
     return submit
 
 
-def _aws(place: Place) -> Submit:
+def _aws(place: JobContext) -> Submit:
     def submit(name: str, command: list[str]) -> bool:
         words = ",".join(f'"{word}"' for word in command)
         ended = subprocess.run(
@@ -118,7 +118,7 @@ def _aws(place: Place) -> Submit:
     return submit
 
 
-def _awsbsub(place: Place) -> Submit:
+def _awsbsub(place: JobContext) -> Submit:
     peers.configure_awsbsub(place.folder, place.bucket, place.queue_arn, DEFINITION)
 
     def submit(name: str, command: list[str]) -> bool:
@@ -132,7 +132,7 @@ def _awsbsub(place: Place) -> Submit:
     return submit
 
 
-CLIENTS: dict[str, Callable[[Place], Submit]] = {
+CLIENTS: dict[str, Callable[[JobContext], Submit]] = {
     "hpc": _hpc,
     "boto3 legacy": partial(_boto3, "legacy"),
     "boto3 standard": partial(_boto3, "standard"),
@@ -151,7 +151,7 @@ def measure(fault: str, client: str, count: int, seed: int, cloud: LocalCloud, f
         os.environ |= cloud.environment() | {"AWS_ENDPOINT_URL": line.url, "XDG_STATE_HOME": str(folder / "state")}
         environment = hpc.connect("dev").environment
         queue_arn = environment.queues[QUEUE].arn
-        submit = CLIENTS[client](Place(line.url, queue_arn, environment.meta.bucket, folder))
+        submit = CLIENTS[client](JobContext(line.url, queue_arn, environment.meta.bucket, folder))
         line.rules(*FAULTS[fault])
         began, since_ms = time.monotonic(), int(time.time() * 1000)
         with ThreadPoolExecutor(AT_ONCE) as pool:

@@ -16,8 +16,8 @@ from pathlib import Path
 
 import boto3
 
-from hpc.contract import RunPaths
-from localcloud import podman
+from hpc.contract.paths import RunPaths
+from localcloud.runtimes import podman_config
 from localcloud.session import LocalCloud
 from tools.namespaces import Hosts
 
@@ -155,7 +155,7 @@ exit "$(cat "$answer".code)"
 def in_containers(count: int) -> Iterator[Nodes]:
     """Yield nodes that are containers of the job image, each with an address of its own, where the image's user runs
     what is run. Needs root and podman."""
-    env = os.environ | podman.environment(ROOT / ".local" / "podman")
+    env = os.environ | podman_config.environment(ROOT / ".local" / "podman")
     make = ["make", "--silent", "image", "BASE=bootstrap"]
     image = subprocess.run(make, cwd=ROOT, env=env, check=True, stdout=subprocess.PIPE, text=True).stdout.strip()
     with _hosts(count) as (folder, hosts, s3, s3_here), contextlib.ExitStack() as closing:

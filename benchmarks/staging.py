@@ -30,9 +30,9 @@ from pathlib import Path
 import click
 
 from benchmarks import peers
-from hpc.node.crcs import Crc
-from hpc.node.outputs import below
-from hpc.node.s3 import S3, Call, base64, read_all
+from hpc.common.crc import Crc
+from hpc.node.output_files import below
+from hpc.node.s3.client import S3, Call, base64, read_all
 
 ROOT = Path(__file__).parents[1]
 KEYS = {"AWS_ACCESS_KEY_ID": "bench", "AWS_SECRET_ACCESS_KEY": "bench-bench", "AWS_REGION": "us-east-1"}
@@ -44,21 +44,21 @@ Times = dict[str, list[float]]
 """Seconds of each round, by tool."""
 START_TIMEOUT_S = 60
 IN = """import sys, pathlib
-from hpc.node import storage
-from hpc.node.place import Place
+from hpc.node import staging
+from hpc.node.job_context import JobContext
 from hpc.node.request import Input
-from hpc.node.s3 import S3
+from hpc.node.s3.client import S3
 folder = pathlib.Path(sys.argv[2])
-place = Place(run_id="bench", project="bench", bucket="data")
-storage.stage_in(S3(), place, [(Input(name="IN", uri=sys.argv[1]), folder)], folder.parent)
+context = JobContext(run_id="bench", project="bench", bucket="data")
+staging.stage_in(S3(), context, [(Input(name="IN", uri=sys.argv[1]), folder)], folder.parent)
 """
 OUT = """import sys, pathlib
-from hpc.node import outputs, storage
-from hpc.node.s3 import S3
+from hpc.node import output_files, staging
+from hpc.node.s3.client import S3
 folder = pathlib.Path(sys.argv[1])
 _, _, prefix = sys.argv[2].removeprefix("s3://").partition("/")
-files = {prefix + name: path for name, path in outputs.below(folder).items()}
-storage.stage_out(S3(), "data", files, folder.parent)
+files = {prefix + name: path for name, path in output_files.below(folder).items()}
+staging.stage_out(S3(), "data", files, folder.parent)
 """
 
 

@@ -60,49 +60,49 @@ for number in range(int(sys.argv[1])):
 
 
 @dataclass(frozen=True)
-class Place:
+class JobContext:
     queue_arn: str
     folder: Path
 
 
-Commands = Callable[[Place, int], Iterator[list[str]]]
+Commands = Callable[[JobContext, int], Iterator[list[str]]]
 """The commands that submit so many tasks."""
 
 
-def _hpc_sweep(place: Place, tasks: int) -> Iterator[list[str]]:
+def _hpc_sweep(place: JobContext, tasks: int) -> Iterator[list[str]]:
     path = place.folder / f"{tasks}.csv"
     path.write_text("alpha\n" + "".join(f"{number}\n" for number in range(tasks)))
     yield ["hpc", "submit", "--queue", QUEUE, "--tasks", str(path), "--", "echo", "{alpha}"]
 
 
-def _hpc_jobs(_place: Place, tasks: int) -> Iterator[list[str]]:
+def _hpc_jobs(_place: JobContext, tasks: int) -> Iterator[list[str]]:
     for _ in range(tasks):
         yield ["hpc", "submit", "--queue", QUEUE, "--", "true"]
 
 
-def _library_jobs(_place: Place, tasks: int) -> Iterator[list[str]]:
+def _library_jobs(_place: JobContext, tasks: int) -> Iterator[list[str]]:
     yield [sys.executable, "-c", LIBRARY, str(tasks)]
 
 
-def _boto3_jobs(place: Place, tasks: int) -> Iterator[list[str]]:
+def _boto3_jobs(place: JobContext, tasks: int) -> Iterator[list[str]]:
     yield [sys.executable, "-c", BOTO3, place.queue_arn, DEFINITION, *["1"] * tasks]
 
 
-def _boto3_arrays(place: Place, tasks: int) -> Iterator[list[str]]:
+def _boto3_arrays(place: JobContext, tasks: int) -> Iterator[list[str]]:
     yield [sys.executable, "-c", BOTO3, place.queue_arn, DEFINITION, *map(str, _arrays(tasks))]
 
 
-def _aws_jobs(place: Place, tasks: int) -> Iterator[list[str]]:
+def _aws_jobs(place: JobContext, tasks: int) -> Iterator[list[str]]:
     for _ in range(tasks):
         yield _aws(place, 1)
 
 
-def _aws_arrays(place: Place, tasks: int) -> Iterator[list[str]]:
+def _aws_arrays(place: JobContext, tasks: int) -> Iterator[list[str]]:
     for size in _arrays(tasks):
         yield _aws(place, size)
 
 
-def _aws(place: Place, size: int) -> list[str]:
+def _aws(place: JobContext, size: int) -> list[str]:
     array = ["--array-properties", f"size={size}"] if size > 1 else []
     return [
         peers.tool("aws"), "batch", "submit-job", "--job-name", "n", "--job-queue", place.queue_arn,
@@ -110,12 +110,12 @@ def _aws(place: Place, size: int) -> list[str]:
     ]  # fmt: skip
 
 
-def _awsbsub_jobs(_place: Place, tasks: int) -> Iterator[list[str]]:
+def _awsbsub_jobs(_place: JobContext, tasks: int) -> Iterator[list[str]]:
     for _ in range(tasks):
         yield [peers.tool("awsbsub"), "--", "true"]
 
 
-def _awsbsub_arrays(_place: Place, tasks: int) -> Iterator[list[str]]:
+def _awsbsub_arrays(_place: JobContext, tasks: int) -> Iterator[list[str]]:
     for size in _arrays(tasks):
         yield [peers.tool("awsbsub"), *(["--array-size", str(size)] if size > 1 else []), "--", "true"]
 
@@ -200,7 +200,7 @@ def main(latencies: tuple[float, ...], only: str, least: int, most: int) -> None
         for item in batch.describe_compute_environments()["computeEnvironments"]:
             batch.update_compute_environment(computeEnvironment=item["computeEnvironmentArn"], state="DISABLED")
         published = hpc.connect("dev").environment
-        place = Place(published.queues[QUEUE].arn, deployment.folder)
+        place = JobContext(published.queues[QUEUE].arn, deployment.folder)
         peers.configure_awsbsub(deployment.folder, published.meta.bucket, place.queue_arn, DEFINITION)
         path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
         environment = os.environ | {"AWS_ENDPOINT_URL": line.url, "HOME": str(deployment.folder), "PATH": path}

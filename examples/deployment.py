@@ -13,7 +13,7 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-from localcloud import podman
+from localcloud.runtimes import podman_config
 from localcloud.session import LocalCloud
 from stacks.names import stack_name
 
@@ -46,7 +46,7 @@ class Deployment:
             "XDG_STATE_HOME": str(self.folder / "state"),
             "CDK_DISABLE_VERSION_CHECK": "1",
         }
-        return variables | (podman.environment(ROOT / ".local" / "podman") if self.cloud.runs_containers else {})
+        return variables | (podman_config.environment(ROOT / ".local" / "podman") if self.cloud.runs_containers else {})
 
     def attempt(self, *command: str, cwd: Path = ROOT, show: bool = False) -> subprocess.CompletedProcess[str]:
         """Run a command of the checkout, whatever its exit code; with `show`, its stderr is for the person."""

@@ -17,9 +17,9 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from hpc.cluster import Cluster, connect
     from hpc.errors import BadInput, HpcError, NotFound
-    from hpc.run import Run
-    from hpc.spec import Input, JobSpec
-    from hpc.tasks import TasksFile
+    from hpc.request.job_spec import Input, JobSpec
+    from hpc.request.tasks_file import TasksFile
+    from hpc.runs.run import Run
 
 __all__ = ["BadInput", "Cluster", "HpcError", "Input", "JobSpec", "NotFound", "Run", "TasksFile", "connect"]
 
@@ -27,11 +27,11 @@ _HOMES = {
     "BadInput": "hpc.errors",
     "Cluster": "hpc.cluster",
     "HpcError": "hpc.errors",
-    "Input": "hpc.spec",
-    "JobSpec": "hpc.spec",
+    "Input": "hpc.request.job_spec",
+    "JobSpec": "hpc.request.job_spec",
     "NotFound": "hpc.errors",
-    "Run": "hpc.run",
-    "TasksFile": "hpc.tasks",
+    "Run": "hpc.runs.run",
+    "TasksFile": "hpc.request.tasks_file",
     "connect": "hpc.cluster",
 }
 

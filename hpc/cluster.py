@@ -6,22 +6,24 @@ import os
 import re
 import sys
 from dataclasses import dataclass
-from functools import cached_property
 from typing import TYPE_CHECKING
 
-from hpc import contract, environment, jobs, ranges, runid, state
-from hpc.aws import Clients, in_words
-from hpc.environment import Environment
+from hpc.aws import jobs
+from hpc.aws.clients import Clients, translate_aws_errors
+from hpc.common import run_ids
+from hpc.contract.paths import RunPaths
 from hpc.errors import BadInput, NotFound
-from hpc.published import Kept
-from hpc.run import Run
+from hpc.request import index_ranges
+from hpc.runs import records
+from hpc.runs.run import Run
+from hpc.session import Session
 
 if TYPE_CHECKING:  # imported when something is submitted: start-up time
-    from hpc.definitions import Listed
-    from hpc.plan import Plan
-    from hpc.skip import Remaining
-    from hpc.spec import JobSpec
-    from hpc.store import Progress
+    from hpc.common.progress import Progress
+    from hpc.plan.plan import Plan
+    from hpc.plan.skip_existing import Remaining
+    from hpc.request.job_spec import JobSpec
+    from hpc.submit.job_definitions import Listed
 
 _JOB_ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}([:#]\d+)?")
 _RUN = re.compile(r"(?P<run_id>[^:]+)(:(?P<index>\d+))?")
@@ -37,31 +39,8 @@ def connect(name: str | None = None, *, profile: str | None = None, region: str 
 
 
 @dataclass(frozen=True)
-class Cluster:
+class Cluster(Session):
     """A deployed environment."""
-
-    clients: Clients
-    name: str | None
-
-    @cached_property
-    def environment(self) -> Environment:
-        """What the environment published."""
-        with in_words():
-            return environment.read(lambda: self.clients.ssm, self.name, self._published)
-
-    @cached_property
-    def _published(self) -> Kept:
-        return Kept.of(self.name, *self.clients.asked)
-
-    def refresh(self) -> None:
-        """Read the environment anew when it is next needed."""
-        self._published.forget()
-        self.__dict__.pop("environment", None)
-
-    def renew(self) -> None:
-        """Read the environment anew if it is one that this machine remembers: what is sent rests on what is there."""
-        if self.environment.remembered:
-            self.refresh()
 
     def plan(self, spec: JobSpec, run_id: str | None = None) -> Plan:
         """Return what `submit` would send, by an environment that may be remembered: up to a minute old.
@@ -78,22 +57,22 @@ class Cluster:
         return self._plan(spec, run_id)
 
     def _plan(self, spec: JobSpec, run_id: str | None) -> Plan:
-        from hpc import definitions
-        from hpc.plan import derivable, plan
+        from hpc.plan.plan import custom_definition_target, plan
+        from hpc.submit import job_definitions
 
         project = self.project(spec.project)
-        with in_words():
-            environment = definitions.with_own(self.environment, project, spec.definition, self.clients)
-            target = derivable(spec, environment)
-            found = definitions.find(spec, target, self.clients) if target else None
-        return plan(spec, environment, run_id or runid.new(), found)
+        with translate_aws_errors():
+            environment = job_definitions.with_own(self.environment, project, spec.definition, self.clients)
+            target = custom_definition_target(spec, environment)
+            found = job_definitions.find(spec, target, self.clients) if target else None
+        return plan(spec, environment, run_id or run_ids.new(), found)
 
     def remaining(self, spec: JobSpec) -> Remaining:
         """Return what is left of a request: without the tasks whose outputs all exist at their destinations."""
-        from hpc.skip import remaining
+        from hpc.plan.skip_existing import remaining
 
         self.plan(spec)  # what is wrong with it is told first
-        with in_words():
+        with translate_aws_errors():
             return remaining(spec, self.clients.s3)
 
     def submit(self, spec: JobSpec) -> Run:
@@ -103,7 +82,7 @@ class Cluster:
 
     def send(self, plan: Plan, *, progress: Progress = lambda _: None) -> Run:
         """Send a plan: all of it, or what an earlier call with the same run id did not send."""
-        from hpc.submit import submit
+        from hpc.submit.submission import submit
 
         record = submit(plan, self.clients, self.environment.name, progress=progress)
         if not record.is_complete:
@@ -112,10 +91,10 @@ class Cluster:
 
     def definitions(self) -> list[Listed]:
         """Return the job definitions that a request may name."""
-        from hpc import definitions
+        from hpc.submit import job_definitions
 
-        with in_words():
-            return list(definitions.listed(self.environment, self.clients.batch))
+        with translate_aws_errors():
+            return list(job_definitions.listed(self.environment, self.clients.batch))
 
     def project(self, name: str | None) -> str:
         return name or self.environment.meta.default_project
@@ -129,53 +108,53 @@ class Cluster:
         if _JOB_ID.fullmatch(reference):
             return self._job(reference)
         match = _RUN.fullmatch(reference)
-        if not match or not runid.is_run_id(match["run_id"]):
+        if not match or not run_ids.is_run_id(match["run_id"]):
             raise NotFound(f"{reference!r}: give a run id, RUN:INDEX or a Batch job id; hpc status lists your runs")
-        record = state.load(self.name, match["run_id"])
+        record = records.load(self.name, match["run_id"])
         if record is None or not record.is_complete:
             record = self._look_up(match["run_id"], record)
         return self._run(record, None if match["index"] is None else int(match["index"]))
 
     def _job(self, job_id: str) -> Run:
-        with in_words():
+        with translate_aws_errors():
             job = jobs.describe(self.clients.batch, [job_id]).get(job_id)
         if job is None:
             raise NotFound(f"job {job_id}: AWS Batch does not know it (any more: ended jobs are kept for about 7 days)")
-        named = runid.of_job_name(job.name)
-        record = state.load(self.name, named[0]) if named else None
+        named = run_ids.of_job_name(job.name)
+        record = records.load(self.name, named[0]) if named else None
         if named and record is None:
             record = self._look_up(named[0])
         project = record.project if record else self.project(None)
-        paths = contract.RunPaths(project=project, run_id=named[0]) if named else None
+        paths = RunPaths(project=project, run_id=named[0]) if named else None
         return Run(self, paths, (job_id,), record and record.task_of(job_id), record)
 
-    def _run(self, record: state.Record, index: int | None) -> Run:
+    def _run(self, record: records.Record, index: int | None) -> Run:
         """Return the whole run, or one task of it."""
-        paths = contract.RunPaths(project=record.project, run_id=record.run_id)
+        paths = RunPaths(project=record.project, run_id=record.run_id)
         if index is None:
             ids = tuple(part.job_id for part in record.parts)
             return Run(self, paths, ids, None, record)
         layout = record.layout
         found = layout.find(index)
         if found is None:
-            have = ranges.show(layout.only or [(0, sum(size for _, size in layout.parts) - 1)])
+            have = index_ranges.show(layout.only or [(0, sum(size for _, size in layout.parts) - 1)])
             raise NotFound(f"run {record.run_id} has the tasks {have}; {index} was given")
         part, child = found
         job_id = record.parts[part].job_id
         child_id = f"{job_id}:{child}" if layout.children(part) > 1 else job_id
         return Run(self, paths, (child_id,), index, record)
 
-    def _look_up(self, run_id: str, known: state.Record | None = None) -> state.Record:
+    def _look_up(self, run_id: str, known: records.Record | None = None) -> records.Record:
         """Return the record as S3 and AWS Batch have it; jobs that were sent twice are ended, and people told."""
-        from hpc import lookup
+        from hpc.runs import recovery
 
-        with in_words():
-            record = lookup.record(self.clients, self.environment, run_id, known)
+        with translate_aws_errors():
+            record = recovery.record(self.clients, self.environment, run_id, known)
             if all(part.settled for part in record.parts):
                 return record
-            from hpc.sender import end_extra  # only for those that need it: start-up time
+            from hpc.submit.job_sender import end_extra  # only for those that need it: start-up time
 
-            paths = contract.RunPaths(project=record.project, run_id=run_id)
+            paths = RunPaths(project=record.project, run_id=run_id)
             queue = self.environment.queues[record.queue].arn
             for line in end_extra(self.clients, queue, paths, [part.job_id for part in record.parts]):
                 print(f"note: {line}", file=sys.stderr)

@@ -97,7 +97,7 @@ def push_image(
 
     What a job runs is found on this machine: the image says only which command comes first.
     """
-    from localcloud.registry import ImageError, push
+    from localcloud.services.ecr import ImageError, push
 
     if not endpoint_url:
         raise click.UsageError("no local cloud named: give --endpoint-url or set AWS_ENDPOINT_URL to its URL.")

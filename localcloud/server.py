@@ -138,11 +138,9 @@ async def _serve(listener: socket.socket, settings: Settings, ready_file: Path |
     from ministack import app as ministack_app
     from ministack.services.cloudformation import provisioners
 
-    from localcloud import eventbridge, objects, registry, stepfunctions
     from localcloud.batch import events, model
     from localcloud.batch.api import BatchService
     from localcloud.batch.engine import Engine
-    from localcloud.batch.execution import RuntimeExecutor
     from localcloud.batch.executor import NullExecutor
     from localcloud.cloudformation import batch as batch_types
     from localcloud.cloudformation import budgets as budget_types
@@ -151,7 +149,9 @@ async def _serve(listener: socket.socket, settings: Settings, ready_file: Path |
     from localcloud.cloudformation import stores as store_types
     from localcloud.cloudformation import vpc as vpc_types
     from localcloud.runtimes.container import ContainerRuntime
+    from localcloud.runtimes.executor import RuntimeExecutor
     from localcloud.runtimes.process import ProcessRuntime
+    from localcloud.services import ecr, eventbridge, s3_parts, stepfunctions
 
     if settings.executor == "null":
         executor = NullExecutor()
@@ -162,9 +162,9 @@ async def _serve(listener: socket.socket, settings: Settings, ready_file: Path |
     service = BatchService(engine)
     ministack_app.SERVICE_HANDLERS["batch"] = service.handle_request
     model.watchers.append(events.send)
-    for part in (eventbridge, stepfunctions, objects, encryption, exports, store_types):
+    for part in (eventbridge, stepfunctions, s3_parts, encryption, exports, store_types):
         part.install()
-    registry.install(settings.url)
+    ecr.install(settings.url)
     provisioners._RESOURCE_HANDLERS.update(batch_types.handlers(service))
     for part in (ec2_types, vpc_types, budget_types, store_types, encryption):  # the last goes round the one before
         provisioners._RESOURCE_HANDLERS.update(part.handlers())

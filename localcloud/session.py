@@ -16,7 +16,7 @@ from types import TracebackType
 from typing import Any, Self
 from urllib.parse import quote
 
-from localcloud.process import marked_processes
+from localcloud.process_group import marked_processes
 
 START_TIMEOUT_S = 60
 STOP_TIMEOUT_S = 30

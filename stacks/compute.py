@@ -5,19 +5,19 @@ from __future__ import annotations
 import aws_cdk as cdk
 from constructs import Construct
 
-from hpc import contract
+from hpc.contract import objects
 from hpc_constructs import stack_reference
-from hpc_constructs.compute_environment import ComputeEnvironment, Placement
+from hpc_constructs.access.permissions import WorkloadRole, ecs_tasks_principal
+from hpc_constructs.access.secrets import grant_read_secrets
+from hpc_constructs.compute.compute_environment import ComputeEnvironment, Placement
+from hpc_constructs.compute.instance_role import InstanceRole
+from hpc_constructs.compute.job_queue import JobQueue
 from hpc_constructs.config import Environment
 from hpc_constructs.config.sizing import is_multi_node, secret_arns, update_timeout_minutes
-from hpc_constructs.images import grant_pull, grant_pull_others, grant_pull_sources
-from hpc_constructs.instance_role import InstanceRole
-from hpc_constructs.permissions import WorkloadRole, ecs_tasks_principal
-from hpc_constructs.project import Project
+from hpc_constructs.projects.project import Project
+from hpc_constructs.projects.workflow import Workflow
 from hpc_constructs.publication import Publication
-from hpc_constructs.queue import JobQueue
-from hpc_constructs.secrets import grant_read_secrets
-from hpc_constructs.workflow import Workflow
+from hpc_constructs.storage.image_repository import grant_pull, grant_pull_others, grant_pull_sources
 from stacks.environment import EnvironmentStack, tags_of
 from stacks.foundation import FoundationStack
 
@@ -176,8 +176,8 @@ class ComputeStack(EnvironmentStack):
     def _publish_meta(self) -> None:
         foundation, environment = self._foundation, self._environment
         self._publication.meta(
-            contract.Meta(
-                version=contract.VERSION,
+            objects.Meta(
+                version=objects.VERSION,
                 environment=environment.name,
                 bucket=foundation.data.name,
                 log_group=foundation.logs.name,

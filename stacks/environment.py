@@ -5,7 +5,7 @@ from __future__ import annotations
 import aws_cdk as cdk
 from constructs import Construct
 
-from hpc.contract import TAG_ENVIRONMENT
+from hpc.contract.objects import TAG_ENVIRONMENT
 from hpc_constructs.config import Environment
 from stacks.names import stack_name
 

@@ -5,15 +5,15 @@ from __future__ import annotations
 import aws_cdk as cdk
 from constructs import Construct
 
+from hpc_constructs.access.encryption_key import EnvironmentKey
 from hpc_constructs.config import Environment
-from hpc_constructs.data import DataBucket
-from hpc_constructs.endpoints import Endpoints
-from hpc_constructs.flow_logs import FlowLogs
-from hpc_constructs.images import ImageRepository
-from hpc_constructs.key import EnvironmentKey
-from hpc_constructs.logs import JobLogs
-from hpc_constructs.network import Network
-from hpc_constructs.shared_file_system import SharedFileSystem
+from hpc_constructs.network.flow_logs import FlowLogs
+from hpc_constructs.network.vpc import Network
+from hpc_constructs.storage.data_bucket import DataBucket
+from hpc_constructs.storage.image_repository import ImageRepository
+from hpc_constructs.storage.job_logs import JobLogs
+from hpc_constructs.storage.shared_file_system import SharedFileSystem
+from hpc_constructs.vpc_endpoints import Endpoints
 from stacks.environment import EnvironmentStack
 
 

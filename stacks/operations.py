@@ -6,15 +6,15 @@ import aws_cdk as cdk
 from constructs import Construct
 
 from hpc_constructs import stack_reference
-from hpc_constructs.alarms import Alarms
-from hpc_constructs.budget import Budget
 from hpc_constructs.config import Environment
-from hpc_constructs.dashboard import Dashboard
-from hpc_constructs.dead_letters import DeadLetters
-from hpc_constructs.history import JobHistory
-from hpc_constructs.job_events import QUEUE_BLOCKED, STATE_CHANGE, JobEventRules
-from hpc_constructs.notices import PARENTS, NoticeTopic
-from hpc_constructs.operator_policy import OperatorPolicy
+from hpc_constructs.operations.alarms import Alarms
+from hpc_constructs.operations.budget import Budget
+from hpc_constructs.operations.dashboard import Dashboard
+from hpc_constructs.operations.dead_letters import DeadLetters
+from hpc_constructs.operations.job_events import QUEUE_BLOCKED, STATE_CHANGE, JobEventRules
+from hpc_constructs.operations.job_history import JobHistory
+from hpc_constructs.operations.notices import PARENTS, NoticeTopic
+from hpc_constructs.operations.operator_policy import OperatorPolicy
 from stacks.compute import ComputeStack
 from stacks.environment import EnvironmentStack
 

@@ -14,10 +14,10 @@ from typing import Any
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
+from hpc_constructs.config.error_messages import MAPS, NAMES, PATTERNS, SECTIONS
+from hpc_constructs.config.field_types import NAME_PATTERN
 from hpc_constructs.config.load import DEFAULTS
 from hpc_constructs.config.models import Environment, inner_model
-from hpc_constructs.config.translate import MAPS, NAMES, PATTERNS, SECTIONS
-from hpc_constructs.config.values import NAME_PATTERN
 
 ROOT = Path(__file__).parents[1]
 SCHEMA = ROOT / "environments" / "schema.json"

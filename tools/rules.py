@@ -7,8 +7,8 @@ from pathlib import Path
 
 import click
 
-from hpc_constructs.rules.acknowledged import Acknowledgement, register_of_acknowledgements
 from hpc_constructs.rules.catalogue import KINDS, Kind, Rule, catalogue, pitfalls
+from hpc_constructs.rules.nag_register import Acknowledgement, register_of_acknowledgements
 
 DOCUMENT = Path(__file__).resolve().parents[1] / "docs" / "rules.md"
 

@@ -7,7 +7,7 @@ import json
 from aws_cdk import aws_ssm as ssm
 from constructs import Construct
 
-from hpc import contract
+from hpc.contract import objects
 
 LONGEST_VALUE = 4096
 """https://docs.aws.amazon.com/systems-manager/latest/userguide/parameter-store-advanced-parameters.html"""
@@ -20,26 +20,26 @@ class Publication(Construct):
         super().__init__(scope, id)
         self._environment = environment
 
-    def meta(self, item: contract.Meta) -> None:
+    def meta(self, item: objects.Meta) -> None:
         self._publish(("meta",), item)
 
-    def queue(self, item: contract.Queue) -> None:
+    def queue(self, item: objects.Queue) -> None:
         self._publish(("queues", item.name), item)
 
-    def project(self, item: contract.Project) -> None:
+    def project(self, item: objects.Project) -> None:
         self._publish(("projects", item.name), item)
 
-    def definition(self, item: contract.Definition) -> None:
+    def definition(self, item: objects.Definition) -> None:
         self._publish(("definitions", item.project, item.name), item)
 
     def _publish(
         self,
         parts: tuple[str, ...],
-        item: contract.Meta | contract.Queue | contract.Project | contract.Definition,
+        item: objects.Meta | objects.Queue | objects.Project | objects.Definition,
     ) -> None:
         # Tokens inside are ARNs, names and URIs, which JSON needs not escape; CDK's own to_json_string drops nulls.
-        value = json.dumps(contract.to_json(item))
-        name = contract.parameter_name(self._environment, *parts)
+        value = json.dumps(objects.to_json(item))
+        name = objects.parameter_name(self._environment, *parts)
         if len(value) > LONGEST_VALUE:
             raise ValueError(f"{name} is longer than the {LONGEST_VALUE} characters of a standard parameter")
         ssm.CfnParameter(
@@ -47,6 +47,6 @@ class Publication(Construct):
             "-".join(parts),
             type="String",
             name=name,
-            description=f"hpc-batch contract {contract.VERSION}",
+            description=f"hpc-batch contract {objects.VERSION}",
             value=value,
         )

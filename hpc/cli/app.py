@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+from collections.abc import Sequence
 
 import click
 
@@ -10,11 +11,11 @@ from hpc.cluster import Cluster, connect
 
 _COMMANDS = {
     "submit": "hpc.cli.submit",
-    "status": "hpc.cli.watch",
-    "wait": "hpc.cli.watch",
-    "logs": "hpc.cli.watch",
-    "fetch": "hpc.cli.watch",
-    "cancel": "hpc.cli.watch",
+    "status": "hpc.cli.runs",
+    "wait": "hpc.cli.runs",
+    "logs": "hpc.cli.runs",
+    "fetch": "hpc.cli.runs",
+    "cancel": "hpc.cli.runs",
     "queues": "hpc.cli.queues",
     "definitions": "hpc.cli.definitions",
 }
@@ -60,3 +61,12 @@ def hint(*lines: str) -> None:
     """Tell people on stderr what they may want to do next."""
     for line in lines:
         click.echo(f"  {line}", err=True)
+
+
+def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """Return the rows below their header, columns two spaces apart: readable on a terminal, and cut by awk."""
+    lines = [header, *rows]
+    widths = [max(len(line[column]) for line in lines) for column in range(len(header))]
+    return "\n".join(
+        "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip() for line in lines
+    )

@@ -6,11 +6,10 @@ import json
 
 import click
 
-from hpc import contract
-from hpc.cli.app import pass_cluster
-from hpc.cli.table import table
+from hpc.cli.app import pass_cluster, table
 from hpc.cluster import Cluster
-from hpc.definitions import Listed
+from hpc.contract import objects
+from hpc.submit.job_definitions import Listed
 from hpc.units import show_mib
 
 
@@ -24,7 +23,7 @@ def definitions(cluster: Cluster, project: str | None, as_json: bool) -> None:
     found = [item for item in cluster.definitions() if project in (None, item.definition.project)]
     if as_json:
         items = [
-            contract.to_json(item.definition) | {"image": item.image, "user": item.user, "own": item.own}
+            objects.to_json(item.definition) | {"image": item.image, "user": item.user, "own": item.own}
             for item in found
         ]
         click.echo(json.dumps(items, indent=1))

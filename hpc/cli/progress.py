@@ -9,9 +9,9 @@ from contextlib import contextmanager
 
 import click
 
+from hpc.aws.jobs import STATUSES, Job
 from hpc.cli.app import hint
-from hpc.jobs import STATUSES, Job
-from hpc.run import Run
+from hpc.runs.run import Run
 from hpc.units import show_seconds
 
 QUIET_S = 2.0

@@ -6,10 +6,9 @@ import json
 
 import click
 
-from hpc import contract
-from hpc.cli.app import hint, pass_cluster
-from hpc.cli.table import table
+from hpc.cli.app import hint, pass_cluster, table
 from hpc.cluster import Cluster
+from hpc.contract import objects
 from hpc.units import show_mib
 
 
@@ -21,14 +20,14 @@ def queues(cluster: Cluster, as_json: bool) -> None:
     cluster.refresh()
     found = cluster.environment.queues.values()
     if as_json:
-        click.echo(json.dumps([contract.to_json(queue) for queue in found], indent=1))
+        click.echo(json.dumps([objects.to_json(queue) for queue in found], indent=1))
         return
     header = ["QUEUE", "JOBS", "PURCHASING", "VCPUS", "LARGEST JOB", "EFA", "DEFINITION"]
     click.echo(table(header, [_row(queue) for queue in found]))
     hint(*(f"hpc submit --queue {queue.name} {_options(queue)}-- COMMAND" for queue in found))
 
 
-def _row(queue: contract.Queue) -> list[str]:
+def _row(queue: objects.Queue) -> list[str]:
     largest = max(queue.shapes, key=lambda shape: (shape.vcpus, shape.memory_mib))
     size = f"{largest.vcpus} vCPUs, {show_mib(largest.memory_mib)}"
     if queue.kind == "multi-node":
@@ -44,5 +43,5 @@ def _row(queue: contract.Queue) -> list[str]:
     ]
 
 
-def _options(queue: contract.Queue) -> str:
+def _options(queue: objects.Queue) -> str:
     return "--nodes N " if queue.kind == "multi-node" else ""

@@ -9,17 +9,20 @@ from typing import Any
 
 import click
 
-from hpc import contract, ranges, runid
 from hpc.cli.app import hint, pass_cluster
+from hpc.cli.param_types import DURATION, MEMORY
 from hpc.cli.progress import bar, watch
-from hpc.cli.quantities import DURATION, MEMORY
 from hpc.cluster import Cluster
-from hpc.dependencies import Parent
+from hpc.common import run_ids
+from hpc.contract.paths import object_key
+from hpc.contract.run_request import ON_FAILURE
+from hpc.contract.task_layout import Range
 from hpc.errors import BadInput, NotFound
-from hpc.layout import Range
-from hpc.plan import Plan
-from hpc.spec import Input, JobSpec
-from hpc.tasks import TasksFile
+from hpc.plan.plan import Plan
+from hpc.request import index_ranges
+from hpc.request.dependencies import Parent
+from hpc.request.job_spec import Input, JobSpec
+from hpc.request.tasks_file import TasksFile
 
 
 @click.command(context_settings={"allow_interspersed_args": False})
@@ -74,7 +77,7 @@ from hpc.tasks import TasksFile
 )
 @click.option(
     "--on-failure",
-    type=click.Choice(contract.ON_FAILURE),
+    type=click.Choice(ON_FAILURE),
     default="all",
     help="Outputs to keep when the command fails; logs: *.log, *.out, *.err.",
 )
@@ -170,7 +173,7 @@ def submit(
         with bar("uploading", size) as progress:
             run = cluster.send(plan, progress=progress)
     except KeyboardInterrupt:
-        click.echo(f"hpc: run {plan.run_id} may be incomplete: {runid.go_on(plan.run_id)}", err=True)
+        click.echo(f"hpc: run {plan.run_id} may be incomplete: {run_ids.go_on(plan.run_id)}", err=True)
         raise
     if as_json:
         click.echo(json.dumps({"run_id": run.run_id, "jobs": list(run.job_ids)}))
@@ -232,7 +235,7 @@ def _pairs(flag: str, values: tuple[str, ...], complaints: list[str]) -> Generat
 
 def _ranges(text: str | None, complaints: list[str]) -> tuple[Range, ...] | None:
     try:
-        return None if text is None else ranges.parse(text)
+        return None if text is None else index_ranges.parse(text)
     except ValueError as error:
         complaints.append(f"--only {error}")
         return None
@@ -264,10 +267,10 @@ def _run_id(cluster: Cluster, spec: JobSpec, run_id: str | None, once: str | Non
     if run_id is not None and once is not None:
         raise BadInput("--run and --once: give one of them; --once makes the run id from its key")
     if once is not None:
-        return runid.from_key(cluster.project(spec.project), once)
-    if run_id is not None and not runid.is_run_id(run_id):
+        return run_ids.from_key(cluster.project(spec.project), once)
+    if run_id is not None and not run_ids.is_run_id(run_id):
         raise BadInput(f"--run {run_id!r}: no run id; it looks like 20261122-173355-k3v9qz")
-    return run_id or runid.new()
+    return run_id or run_ids.new()
 
 
 def _dry_run(plan: Plan) -> dict[str, Any]:
@@ -278,7 +281,7 @@ def _dry_run(plan: Plan) -> dict[str, Any]:
         "uploads": [
             {
                 "path": str(upload.path) if upload.path else None,
-                "key": contract.object_key(plan.paths.project, upload.sha256),
+                "key": object_key(plan.paths.project, upload.sha256),
                 "size": upload.size,
             }
             for upload in plan.uploads

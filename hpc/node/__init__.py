@@ -22,7 +22,7 @@ def main() -> int:
         return EXIT_USAGE
     if not os.environ.get("HPC_RUN_ID"):
         return _exec(command)
-    from hpc.node.run import run
+    from hpc.node.dispatch import run
 
     return run(command)
 
@@ -37,17 +37,18 @@ def mpi() -> int:
         return EXIT_USAGE
     if os.environ.get("HPC_RUN_ID"):
         return _exec(command)
-    from hpc import contract
-    from hpc.node.run import run
+    from hpc.contract import variables
+    from hpc.contract.paths import run_of_job
+    from hpc.node.dispatch import run
 
-    os.environ[contract.ENV_RUN_ID] = contract.run_of_job(job_id)
+    os.environ[variables.ENV_RUN_ID] = run_of_job(job_id)
     return run(command)
 
 
 def _exec(command: list[str]) -> int:
     # A shell that somebody types into needs the terminal for itself, and does all this.
     if os.getpid() == 1 and not os.isatty(0):
-        from hpc.node.init import run_as_first
+        from hpc.node.init_process import run_as_first
 
         return run_as_first(command)
     try:

@@ -19,12 +19,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from hpc import contract
-from hpc.node import storage
-from hpc.node.download import Source
+from hpc.common.file_tree import walk
+from hpc.contract import exit_codes
+from hpc.node import staging
 from hpc.node.failure import Failure, say
-from hpc.node.s3 import S3, S3Error
-from hpc.walk import walk
+from hpc.node.s3.client import S3, S3Error
+from hpc.node.s3.download import Source
 
 MANIFEST = "manifest.json"
 
@@ -42,7 +42,7 @@ class Checkpoint:
     """Ends in `/`."""
     folder: Path
 
-    def restore(self) -> storage.Moved:
+    def restore(self) -> staging.TransferStats:
         """Make the folder what the last attempt saved; empty if there was none.
 
         Raises:
@@ -52,18 +52,18 @@ class Checkpoint:
             self.folder.mkdir(parents=True, exist_ok=True)
             files = self._manifest()
             sources = [self._source(file) for file in files]
-            storage.check_room(sum(source.size for source in sources), self.folder)
+            staging.check_room(sum(source.size for source in sources), self.folder)
             for parent in {source.path.parent for source in sources}:
                 parent.mkdir(parents=True, exist_ok=True)
-            moved = storage.fetch_all(self.s3, sources)
+            moved = staging.fetch_all(self.s3, sources)
             for file, source in zip(files, sources, strict=True):
                 os.utime(source.path, ns=(file["mtime_ns"], file["mtime_ns"]))
         except (S3Error, OSError, ValueError, KeyError, TypeError) as error:
             what = error.strerror if isinstance(error, OSError) else error
-            raise Failure(contract.EXIT_STAGE_IN, f"the checkpoint of the last attempt: {what}") from error
+            raise Failure(exit_codes.STAGE_IN, f"the checkpoint of the last attempt: {what}") from error
         return moved
 
-    def save(self) -> storage.Moved:
+    def save(self) -> staging.TransferStats:
         """Send what has changed since the last time.
 
         Raises:
@@ -78,17 +78,17 @@ class Checkpoint:
                 {**file, "key": same.get(self._state(file)) or self._other_key(file["path"], last)} for file in now
             ]
             if files == before:
-                return storage.Moved()
+                return staging.TransferStats()
             new = {file["key"]: self.folder / file["path"] for file in files if file["key"] not in same.values()}
-            _, moved = storage.stage_out(self.s3, self.bucket, new, self.folder.parent)
+            _, moved = staging.stage_out(self.s3, self.bucket, new, self.folder.parent)
             if self._look() != now:
                 raise Failure(
-                    contract.EXIT_STAGE_OUT,
+                    exit_codes.STAGE_OUT,
                     f"a file in {self.folder} changed while it was sent; write it elsewhere and rename it into place",
                 )
             self.s3.put(self.bucket, self.prefix + MANIFEST, json.dumps({"files": files}).encode())
         except (S3Error, OSError) as error:
-            raise Failure(contract.EXIT_STAGE_OUT, str(error)) from error
+            raise Failure(exit_codes.STAGE_OUT, str(error)) from error
         self._empty({file["key"] for file in before} - {file["key"] for file in files})
         return moved
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from hpc import contract
+from hpc.contract import exit_codes
 
 
 class Failure(Exception):  # noqa: N818 - not an error of the program: a way in which a job ends
@@ -24,5 +24,5 @@ def cannot_start(program: str, error: OSError) -> Failure:
     """Return what a shell would answer for a command that could not be started."""
     if isinstance(error, FileNotFoundError):
         hint = "no such file" if "/" in program else "no such program on PATH"
-        return Failure(contract.EXIT_NOT_FOUND, f"cannot start {program!r}: {hint} in this image")
-    return Failure(contract.EXIT_NOT_EXECUTABLE, f"cannot start {program!r}: {error.strerror}")
+        return Failure(exit_codes.NOT_FOUND, f"cannot start {program!r}: {hint} in this image")
+    return Failure(exit_codes.NOT_EXECUTABLE, f"cannot start {program!r}: {error.strerror}")

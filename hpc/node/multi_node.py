@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import os
 
-from hpc import contract
+from hpc.contract import exit_codes, variables
 from hpc.node import request as requests
+from hpc.node.execute import Outcome, run_command, stage_out, where
 from hpc.node.failure import Failure, say
-from hpc.node.place import Place, heartbeat_s, rendezvous_timeout_s
-from hpc.node.process import Interrupted, Supervisor
-from hpc.node.run import Outcome, run_command, stage_out, where
-from hpc.node.s3 import S3
-from hpc.node.storage import Stored
+from hpc.node.job_context import JobContext, heartbeat_s, rendezvous_timeout_s
+from hpc.node.s3.client import S3
+from hpc.node.staging import Stored
+from hpc.node.supervisor import Interrupted, Supervisor
 from hpc.node.task import Task, prepare
-from hpc.node.wireup import efa, mpi, pulse
+from hpc.node.wireup import efa, heartbeat, mpi
 from hpc.node.wireup.address import own_address
-from hpc.node.wireup.child import join, leave_word
-from hpc.node.wireup.main import MainNode
+from hpc.node.wireup.main_node import MainNode
+from hpc.node.wireup.worker_node import join, leave_word
 
 END_GRACE_S = 20.0
 """For how long a node that was told to stop waits for the main node's word: AWS Batch kills after 30 s
@@ -26,14 +26,14 @@ END_GRACE_S = 20.0
 def lead(task: Task, supervisor: Supervisor, argv: list[str]) -> tuple[Outcome, list[Stored]]:
     """Run the command on the main node, once all others are ready; return how it ended, and what this node stored."""
     address = own_address(os.environ)
-    _introduce(task.place, address)
+    _introduce(task.context, address)
     settings = {**os.environ, **task.request.environment}
-    main = MainNode(task.place, address, supervisor, heartbeat_s(settings))
+    main = MainNode(task.context, address, supervisor, heartbeat_s(settings))
     try:
         main.announce(task.s3)
         usable = efa.check(settings)
         main.gather(task.s3, rendezvous_timeout_s(settings))
-        env = {**task.stage_in(), contract.ENV_NODE_ADDRESS: address}
+        env = {**task.stage_in(), variables.ENV_NODE_ADDRESS: address}
         main.wait_ready()
         fabric = efa.settings(efa.mode(settings), usable=usable and main.all_have_efa)
         mpi.note_little_shared_memory(task.request.slots)
@@ -41,7 +41,7 @@ def lead(task: Task, supervisor: Supervisor, argv: list[str]) -> tuple[Outcome, 
     except Failure as failure:
         supervisor.interruptible = False
         main.give_up(task.s3, str(failure))
-        pulse.stop()
+        heartbeat.stop()
         return Outcome(failure.exit_code, str(failure)), []
     try:
         if task.request.every_node:
@@ -61,40 +61,40 @@ def lead(task: Task, supervisor: Supervisor, argv: list[str]) -> tuple[Outcome, 
     try:
         main.finish()
     except Failure as failure:
-        if outcome.exit_code == 0 or failure.exit_code == contract.EXIT_NODE_LOST:
+        if outcome.exit_code == 0 or failure.exit_code == exit_codes.NODE_LOST:
             outcome = Outcome(failure.exit_code, str(failure))
         else:
             say(str(failure))
-    pulse.stop()
+    heartbeat.stop()
     if outcome.exit_code == 0:
         task.last_save(succeeded=True)
     return outcome, outputs
 
 
-def follow(s3: S3, place: Place, supervisor: Supervisor) -> int:
+def follow(s3: S3, context: JobContext, supervisor: Supervisor) -> int:
     """Be one of the other nodes until the main one says that the job is over; return the exit code.
 
     Raises:
         Failure: this node cannot go on, or the main node was lost.
     """
     address = own_address(os.environ)
-    _introduce(place, address)
+    _introduce(context, address)
     task = child = None
     try:
-        request = requests.load(s3, place)
+        request = requests.load(s3, context)
         settings = {**os.environ, **request.environment}
         usable = efa.check(settings)
-        task = prepare(s3, place, request, os.environ, supervisor)
-        child = join(s3, place, address, supervisor, rendezvous_timeout_s(settings))
+        task = prepare(s3, context, request, os.environ, supervisor)
+        child = join(s3, context, address, supervisor, rendezvous_timeout_s(settings))
         with task.watched(supervisor, only_tells=True):
             try:
-                env = {**mpi.root_settings(), **task.stage_in(), contract.ENV_NODE_ADDRESS: address}
+                env = {**mpi.root_settings(), **task.stage_in(), variables.ENV_NODE_ADDRESS: address}
                 child.serve(env, task.workdir, efa=usable)
             except Interrupted:
                 supervisor.interruptible = False
                 child.await_end(END_GRACE_S)
         supervisor.interruptible = False
-        if task.ending.is_near:
+        if task.interruption.is_near:
             task.last_save(succeeded=False)
         task.stage_out()
     except Failure as failure:
@@ -102,10 +102,10 @@ def follow(s3: S3, place: Place, supervisor: Supervisor) -> int:
         if child:
             child.failed(failure)
         else:
-            leave_word(s3, place, failure)
+            leave_word(s3, context, failure)
         raise
     finally:
-        pulse.stop()
+        heartbeat.stop()
         supervisor.end_all()
         if task:
             task.remove()
@@ -113,5 +113,7 @@ def follow(s3: S3, place: Place, supervisor: Supervisor) -> int:
     return 0
 
 
-def _introduce(place: Place, address: str) -> None:
-    say(f"node {place.node} of {place.nodes} at {address}, attempt {place.attempt}, run {place.run_id}{where()}")
+def _introduce(context: JobContext, address: str) -> None:
+    say(
+        f"node {context.node} of {context.nodes} at {address}, attempt {context.attempt}, run {context.run_id}{where()}"
+    )

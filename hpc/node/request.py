@@ -7,11 +7,12 @@ import os
 from dataclasses import dataclass
 from typing import Any
 
-from hpc import contract
-from hpc.layout import Layout
+from hpc.contract import exit_codes, objects
+from hpc.contract.paths import run_of_job
+from hpc.contract.task_layout import Layout
 from hpc.node.failure import Failure
-from hpc.node.place import Place
-from hpc.node.s3 import S3, S3Error
+from hpc.node.job_context import JobContext
+from hpc.node.s3.client import S3, S3Error
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,49 +83,49 @@ class Request:
     """Of an attempt, from its start."""
 
 
-def load(s3: S3, place: Place) -> Request:
+def load(s3: S3, context: JobContext) -> Request:
     """Fetch and check the request.
 
     Raises:
         Failure: it is not there, not readable or contradicts the environment of this process.
     """
-    if place.run_id == contract.run_of_job(place.job_id):
-        return _of_job(place)
-    where = f"s3://{place.bucket}/{place.paths.request}"
+    if context.run_id == run_of_job(context.job_id):
+        return _of_job(context)
+    where = f"s3://{context.bucket}/{context.paths.request}"
     try:
-        raw = json.loads(s3.get(place.bucket, place.paths.request))
+        raw = json.loads(s3.get(context.bucket, context.paths.request))
     except S3Error as error:
-        code = contract.EXIT_BAD_REQUEST if error.status in {403, 404} else contract.EXIT_STAGE_IN
+        code = exit_codes.BAD_REQUEST if error.status in {403, 404} else exit_codes.STAGE_IN
         raise Failure(code, f"cannot read the request of this run: {error}") from error
     except ValueError as error:
-        raise Failure(contract.EXIT_BAD_REQUEST, f"{where} is not JSON: {error}") from error
+        raise Failure(exit_codes.BAD_REQUEST, f"{where} is not JSON: {error}") from error
     try:
-        request = parse(raw, place)
+        request = parse(raw, context)
     except (KeyError, TypeError, ValueError, IndexError) as error:
-        raise Failure(contract.EXIT_BAD_REQUEST, f"{where}: {type(error).__name__}: {error}") from error
-    if (request.nodes or 1) != place.nodes:
+        raise Failure(exit_codes.BAD_REQUEST, f"{where}: {type(error).__name__}: {error}") from error
+    if (request.nodes or 1) != context.nodes:
         raise Failure(
-            contract.EXIT_BAD_REQUEST,
-            f"{where} asks for {request.nodes or 1} node(s), the job has {place.nodes}; submit with `hpc submit`",
+            exit_codes.BAD_REQUEST,
+            f"{where} asks for {request.nodes or 1} node(s), the job has {context.nodes}; submit with `hpc submit`",
         )
     return request
 
 
-def _of_job(place: Place) -> Request:
+def _of_job(context: JobContext) -> Request:
     """Return what a job asks for that `hpc` did not submit: nothing but its nodes, each with all its vCPUs."""
     vcpus = len(os.sched_getaffinity(0))
     parts = [{"offset": 0, "size": 1}]
-    asked = {"version": contract.VERSION, "kind": "multi-node", "nodes": place.nodes, "vcpus": vcpus, "parts": parts}
-    return parse(asked, place)
+    asked = {"version": objects.VERSION, "kind": "multi-node", "nodes": context.nodes, "vcpus": vcpus, "parts": parts}
+    return parse(asked, context)
 
 
-def parse(raw: dict[str, Any], place: Place) -> Request:
+def parse(raw: dict[str, Any], context: JobContext) -> Request:
     """Return the request from the JSON of request.json."""
     major = str(raw["version"]).partition(".")[0]
-    if int(major) > int(contract.VERSION.partition(".")[0]):
-        raise ValueError(f"version {raw['version']} is newer than this image's {contract.VERSION}: push a new image")
+    if int(major) > int(objects.VERSION.partition(".")[0]):
+        raise ValueError(f"version {raw['version']} is newer than this image's {objects.VERSION}: push a new image")
     layout = Layout.of(raw)
-    positions = layout.positions(place.part, place.array_index)
+    positions = layout.positions(context.part, context.array_index)
     signal: dict[str, Any] = raw.get("signal") or {}
     return Request(
         index=layout.index(positions.start),

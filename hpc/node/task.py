@@ -14,14 +14,15 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from hpc import contract
-from hpc.node import outputs, storage
-from hpc.node.ending import Ending
+from hpc.contract import exit_codes, variables
+from hpc.contract.run_request import LOG_SUFFIXES
+from hpc.node import output_files, staging
 from hpc.node.failure import Failure, say
-from hpc.node.place import Place, scratch
-from hpc.node.process import Supervisor
+from hpc.node.interruption import Interruption
+from hpc.node.job_context import JobContext, scratch
 from hpc.node.request import Request
-from hpc.node.s3 import S3
+from hpc.node.s3.client import S3
+from hpc.node.supervisor import Supervisor
 
 if TYPE_CHECKING:
     from hpc.node.checkpoint import Checkpoint
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
 @dataclass(frozen=True, kw_only=True)
 class Task:
     s3: S3
-    place: Place
+    context: JobContext
     request: Request
     folder: Path
     """The same path on every node."""
@@ -41,10 +42,10 @@ class Task:
     """Whether it is one of many in this container, whose log is kept short."""
     staged_workdir: Path | None = None
     """The working directory as it was sent, where another task of this container has fetched it."""
-    ending: Ending
+    interruption: Interruption
     phases: dict[str, Any] = field(default_factory=dict[str, Any])
     """What staging moved and how long the command ran, for the status."""
-    before: dict[str, outputs.Stamp] = field(default_factory=dict[str, outputs.Stamp])
+    before: dict[str, output_files.Stamp] = field(default_factory=dict[str, output_files.Stamp])
     """The files that matched an output's pattern before the command started."""
 
     @property
@@ -56,7 +57,7 @@ class Task:
         """Where the command runs: a copy of the folder that was sent, else where the image says."""
         if not self.request.workdir:
             return Path.cwd()
-        return (self.folder if self.place.nodes > 1 else self.node_folder) / "work"
+        return (self.folder if self.context.nodes > 1 else self.node_folder) / "work"
 
     @property
     def outputs(self) -> Path:
@@ -72,7 +73,7 @@ class Task:
         workdir = self.request.workdir
         if workdir and not self.staged_workdir:
             wanted.append((workdir, self.workdir))
-        paths, moved = storage.stage_in(self.s3, self.place, wanted, self.folder)
+        paths, moved = staging.stage_in(self.s3, self.context, wanted, self.folder)
         self._note("stage_in", moved)
         if workdir:
             paths.pop(workdir.name, None)
@@ -82,15 +83,15 @@ class Task:
             restored = checkpoint.restore()
             if restored.files:
                 say(f"restored the checkpoint: {restored}")
-            paths[contract.ENV_CHECKPOINT_DIR] = str(checkpoint.folder)
-        self.before.update(outputs.stamps(self.workdir, self.request.patterns))
+            paths[variables.ENV_CHECKPOINT_DIR] = str(checkpoint.folder)
+        self.before.update(output_files.stamps(self.workdir, self.request.patterns))
         return {
             **os.environ,
             **self.request.environment,
-            contract.ENV_INDEX: str(self.request.index),
-            contract.ENV_INPUT_DIR: str(self.inputs),
-            contract.ENV_OUTPUT_DIR: str(self.outputs),
-            contract.ENV_NODE_LOG: str(self.node_log),
+            variables.ENV_INDEX: str(self.request.index),
+            variables.ENV_INPUT_DIR: str(self.inputs),
+            variables.ENV_OUTPUT_DIR: str(self.outputs),
+            variables.ENV_NODE_LOG: str(self.node_log),
             **paths,
             **{name: str(path) for name, path in self._named()},
         }
@@ -102,9 +103,9 @@ class Task:
             for _, path in self._named():
                 path.parent.mkdir(parents=True, exist_ok=True)
         except (OSError, shutil.Error) as error:
-            raise Failure(contract.EXIT_STAGE_IN, f"cannot prepare the folders of this task: {error}") from error
+            raise Failure(exit_codes.STAGE_IN, f"cannot prepare the folders of this task: {error}") from error
 
-    def stage_out(self, *, failed: bool = False) -> list[storage.Stored]:
+    def stage_out(self, *, failed: bool = False) -> list[staging.Stored]:
         """Send what the command left on this node; nodes other than the main one send it to `node-<k>/`.
 
         Raises:
@@ -112,13 +113,13 @@ class Task:
         """
         files = self._leaving()
         if failed and self.request.on_failure != "all":
-            kept = contract.LOG_SUFFIXES if self.request.on_failure == "logs" else ()
+            kept = LOG_SUFFIXES if self.request.on_failure == "logs" else ()
             files = {key: path for key, path in files.items() if path.suffix in kept}
-        stored, moved = storage.stage_out(self.s3, self.place.bucket, files, self.node_folder)
+        stored, moved = staging.stage_out(self.s3, self.context.bucket, files, self.node_folder)
         self._note("stage_out", moved)
         return stored
 
-    def _note(self, phase: str, moved: storage.Moved) -> None:
+    def _note(self, phase: str, moved: staging.TransferStats) -> None:
         self.phases[phase] = asdict(moved)
         if moved.files and not self.quiet:
             say(f"{phase.replace('_', ' ')}: {moved}")
@@ -129,10 +130,10 @@ class Task:
             return None
         from hpc.node.checkpoint import Checkpoint
 
-        node = self.place.node if self.place.nodes > 1 else None
-        prefix = self.place.paths.checkpoint(self.request.index, node)
+        node = self.context.node if self.context.nodes > 1 else None
+        prefix = self.context.paths.checkpoint(self.request.index, node)
         folder = self.node_folder / "checkpoint"
-        return Checkpoint(s3=self.s3, bucket=self.place.bucket, prefix=prefix, folder=folder)
+        return Checkpoint(s3=self.s3, bucket=self.context.bucket, prefix=prefix, folder=folder)
 
     @contextlib.contextmanager
     def watched(self, supervisor: Supervisor, *, only_tells: bool = False) -> Generator[None]:
@@ -140,12 +141,12 @@ class Task:
         a process of its own."""
         minutes = self.request.checkpoint_minutes
         save = self._saving(supervisor, self.checkpoint, minutes) if self.checkpoint and minutes else None
-        self.ending.on_notice = save or (lambda: None)
-        self.ending.watch(only_tells=only_tells)
+        self.interruption.on_notice = save or (lambda: None)
+        self.interruption.watch(only_tells=only_tells)
         try:
             yield
         finally:
-            self.ending.rest()
+            self.interruption.rest()
             if save:
                 supervisor.never(save)
 
@@ -174,26 +175,26 @@ class Task:
                 moved = self.checkpoint.save()
                 if moved.files:
                     say(f"checkpoint: {moved}")
-            elif self.place.is_main:
-                prefix = self.place.paths.checkpoint(self.request.index, None)
+            elif self.context.is_main:
+                prefix = self.context.paths.checkpoint(self.request.index, None)
                 replace(self.checkpoint, prefix=prefix).remove()
         except Failure as failure:
             say(f"checkpoint: {failure}")
 
     def _leaving(self) -> dict[str, Path]:
         """Return the files to send, by key."""
-        prefix = self.place.paths.output(self.request.index)
+        prefix = self.context.paths.output(self.request.index)
         destinations = self.request.destinations
-        if not self.place.is_main:
-            prefix, destinations = f"{prefix}node-{self.place.node}/", {}
+        if not self.context.is_main:
+            prefix, destinations = f"{prefix}node-{self.context.node}/", {}
         files: dict[str, Path] = {}
-        for name, path in outputs.below(self.outputs).items():
+        for name, path in output_files.below(self.outputs).items():
             destination = destinations.get(name.partition("/")[0])
-            files[outputs.key_at(destination, name) if destination else prefix + name] = path
+            files[output_files.key_at(destination, name) if destination else prefix + name] = path
         for pattern in self.request.patterns:
-            for name, path in outputs.made(self.workdir, pattern, self.before).items():
+            for name, path in output_files.made(self.workdir, pattern, self.before).items():
                 if files.setdefault(prefix + name, path) != path:
-                    raise Failure(contract.EXIT_STAGE_OUT, f"{path} and {files[prefix + name]} have the same name")
+                    raise Failure(exit_codes.STAGE_OUT, f"{path} and {files[prefix + name]} have the same name")
         return files
 
     def _named(self) -> list[tuple[str, Path]]:
@@ -203,7 +204,7 @@ class Task:
     def missing_outputs(self) -> list[str]:
         """Return what the command should have left and has not, in words."""
         names = [f"${name}" for name, path in self._named() if not path.exists()]
-        made = ((pattern, outputs.made(self.workdir, pattern, self.before)) for pattern in self.request.patterns)
+        made = ((pattern, output_files.made(self.workdir, pattern, self.before)) for pattern in self.request.patterns)
         return names + [f"{pattern} in {self.workdir}" for pattern, files in made if not files]
 
     def remove(self) -> None:
@@ -217,29 +218,29 @@ class Task:
             shutil.rmtree(self.folder, ignore_errors=True)
 
 
-def prepare(s3: S3, place: Place, request: Request, env: Mapping[str, str], supervisor: Supervisor) -> Task:
+def prepare(s3: S3, context: JobContext, request: Request, env: Mapping[str, str], supervisor: Supervisor) -> Task:
     """Make the folders of a task.
 
     Raises:
         Failure: they cannot be made.
     """
-    folder = scratch(place, {**env, **request.environment})
-    node_folder = folder / f"node-{place.node}" if place.nodes > 1 else folder
+    folder = scratch(context, {**env, **request.environment})
+    node_folder = folder / f"node-{context.node}" if context.nodes > 1 else folder
     try:
         (folder / "inputs").mkdir(exist_ok=True)
         (node_folder / "outputs").mkdir(parents=True, exist_ok=True)
         node_log = _node_log(node_folder)
     except OSError as error:
-        raise Failure(contract.EXIT_STAGE_IN, f"cannot make folders in {folder}: {error.strerror}") from error
-    ending = Ending(supervisor, request, env)
+        raise Failure(exit_codes.STAGE_IN, f"cannot make folders in {folder}: {error.strerror}") from error
+    interruption = Interruption(supervisor, request, env)
     return Task(
         s3=s3,
-        place=place,
+        context=context,
         request=request,
         folder=folder,
         node_folder=node_folder,
         node_log=node_log,
-        ending=ending,
+        interruption=interruption,
     )
 
 

@@ -10,7 +10,7 @@ from urllib.parse import unquote
 
 from ministack.core.responses import get_account_id, get_region
 
-from localcloud.batch import definitions, environments, jobs, shapes, views
+from localcloud.batch import api_model, api_views, compute_environments, definitions, jobs
 from localcloud.batch.engine import Engine
 from localcloud.batch.errors import BatchError, NotModelledError
 from localcloud.batch.model import Json, Scope, State
@@ -70,7 +70,7 @@ class BatchService:
         """
         if name not in OPERATIONS:
             raise NotModelledError(f"the operation {name}")
-        shapes.validate(name, params)
+        api_model.validate(name, params)
         scope = Scope(get_account_id(), get_region())
         if scope not in self.states:
             self.states[scope] = State(scope)
@@ -97,7 +97,7 @@ def _untag(state: State, params: Json) -> Json:
 def operation_name(method: str, path: str) -> str | None:
     """Return the operation that a request means, or None if the API has no such route."""
     route = "/v1/tags/" if path.startswith("/v1/tags/") else path.rstrip("/")
-    operation = shapes.operations_by_route().get((method, route))
+    operation = api_model.operations_by_route().get((method, route))
     return None if operation is None else operation.name
 
 
@@ -144,15 +144,15 @@ def _respond(status: int, body: Json, error: str | None = None) -> Response:
 
 def _update_environment(state: State, engine: Engine, params: Json) -> Json:
     reference = params["computeEnvironment"]
-    before = environments.infrastructure(state, reference)
-    answer = environments.update_environment(state, params)
-    if environments.infrastructure(state, reference) != before:
-        engine.replace_instances(environments.find_environment(state, reference))
+    before = compute_environments.infrastructure(state, reference)
+    answer = compute_environments.update_environment(state, params)
+    if compute_environments.infrastructure(state, reference) != before:
+        engine.replace_instances(compute_environments.find_environment(state, reference))
     return answer
 
 
 def _delete_queue(state: State, engine: Engine, params: Json) -> Json:
-    for job in environments.remove_queue(state, params).jobs:
+    for job in compute_environments.remove_queue(state, params).jobs:
         engine.terminate(job, "Job queue deleted")
     return {}
 
@@ -177,17 +177,17 @@ def _describe_definitions(state: State, params: Json) -> Json:
 
 
 OPERATIONS: dict[str, Operation] = {
-    "CreateComputeEnvironment": _on_state(environments.create_environment),
+    "CreateComputeEnvironment": _on_state(compute_environments.create_environment),
     "UpdateComputeEnvironment": _update_environment,
-    "DeleteComputeEnvironment": _on_state(environments.delete_environment),
+    "DeleteComputeEnvironment": _on_state(compute_environments.delete_environment),
     "DescribeComputeEnvironments": _on_state(_describe_environments),
-    "CreateJobQueue": _on_state(environments.create_queue),
-    "UpdateJobQueue": _on_state(environments.update_queue),
+    "CreateJobQueue": _on_state(compute_environments.create_queue),
+    "UpdateJobQueue": _on_state(compute_environments.update_queue),
     "DeleteJobQueue": _delete_queue,
     "DescribeJobQueues": _on_state(_describe_queues),
-    "CreateSchedulingPolicy": _on_state(environments.create_policy),
-    "UpdateSchedulingPolicy": _on_state(environments.update_policy),
-    "DeleteSchedulingPolicy": _on_state(environments.delete_policy),
+    "CreateSchedulingPolicy": _on_state(compute_environments.create_policy),
+    "UpdateSchedulingPolicy": _on_state(compute_environments.update_policy),
+    "DeleteSchedulingPolicy": _on_state(compute_environments.delete_policy),
     "DescribeSchedulingPolicies": _on_state(_describe_policies),
     "RegisterJobDefinition": _on_state(definitions.register),
     "DeregisterJobDefinition": _on_state(definitions.deregister),
@@ -195,8 +195,8 @@ OPERATIONS: dict[str, Operation] = {
     "SubmitJob": jobs.submit,
     "CancelJob": jobs.cancel,
     "TerminateJob": jobs.terminate,
-    "DescribeJobs": _on_state(views.describe_jobs),
-    "ListJobs": lambda state, engine, params: views.list_jobs(state, params, engine.settings.list_lag_s),
+    "DescribeJobs": _on_state(api_views.describe_jobs),
+    "ListJobs": lambda state, engine, params: api_views.list_jobs(state, params, engine.settings.list_lag_s),
     "TagResource": _on_state(_tag),
     "UntagResource": _on_state(_untag),
     "ListTagsForResource": _on_state(lambda state, params: {"tags": _tags(state, params["resourceArn"])}),

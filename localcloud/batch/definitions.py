@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from localcloud.batch import rules_jobs as rules
+from localcloud.batch import job_refusals as rules
 from localcloud.batch.errors import BatchError, NotModelledError
 from localcloud.batch.model import Json, State
 

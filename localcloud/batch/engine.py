@@ -11,7 +11,7 @@ import logging
 from collections import deque
 from collections.abc import Iterator
 
-from localcloud.batch import instances
+from localcloud.batch import spot_notice
 from localcloud.batch.errors import BatchError
 from localcloud.batch.executor import Executor
 from localcloud.batch.model import (
@@ -231,8 +231,8 @@ class Engine:
         environment = (job if job.kind == "single" else job.parent or job).compute_environment
         seconds = 0.0
         if environment is not None and environment.is_spot and attempt.instance_folder is not None:
-            seconds = instances.NOTICE_S * self.settings.time_scale if notice_s is None else notice_s
-            instances.announce_end(attempt.instance_folder, seconds)
+            seconds = spot_notice.NOTICE_S * self.settings.time_scale if notice_s is None else notice_s
+            spot_notice.announce_end(attempt.instance_folder, seconds)
         asyncio.get_running_loop().call_later(seconds, self._take_instance, job, attempt)
         return attempt.instance_id
 

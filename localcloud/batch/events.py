@@ -8,7 +8,7 @@ import json
 from ministack.core.responses import request_scope
 from ministack.services import eventbridge
 
-from localcloud.batch import views
+from localcloud.batch import api_views
 from localcloud.batch.model import Job
 
 REMEMBERED = 1000
@@ -22,7 +22,7 @@ def send(detail_type: str, job: Job) -> None:
     with request_scope(job.scope.account, job.scope.region):
         if not eventbridge._rules:
             return
-        detail = views.detail(job)
+        detail = api_views.detail(job)
         resources = [detail["jobArn"]]
         if detail_type == "Batch Job Queue Blocked":
             resources.append(detail["jobQueue"])

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import uuid
 
-from localcloud.batch import definitions, rules_jobs
+from localcloud.batch import definitions, job_refusals
+from localcloud.batch.compute_environments import find_queue
 from localcloud.batch.containers import effective, node_containers, requirements
 from localcloud.batch.engine import Engine
-from localcloud.batch.environments import find_queue
 from localcloud.batch.errors import BatchError
 from localcloud.batch.model import Job, Json, Queue, Request, State
 
@@ -15,7 +15,7 @@ from localcloud.batch.model import Job, Json, Queue, Request, State
 def submit(state: State, engine: Engine, params: Json) -> Json:
     queue = find_queue(state, params["jobQueue"])
     definition = definitions.find(state, params["jobDefinition"])
-    rules_jobs.check_submit(queue, definition, params)
+    job_refusals.check_submit(queue, definition, params)
     dependencies = [(_dependency(state, item), item) for item in params.get("dependsOn", [])]
     job = _new_job(state, queue, definition, params)
     if job.kind == "array":

@@ -5,8 +5,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from localcloud.batch.egress import has_way_out
 from localcloud.batch.model import ComputeEnvironment, Job, Queue, State
-from localcloud.batch.way_out import has_way_out
 
 MAX_RESOURCE = "MISCONFIGURATION:COMPUTE_ENVIRONMENT_MAX_RESOURCE"
 RESOURCE_REQUIREMENT = "MISCONFIGURATION:JOB_RESOURCE_REQUIREMENT"

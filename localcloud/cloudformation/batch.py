@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from localcloud.batch.api import BatchService
+from localcloud.batch.api_model import from_template, service_model
 from localcloud.batch.errors import BatchError
 from localcloud.batch.model import Json
-from localcloud.batch.shapes import from_template, service_model
 
 Created = tuple[str, Json]
 

@@ -9,7 +9,7 @@ from typing import Protocol
 
 from localcloud.batch.model import Attempt, Job, Json
 from localcloud.batch.volumes import Mount
-from localcloud.process import RunningProcess
+from localcloud.process_group import RunningProcess
 
 
 @dataclass(frozen=True, kw_only=True)

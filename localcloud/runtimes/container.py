@@ -11,11 +11,11 @@ import signal
 from pathlib import Path
 
 from localcloud.batch.model import Attempt, Json
-from localcloud.process import RunningProcess
-from localcloud.registry import ImageError, find_image, split_uri
+from localcloud.process_group import RunningProcess
 from localcloud.runtimes import StartError, Task, memory, network, podman
 from localcloud.runtimes.network import Bridge, Namespace
 from localcloud.runtimes.options import run_options
+from localcloud.services.ecr import ImageError, find_image, split_uri
 from localcloud.settings import HOST, Settings
 
 OUT_OF_MEMORY = "OutOfMemoryError: Container killed due to memory usage"

@@ -7,7 +7,7 @@ import resource
 import subprocess
 from pathlib import Path
 
-from localcloud import podman as settings
+from localcloud.runtimes import podman_config as settings
 
 FOLDER = Path(__file__).resolve().parents[2] / ".local" / "localcloud"
 """Images stay in it from one local cloud to the next; containers do not. No image is built in it: what runs here has

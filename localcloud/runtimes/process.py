@@ -7,13 +7,13 @@ import random
 import sys
 from pathlib import Path
 
-from localcloud.batch.environment import command_line
 from localcloud.batch.errors import NotModelledError
+from localcloud.batch.job_variables import command_line
 from localcloud.batch.model import Attempt, Json
 from localcloud.batch.volumes import through_mounts
-from localcloud.process import RunningProcess
-from localcloud.registry import image_config
+from localcloud.process_group import RunningProcess
 from localcloud.runtimes import StartError, Task
+from localcloud.services.ecr import image_config
 
 SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from localcloud import podman
+from localcloud.runtimes import podman_config
 from localcloud.runtimes.podman import missing
 from tools.image import bootstrap, context
 from tools.image.engine import Engine, architecture
@@ -30,7 +30,7 @@ def environment() -> Mapping[str, str]:
         if REQUIRED in os.environ:
             pytest.fail(wrong)
         pytest.skip(wrong)
-    return os.environ | podman.environment(FOLDER)
+    return os.environ | podman_config.environment(FOLDER)
 
 
 def run(*arguments: str, check: bool = True, timeout_s: float = 60) -> subprocess.CompletedProcess[str]:

@@ -112,7 +112,7 @@ def test_the_transfer_tool_and_the_client_start(image: str) -> None:
 
 def test_the_checksum_that_s3_gives_every_object_is_computed(image: str) -> None:
     compute = (
-        "from hpc.node.crcs import Crc; crc = Crc('CRC64NVME'); crc.update(b'123456789'); print(crc.digest().hex())"
+        "from hpc.common.crc import Crc; crc = Crc('CRC64NVME'); crc.update(b'123456789'); print(crc.digest().hex())"
     )
     assert run(image, "python", "-c", compute).stdout.strip() == "ae8b14860a799888"
 
@@ -125,7 +125,7 @@ def test_certificates_of_public_authorities_are_there(image: str) -> None:
 
 def test_nothing_is_compiled_when_a_job_starts(image: str) -> None:
     """Its user could not keep the result: each task of a sweep would compile again."""
-    loaded = run(image, "python", "-v", "-c", "import hpc.node.run").stderr
+    loaded = run(image, "python", "-v", "-c", "import hpc.node.dispatch").stderr
     assert re.search(r"code object from '/opt/hpc/\S*/hpc/node/\S*\.pyc'", loaded)
     assert re.findall(r"code object from '?/\S*\.py'?$", loaded, re.MULTILINE) == []
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from tests.node.multi_node_faults import FAULTS
+from tests.hpc.node.multi_node_faults import FAULTS
 
 ROOT = Path(__file__).parents[2]
 
@@ -19,5 +19,5 @@ def test_the_table_is_what_is_tested() -> None:
 
 
 def test_every_fault_of_the_table_has_a_test() -> None:
-    tests = (ROOT / "tests" / "node" / "test_multi_node_faults.py").read_text()
+    tests = (ROOT / "tests" / "hpc" / "node" / "test_multi_node_faults.py").read_text()
     assert [what for what in FAULTS if f'"{what}"' not in tests] == []

@@ -20,7 +20,8 @@ from typing import Any
 import pytest
 
 from examples.deployment import ROOT, Deployment
-from hpc import contract
+from hpc.contract import exit_codes, objects
+from hpc.contract.paths import RunPaths
 from localcloud.runtimes import network
 from localcloud.session import LocalCloud
 from tests.container import support
@@ -139,7 +140,7 @@ def test_an_mpi_job_in_four_containers_gives_what_one_process_gives(
     assert [len(found) for found in ranks] == [1] * NODES
     assert "1000" in text(contained, f"{job}#0").splitlines()
     uri, _, digest = nodes[0]["container"]["image"].partition("@")
-    repository = re.fullmatch(contract.ECR_PATTERN, uri)
+    repository = re.fullmatch(objects.ECR_PATTERN, uri)
     assert repository is not None
     images = contained.client("ecr").describe_images(repositoryName=repository[3])["imageDetails"]
     assert [image["imageDigest"] for image in images] == [digest]
@@ -170,7 +171,7 @@ def phases_of(platform: Platform, run: str, job: str, running: dict[int, dict[st
 
 def moved(platform: Platform, run: str) -> dict[str, float]:
     """Return what the status tells of phases: the seconds of each, by name."""
-    key = contract.RunPaths(project="default", run_id=run).status(0)
+    key = RunPaths(project="default", run_id=run).status(0)
     status = json.loads(platform.client("s3").get_object(Bucket=bucket(platform), Key=key)["Body"].read())
     phases = status.get("phases", {})
     return {name: found["seconds"] if isinstance(found, dict) else found for name, found in phases.items()}
@@ -190,7 +191,7 @@ def test_tokens_are_made_for_each_job_and_are_in_no_environment(contained: Platf
     tokens = set()
     for _ in range(2):
         run, job = start(contained, "sleep 600", nodes=2)
-        key = contract.RunPaths(project="default", run_id=run).rendezvous(0, 1)
+        key = RunPaths(project="default", run_id=run).rendezvous(0, 1)
         word = json.loads(contained.client("s3").get_object(Bucket=bucket(contained), Key=key)["Body"].read())
         tokens.add(word["token"])
         environments = [Path(f"/proc/{task['pid']}/environ").read_bytes() for task in tasks(contained, job).values()]
@@ -207,7 +208,7 @@ def test_who_does_not_know_the_token_is_turned_away_and_the_job_goes_on(containe
     s3 = contained.client("s3")
     for _ in range(3):  # it may come too late on a busy machine
         run = contained.submit("--nodes", str(NODES), *BOUNDED, "--", "sleep", "1")
-        key = contract.RunPaths(project="default", run_id=run).rendezvous(0, 1)
+        key = RunPaths(project="default", run_id=run).rendezvous(0, 1)
 
         def word(key: str = key) -> Any:
             with contextlib.suppress(s3.exceptions.NoSuchKey):
@@ -258,7 +259,7 @@ def test_a_killed_node_ends_the_job_with_74_and_is_named(contained: Platform) ->
     _, job = start(contained, "mpirun --map-by ppr:1:node sleep 600")
     contained.cloud.kill(f"{job}#2")
     ended = ended_within(contained, job, GONE_S)
-    assert ended["attempts"][0]["container"]["exitCode"] == contract.EXIT_NODE_LOST
+    assert ended["attempts"][0]["container"]["exitCode"] == exit_codes.NODE_LOST
     assert re.search(r"node 2 at 10\.88\.", text(contained, f"{job}#0"))
 
 
@@ -274,7 +275,7 @@ def test_a_node_that_is_cut_off_ends_the_job_with_74_and_is_named(contained: Pla
     _, job = start(contained, "mpirun --map-by ppr:1:node sleep 600")
     contained.cloud.cut(f"{job}#2")
     ended = ended_within(contained, job, SILENT_S)
-    assert ended["attempts"][0]["container"]["exitCode"] == contract.EXIT_NODE_LOST
+    assert ended["attempts"][0]["container"]["exitCode"] == exit_codes.NODE_LOST
     assert re.search(r"node 2 at 10\.88\.", text(contained, f"{job}#0"))
 
 

@@ -12,7 +12,7 @@ import pytest
 import hpc
 from hpc.cluster import Cluster
 from hpc.errors import HpcError
-from hpc.spec import Input, JobSpec
+from hpc.request.job_spec import Input, JobSpec
 from tests.end_to_end.support import Platform
 
 pytestmark = pytest.mark.slow

@@ -14,7 +14,7 @@ import pytest
 from examples.deployment import ROOT, Deployment
 from localcloud.session import LocalCloud
 from tests.end_to_end.support import Platform, client, deploy
-from tests.hpc.tiny_registry import TinyRegistry, tiny_registry
+from tests.hpc.aws.tiny_registry import TinyRegistry, tiny_registry
 
 pytestmark = pytest.mark.slow
 

@@ -18,10 +18,10 @@ WAIT_S = 60
 
 THREE_A_JOB = """
 import sys
-import hpc.request
+import hpc.plan.run_request
 from hpc.cli import main
 
-hpc.request.MAX_ARRAY = 3  # a part holds 10,000 children; here three, so that a few tasks make several parts
+hpc.plan.run_request.MAX_ARRAY = 3  # a part holds 10,000 children; here three, so that a few tasks make several parts
 main()
 """
 

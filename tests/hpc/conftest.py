@@ -6,30 +6,30 @@ from pathlib import Path
 
 import pytest
 
-from hpc import contract
-from hpc.environment import Environment
-from hpc.tasks import TasksFile
+from hpc.aws.environment import Environment
+from hpc.contract import objects
+from hpc.request.tasks_file import TasksFile
 
 
-def queue(name: str, **changes: object) -> contract.Queue:
+def queue(name: str, **changes: object) -> objects.Queue:
     values: dict[str, object] = {
         "name": name,
         "arn": f"arn:aws:batch:us-east-1:123456789012:job-queue/{name}",
         "kind": "single",
         "definition": "task",
         "shapes": (
-            contract.Shape(instance_type="c6i.32xlarge", vcpus=128, memory_mib=241_172),
-            contract.Shape(instance_type="r6i.16xlarge", vcpus=64, memory_mib=482_344),
+            objects.Shape(instance_type="c6i.32xlarge", vcpus=128, memory_mib=241_172),
+            objects.Shape(instance_type="r6i.16xlarge", vcpus=64, memory_mib=482_344),
         ),
         "max_vcpus": 256,
         "spot": True,
         "efa_interfaces": 0,
         "fair_share": False,
     }
-    return contract.Queue(**(values | changes))  # type: ignore[arg-type]
+    return objects.Queue(**(values | changes))  # type: ignore[arg-type]
 
 
-def definition(name: str, **changes: object) -> contract.Definition:
+def definition(name: str, **changes: object) -> objects.Definition:
     values: dict[str, object] = {
         "name": name,
         "project": "default",
@@ -41,12 +41,12 @@ def definition(name: str, **changes: object) -> contract.Definition:
         "timeout_s": 3600,
         "attempts": 3,
     }
-    return contract.Definition(**(values | changes))  # type: ignore[arg-type]
+    return objects.Definition(**(values | changes))  # type: ignore[arg-type]
 
 
 @pytest.fixture(scope="session")
 def environment() -> Environment:
-    shape = contract.Shape(instance_type="c5n.18xlarge", vcpus=72, memory_mib=180_879)
+    shape = objects.Shape(instance_type="c5n.18xlarge", vcpus=72, memory_mib=180_879)
     queues = [
         queue("loosely-coupled"),
         queue("on-demand", spot=False),
@@ -67,8 +67,8 @@ def environment() -> Environment:
         definition("mpi", kind="multi-node", vcpus=72, memory_mib=180_879, efa_interfaces=1),
     ]
     return Environment(
-        meta=contract.Meta(
-            version=contract.VERSION,
+        meta=objects.Meta(
+            version=objects.VERSION,
             environment="dev",
             bucket="data",
             log_group="hpc-dev",
@@ -78,8 +78,8 @@ def environment() -> Environment:
         ),
         queues={item.name: item for item in queues},
         projects={
-            "default": contract.Project(name="default", read_buckets=("public-data",)),
-            "climate": contract.Project(name="climate", share_identifier="climate"),
+            "default": objects.Project(name="default", read_buckets=("public-data",)),
+            "climate": objects.Project(name="climate", share_identifier="climate"),
         },
         definitions={(item.project, item.name): item for item in definitions},
     )

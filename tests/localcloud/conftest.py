@@ -12,7 +12,7 @@ from typing import Any
 import boto3
 import pytest
 
-from localcloud.registry import push
+from localcloud.services.ecr import push
 from localcloud.session import LocalCloud
 
 TIME_SCALE = 0.02

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from localcloud.process import marked_processes
+from localcloud.process_group import marked_processes
 from localcloud.session import LocalCloud
 
 pytestmark = pytest.mark.slow

@@ -3,7 +3,7 @@
 import re
 from typing import Any
 
-from hpc import contract
+from hpc.contract import objects, variables
 from hpc_constructs.config.sizing import size_of
 
 KIND = "AWS::Batch::JobDefinition"
@@ -122,10 +122,10 @@ def test_logs_go_to_our_group(stacks: Any) -> None:
 
 def test_containers_know_their_bucket_project_and_region_and_no_more(stacks: Any) -> None:
     for name, container in containers(stacks).items():
-        variables = {item["Name"]: item["Value"] for item in container["Environment"]}
-        expected = {contract.ENV_BUCKET, contract.ENV_PROJECT, contract.ENV_HOST, "AWS_REGION", "AWS_DEFAULT_REGION"}
-        assert set(variables) - {contract.ENV_SCRATCH, contract.ENV_SHARED} == expected
-        assert f"-{variables[contract.ENV_PROJECT]}-" in name
+        found = {item["Name"]: item["Value"] for item in container["Environment"]}
+        expected = {variables.ENV_BUCKET, variables.ENV_PROJECT, variables.ENV_HOST, "AWS_REGION", "AWS_DEFAULT_REGION"}
+        assert set(found) - {variables.ENV_SCRATCH, variables.ENV_SHARED} == expected
+        assert f"-{found[variables.ENV_PROJECT]}-" in name
 
 
 def test_nothing_is_privileged(stacks: Any) -> None:
@@ -140,7 +140,7 @@ def test_containers_read_what_the_instance_tells_of_itself(stacks: Any) -> None:
         assert {"Name": "run-hpc", "Host": {"SourcePath": "/run/hpc"}} in container["Volumes"]
         mount = {"SourceVolume": "run-hpc", "ContainerPath": "/run/hpc", "ReadOnly": True}
         assert mount in container["MountPoints"]
-        assert {"Name": contract.ENV_HOST, "Value": "/run/hpc"} in container["Environment"]
+        assert {"Name": variables.ENV_HOST, "Value": "/run/hpc"} in container["Environment"]
 
 
 def test_definitions_of_queues_with_instance_store_see_it_as_their_scratch(wide: Any) -> None:
@@ -149,14 +149,14 @@ def test_definitions_of_queues_with_instance_store_see_it_as_their_scratch(wide:
         assert {"Name": "scratch", "Host": {"SourcePath": "/scratch"}} in container["Volumes"]
         mount = {"SourceVolume": "scratch", "ContainerPath": "/scratch", "ReadOnly": False}
         assert mount in container["MountPoints"]
-        assert {"Name": contract.ENV_SCRATCH, "Value": "/scratch"} in container["Environment"]
+        assert {"Name": variables.ENV_SCRATCH, "Value": "/scratch"} in container["Environment"]
 
 
 def test_other_definitions_keep_their_scratch_inside_the_container(wide: Any) -> None:
     for name, container in containers(wide).items():
         if not name.endswith("-gpu"):
             assert "/scratch" not in {mount["ContainerPath"] for mount in container["MountPoints"]}
-            assert contract.ENV_SCRATCH not in {item["Name"] for item in container["Environment"]}
+            assert variables.ENV_SCRATCH not in {item["Name"] for item in container["Environment"]}
 
 
 def test_gpus_are_asked_for_where_the_configuration_says_so(wide: Any) -> None:
@@ -182,7 +182,7 @@ def test_images_are_pinned_by_digest(wide: Any) -> None:
 
 def test_a_definition_with_an_image_of_its_own_says_so_to_submitters(wide: Any) -> None:
     published = {
-        name: contract.from_json(contract.Definition, wide.published("definitions", "alpha", name))
+        name: objects.from_json(objects.Definition, wide.published("definitions", "alpha", name))
         for name in ("task", "locked", "shell")
     }
     assert published["task"].image is None

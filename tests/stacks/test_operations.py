@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from hpc_constructs import batch_metrics, job_events
 from hpc_constructs.config import parse
+from hpc_constructs.operations import batch_metrics, job_events
 from tests.stacks.conftest import Stacks, synthesize, text
 
 UNTOLD = {"command", "environment", "parameters", "secrets", "nodeRangeProperties", "ecsProperties", "attempts"}

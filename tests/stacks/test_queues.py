@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from hpc import contract
+from hpc.contract import objects
 from tools import golden
 
 KIND = "AWS::Batch::JobQueue"
@@ -74,11 +74,11 @@ def test_the_guard_of_logical_ids_asks_before_a_queue_gets_shares(synthesized: A
 
 
 def test_submitters_know_which_queues_have_shares_and_what_their_project_counts_as(wide: Any, dev: Any) -> None:
-    shared = contract.from_json(contract.Queue, wide.published("queues", "shared"))
-    loose = contract.from_json(contract.Queue, wide.published("queues", "loosely-coupled"))
+    shared = objects.from_json(objects.Queue, wide.published("queues", "shared"))
+    loose = objects.from_json(objects.Queue, wide.published("queues", "loosely-coupled"))
     assert (shared.fair_share, loose.fair_share) == (True, False)
-    assert contract.from_json(contract.Project, wide.published("projects", "alpha")).share_identifier == "alpha"
-    assert contract.from_json(contract.Project, dev.published("projects", "default")).share_identifier is None
+    assert objects.from_json(objects.Project, wide.published("projects", "alpha")).share_identifier == "alpha"
+    assert objects.from_json(objects.Project, dev.published("projects", "default")).share_identifier is None
 
 
 def test_a_submitter_may_only_name_the_share_of_the_project(wide: Any, dev: Any) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from hpc import contract
+from hpc.contract import variables
 from tests.stacks.test_compute_environments import scripts
 
 FILE_SYSTEM = "AWS::EFS::FileSystem"
@@ -48,7 +48,7 @@ def test_without_a_word_there_is_none(minimal: Any) -> None:
     assert not minimal.foundation.of(FILE_SYSTEM)
     assert not minimal.compute.of(ACCESS_POINT)
     for container in containers(minimal):
-        assert contract.ENV_SHARED not in {item["Name"] for item in container["Environment"]}
+        assert variables.ENV_SHARED not in {item["Name"] for item in container["Environment"]}
     assert "efs" not in scripts(minimal, "spot")
 
 
@@ -108,7 +108,7 @@ def test_every_job_mounts_its_projects_folder_encrypted_and_with_its_role(wide: 
     points = {item["RootDirectory"]["Path"].strip("/"): key for key, item in wide.compute.of(ACCESS_POINT).items()}
     assert containers(wide)
     for container in containers(wide):
-        project = {item["Name"]: item["Value"] for item in container["Environment"]}[contract.ENV_PROJECT]
+        project = {item["Name"]: item["Value"] for item in container["Environment"]}[variables.ENV_PROJECT]
         (volume,) = [item for item in container["Volumes"] if item["Name"] == "shared"]
         settings = volume["EfsVolumeConfiguration"]
         assert settings["TransitEncryption"] == "ENABLED"
@@ -116,7 +116,7 @@ def test_every_job_mounts_its_projects_folder_encrypted_and_with_its_role(wide: 
         assert "RootDirectory" not in settings, "refused beside an access point"
         mount = {"SourceVolume": "shared", "ContainerPath": "/shared", "ReadOnly": False}
         assert mount in container["MountPoints"]
-        assert {"Name": contract.ENV_SHARED, "Value": "/shared"} in container["Environment"]
+        assert {"Name": variables.ENV_SHARED, "Value": "/shared"} in container["Environment"]
 
 
 def test_a_job_role_mounts_by_its_projects_access_point_only_and_not_as_root(wide: Any) -> None:

@@ -7,9 +7,9 @@ import pytest
 from cfnlint.jsonschema import StandardValidator
 from pydantic import BaseModel
 
-from hpc_constructs.config import available, source
+from hpc_constructs.config import available, yaml_source
+from hpc_constructs.config.error_messages import MAPS, SECTIONS
 from hpc_constructs.config.models import Environment, inner_model
-from hpc_constructs.config.translate import MAPS, SECTIONS
 from tools import config_docs
 
 ENVIRONMENTS = config_docs.ROOT / "environments"
@@ -22,7 +22,7 @@ def models() -> list[type[BaseModel]]:
 
 
 def accepts(text: str) -> bool:
-    return not list(StandardValidator(config_docs.schema()).iter_errors(source.read(text).data))
+    return not list(StandardValidator(config_docs.schema()).iter_errors(yaml_source.read(text).data))
 
 
 @pytest.mark.parametrize("path", config_docs.written(), ids=lambda path: path.name)

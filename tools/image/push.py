@@ -16,7 +16,7 @@ import boto3
 import click
 from botocore.exceptions import BotoCoreError, ClientError
 
-from hpc.contract import ECR_PATTERN
+from hpc.contract.objects import ECR_PATTERN
 from stacks.names import stack_name
 from tools.image.engine import Engine
 

@@ -11,20 +11,12 @@ from typing import Any, cast
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
-from hpc_constructs.config import (
-    compute_checks,
-    definition_checks,
-    fit_checks,
-    instance_checks,
-    network_checks,
-    project_checks,
-    queue_checks,
-    reach_checks,
-    source,
-)
+from hpc_constructs.config import yaml_source
+from hpc_constructs.config.checks import capacity, compute, definition, egress, network, project
+from hpc_constructs.config.checks import queue as queue_checks
+from hpc_constructs.config.error_messages import problem
 from hpc_constructs.config.models import SECTIONS_WITH_DEFAULTS, Environment
 from hpc_constructs.config.problems import ConfigError, Located, Path, Problem, show
-from hpc_constructs.config.translate import problem
 
 DEFAULTS = FilePath(__file__).with_name("defaults.yaml")
 
@@ -78,7 +70,7 @@ def parse(text: str, *, file: str, name: str, image_digest: object = None) -> En
     Raises:
         ConfigError: with all that is wrong.
     """
-    content = source.read(text)
+    content = yaml_source.read(text)
     data = {**_with_defaults(content.data), "name": name}
     environment, problems = _validate(data)
     if "name" in content.data:
@@ -110,7 +102,7 @@ def _digest_problems(digest: object) -> list[Located]:
 def _with_defaults(given: Mapping[str, Any]) -> dict[str, Any]:
     """Lay the file over the defaults, entry by entry; a heading without anything below it says nothing."""
     data = {key: value for key, value in given.items() if value is not None}
-    defaults = source.read(DEFAULTS.read_text(encoding="utf-8")).data
+    defaults = yaml_source.read(DEFAULTS.read_text(encoding="utf-8")).data
     for section in SECTIONS_WITH_DEFAULTS:
         own: object = data.get(section, {})
         if isinstance(own, dict):
@@ -179,7 +171,7 @@ def _leave_out(data: dict[str, Any], wrong: Iterable[tuple[str, Path]]) -> set[P
 
 
 def _checks(environment: Environment) -> Iterable[Problem]:
-    modules = (network_checks, project_checks, compute_checks, instance_checks, reach_checks)
+    modules = (network, project, compute, egress)
     for check in (check for module in modules for check in module.CHECKS):
         yield from check(environment)
     unresolved = list(queue_checks.references(environment))
@@ -188,6 +180,6 @@ def _checks(environment: Environment) -> Iterable[Problem]:
     broken = {item.path[1] for item in unresolved}
     sound = {name: queue for name, queue in environment.queues.items() if name not in broken}
     resolved = environment.model_copy(update={"queues": sound})
-    relations = (*queue_checks.RELATIONS, *fit_checks.RELATIONS, *definition_checks.CHECKS)
+    relations = (*queue_checks.RELATIONS, *capacity.RELATIONS, *definition.CHECKS)
     for check in relations if sound else ():
         yield from check(resolved)

@@ -13,9 +13,7 @@ from typing import Annotated, Literal, get_args
 from pydantic import AfterValidator, BaseModel, BeforeValidator, Field, StringConstraints
 from pydantic.fields import FieldInfo
 
-from hpc_constructs.config.entries import ComputeEnvironment, Definition, Project, Queue, Workflow
-from hpc_constructs.config.sections import Data, FileSystem, Image, Logs, Network, Operations
-from hpc_constructs.config.values import (
+from hpc_constructs.config.field_types import (
     Model,
     Name,
     PolicyReference,
@@ -26,6 +24,8 @@ from hpc_constructs.config.values import (
     frozen,
     iso_date,
 )
+from hpc_constructs.config.resources import ComputeEnvironment, Definition, Project, Queue, Workflow
+from hpc_constructs.config.settings import Data, FileSystem, Image, Logs, Network, Operations
 
 
 class Environment(Model):

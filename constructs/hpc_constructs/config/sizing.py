@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from hpc.contract import Shape
-from hpc_constructs.config.entries import ComputeEnvironment, Queue
+from hpc.contract.objects import Shape
 from hpc_constructs.config.models import Environment
+from hpc_constructs.config.resources import ComputeEnvironment, Queue
 from hpc_constructs.instances import InstanceType, expand_all, largest_shapes
 
 MOST_ZONES = 4

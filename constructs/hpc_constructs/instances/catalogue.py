@@ -11,7 +11,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Literal
 
-from hpc.contract import Shape
+from hpc.contract.objects import Shape
 
 DATA = Path(__file__).with_name("instance_types.csv")
 COLUMNS = (

@@ -12,7 +12,7 @@ import aws_cdk as cdk
 from constructs import IConstruct
 
 from hpc_constructs.rules.catalogue import catalogue
-from hpc_constructs.rules.plugin import GUARD_NAME, NAME, Relations, guard_plugin
+from hpc_constructs.rules.validation_plugin import GUARD_NAME, NAME, Relations, guard_plugin
 
 CONTEXT = MappingProxyType({"@aws-cdk/core:validateAgainstDefaultRules": True})
 """Context of an app with rules: without it the CDK turns the findings of Guard into warnings."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from hpc_constructs.rules.platform import Platform
+from hpc_constructs.rules.batch_model import Platform
 from hpc_constructs.rules.templates import Resource
 
 

@@ -13,7 +13,7 @@ import cdk_nag
 import jsii
 from constructs import IConstruct
 
-from hpc_constructs.rules.acknowledged import register_of_acknowledgements
+from hpc_constructs.rules.nag_register import register_of_acknowledgements
 
 RULES = "https://github.com/cdklabs/cdk-nag/blob/main/RULES.md"
 FIX = (

@@ -10,7 +10,7 @@ import subprocess
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from hpc import contract
+from hpc.contract import exit_codes, variables
 from hpc.node.failure import Failure, say
 
 DEVICES = Path("/dev/infiniband")
@@ -25,10 +25,10 @@ def mode(env: Mapping[str, str]) -> str:
     Raises:
         Failure: the variable says something else.
     """
-    value = env.get(contract.ENV_EFA) or "auto"
-    if value not in contract.EFA_MODES:
-        allowed = ", ".join(contract.EFA_MODES)
-        raise Failure(contract.EXIT_BAD_REQUEST, f"{contract.ENV_EFA} is {value!r}: {allowed} are allowed")
+    value = env.get(variables.ENV_EFA) or "auto"
+    if value not in variables.EFA_MODES:
+        allowed = ", ".join(variables.EFA_MODES)
+        raise Failure(exit_codes.BAD_REQUEST, f"{variables.ENV_EFA} is {value!r}: {allowed} are allowed")
     return value
 
 
@@ -44,8 +44,8 @@ def check(env: Mapping[str, str], devices: Path = DEVICES) -> bool:
         return False
     trouble = _trouble(env, found) if found else f"there is no {devices}/uverbs*"
     if trouble and wanted != "prefer":
-        how = f"`--setenv {contract.ENV_EFA}=prefer` lets a job run over TCP where there is none"
-        raise Failure(contract.EXIT_NO_EFA, f"this job requires EFA: {trouble}; {how}")
+        how = f"`--setenv {variables.ENV_EFA}=prefer` lets a job run over TCP where there is none"
+        raise Failure(exit_codes.NO_EFA, f"this job requires EFA: {trouble}; {how}")
     if trouble:
         say(f"no EFA on this node: {trouble}")
     return not trouble

@@ -15,9 +15,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from hpc import contract
+from hpc.contract import exit_codes, variables
 from hpc.node.failure import Failure, say
-from hpc.node.wireup import agent, interfaces
+from hpc.node.wireup import interfaces, launch_agent
 
 LITTLE_SHARED_MEMORY_MIB = 256
 """Ranks of one node talk through it; Docker gives 64 MiB to who asks for none."""
@@ -54,19 +54,19 @@ def environment(
     """
     if any(mark in str(folder) for mark in " :'\""):
         raise Failure(
-            contract.EXIT_BAD_REQUEST,
-            f"{folder}: MPI cannot start from a path with a space, colon or quote; set {contract.ENV_SCRATCH}",
+            exit_codes.BAD_REQUEST,
+            f"{folder}: MPI cannot start from a path with a space, colon or quote; set {variables.ENV_SCRATCH}",
         )
     hostfile, hydra_hostfile = folder / "hostfile", folder / "hostfile-hydra"
     hostfile.write_text("".join(f"{address} slots={slots}\n" for address in addresses))
     hydra_hostfile.write_text("".join(f"{address}:{slots}\n" for address in addresses))
     launcher = folder / "launch-agent"
     # -I -S: without the user's Python settings and site folder, which cost start-up time and prove nothing here.
-    start = shlex.join([sys.executable, "-I", "-S", agent.__file__, socket_name])
+    start = shlex.join([sys.executable, "-I", "-S", launch_agent.__file__, socket_name])
     launcher.write_text(f'#!/bin/sh\nexec {start} "$@"\n')
     launcher.chmod(0o700)
     return {
-        contract.ENV_HOSTFILE: str(hostfile),
+        variables.ENV_HOSTFILE: str(hostfile),
         "PRTE_MCA_prte_default_hostfile": str(hostfile),
         "PRTE_MCA_plm_ssh_agent": str(launcher),
         "PRTE_MCA_plm_ssh_no_tree_spawn": "1",  # the agent is here, so every daemon is started from here

@@ -15,11 +15,11 @@ import pytest
 
 from app import ENVIRONMENTS, build
 from hpc_constructs.config import load
+from hpc_constructs.rules.batch_model import Platform
 from hpc_constructs.rules.catalogue import catalogue
 from hpc_constructs.rules.finding import findings
-from hpc_constructs.rules.platform import Platform
-from hpc_constructs.rules.plugin import guard_plugin
 from hpc_constructs.rules.templates import Templates
+from hpc_constructs.rules.validation_plugin import guard_plugin
 
 CONTEXT = json.loads((Path(__file__).parents[3] / "cdk.json").read_text())["context"]
 

@@ -18,8 +18,8 @@ from aws_cdk import aws_s3 as s3
 from app import ENVIRONMENTS
 from hpc_constructs import rules
 from hpc_constructs.config import available
-from hpc_constructs.rules import acknowledgements
-from hpc_constructs.rules.acknowledged import Acknowledgement, register_of_acknowledgements
+from hpc_constructs.rules import unused_acknowledgements
+from hpc_constructs.rules.nag_register import Acknowledgement, register_of_acknowledgements
 from tests.constructs.rules.synthesis import plugin_reports, run
 from tests.stacks.conftest import WIDE
 
@@ -51,7 +51,7 @@ def synthesized(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
         out = tmp_path_factory.mktemp(name)
         done = run(["app.py"], out, context[name])
         assert done.returncode == 0, done.stderr
-        assert acknowledgements.unused(out) == set(), "acknowledged, but not found: remove them"
+        assert unused_acknowledgements.unused(out) == set(), "acknowledged, but not found: remove them"
         return plugin_reports(out)
 
     with ThreadPoolExecutor(2) as pool:

@@ -10,7 +10,7 @@ from aws_cdk import aws_batch as batch
 from aws_cdk import aws_s3 as s3
 
 from hpc_constructs import rules
-from hpc_constructs.rules import acknowledgements
+from hpc_constructs.rules import unused_acknowledgements
 from tests.constructs.rules.synthesis import ROOT, plugin_reports, run
 
 CANARY = """
@@ -92,7 +92,7 @@ def test_an_acknowledgement_without_finding_is_known(app: cdk.App, tmp_path: Pat
         rules.acknowledge(queue, rule, "the environments of this queue are attached by hand")
     rules.acknowledge(stack, "HPC172", "a stack without any bucket needs no versions")
     app.synth()
-    assert acknowledgements.unused(tmp_path) == {("S/Q", "HPC138"), ("S/Q", "HPC009"), ("S", "HPC172")}
+    assert unused_acknowledgements.unused(tmp_path) == {("S/Q", "HPC138"), ("S/Q", "HPC009"), ("S", "HPC172")}
 
 
 @pytest.mark.parametrize(

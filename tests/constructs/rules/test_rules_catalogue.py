@@ -10,22 +10,22 @@ from typing import Any
 import pytest
 
 from app import ENVIRONMENTS
-from hpc_constructs import config
-from hpc_constructs.config import ConfigError, parse
-from hpc_constructs.config.check import Check
+from hpc_constructs.config import ConfigError, available, checks, parse
+from hpc_constructs.config.checks.rule import Check
+from hpc_constructs.rules.batch_model import Platform
 from hpc_constructs.rules.catalogue import catalogue, pitfalls
 from hpc_constructs.rules.finding import CHECKS, findings
-from hpc_constructs.rules.platform import Platform
-from hpc_constructs.rules.plugin import GUARD, guard_sources
 from hpc_constructs.rules.relations.definitions import NOT_PUSHED_YET
 from hpc_constructs.rules.templates import Templates
+from hpc_constructs.rules.validation_plugin import GUARD, guard_sources
 from stacks.compute import NO_IMAGE
 from tools.rules import DOCUMENT, counts, document
 
 RULES = list(catalogue().values())
 MODULES = [
-    importlib.import_module(f"{config.__name__}.{path.stem}")
-    for path in Path(config.__file__).parent.glob("*_checks.py")
+    importlib.import_module(f"{checks.__name__}.{path.stem}")
+    for path in Path(checks.__file__).parent.glob("*.py")
+    if path.stem not in {"__init__", "rule"}
 ]
 
 SECRET = "arn:aws:secretsmanager:us-east-1:123456789012:secret:license-AbCdEf"
@@ -65,7 +65,7 @@ WRONG = {
 """A YAML file for each rule of configuration that is wrong in that way only."""
 
 
-@pytest.mark.parametrize("environment", config.available(ENVIRONMENTS))
+@pytest.mark.parametrize("environment", available(ENVIRONMENTS))
 def test_the_good_templates_have_no_finding(environment: str, good: dict[str, dict[str, Any]], guard: Any) -> None:
     templates = good[environment]
     assert list(findings(Platform(Templates(templates)))) == []

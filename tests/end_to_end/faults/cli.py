@@ -1,4 +1,4 @@
-"""The real `hpc`, with some of its constants changed: FAULT_KNOBS is JSON, `{"hpc.request.MAX_ARRAY": 2}`.
+"""The real `hpc`, with some of its constants changed: FAULT_KNOBS is JSON, `{"hpc.plan.run_request.MAX_ARRAY": 2}`.
 
 A run of several Batch jobs would need more than 10,000 tasks else, and giving up would take minutes.
 """

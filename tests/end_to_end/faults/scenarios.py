@@ -50,20 +50,20 @@ def _refused_then_resumed(bench: Bench, words: list[str], *rules: dict[str, Any]
     run_id = run_id_of(answer.stderr)
     assert [word for word in [*words, "nothing is lost", f"--run {run_id}"] if word not in answer.stderr] == []
     bench.line.clear()
-    bench.knobs.pop("hpc.sender.GIVE_UP_S", None)
+    bench.knobs.pop("hpc.submit.job_sender.GIVE_UP_S", None)
     resumed = _submitted(bench, "--run", run_id)
     return Ended(resumed.run_id, answer.stderr + resumed.told)
 
 
 def server_errors_without_end(bench: Bench) -> Ended:
-    bench.knobs["hpc.sender.GIVE_UP_S"] = 3
+    bench.knobs["hpc.submit.job_sender.GIVE_UP_S"] = 3
     return _refused_then_resumed(
         bench, ["does not answer"], SUBMIT_JOB | {"error": {"code": "ServerException", "status": 500}}
     )
 
 
 def network_lost_between_two_parts(bench: Bench) -> Ended:
-    bench.knobs["hpc.sender.GIVE_UP_S"] = 3
+    bench.knobs["hpc.submit.job_sender.GIVE_UP_S"] = 3
     second = SUBMIT_JOB | {"body": "contains(jobName, '-1-')", "response": {"abort_bytes": 0}}
     return _refused_then_resumed(
         bench, ["does not answer"], second, {"service": "batch", "operation": "ListJobs", "reset": True}
@@ -103,7 +103,7 @@ def _interrupted(number: signal.Signals, bench: Bench) -> Ended:
 def killed_and_resumed(seed: int, tasks: int, per_part: int, bench: Bench) -> Ended:
     """kill -9 at random points, four times."""
     chance = random.Random(seed)  # noqa: S311 - no secret
-    bench.knobs["hpc.request.MAX_ARRAY"] = per_part
+    bench.knobs["hpc.plan.run_request.MAX_ARRAY"] = per_part
     bench.line.rules({"service": "*", "latency": {"min": 5, "max": 60}})
     run_id, options = "", list[str]()
     for _ in range(4):
@@ -146,7 +146,7 @@ def submitters_with_one_key(count: int, *rules: dict[str, Any], bench: Bench) ->
 def listed_later_than_waited_for(starts_after_s: int, bench: Bench) -> Ended:
     """An extra job is made while both wait for another; the first command that sees it listed ends and tells it."""
     first = bench.hpc("submit", "--", "sleep", str(starts_after_s)).stdout.strip()
-    bench.knobs["hpc.sender.LIST_LAG_S"] = 0.5
+    bench.knobs["hpc.submit.job_sender.LIST_LAG_S"] = 0.5
     bench.line.rules(SUBMIT_JOB | {"times": 1, "response": {"abort_bytes": 0}})
     ended = _submitted(bench, "--after", first)
     deadline = time.monotonic() + BOUND_S

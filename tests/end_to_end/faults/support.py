@@ -20,7 +20,7 @@ from localcloud.session import LocalCloud
 CLI = Path(__file__).with_name("cli.py")
 LEAVE_A_MARK = ("bash", "-c", "touch $HPC_OUTPUT_DIR/$(cat /proc/sys/kernel/random/uuid)")
 """Each execution of the task leaves an object of its own."""
-PARTS = {"hpc.request.MAX_ARRAY": 2}
+PARTS = {"hpc.plan.run_request.MAX_ARRAY": 2}
 SUBMIT_JOB = {"service": "batch", "operation": "SubmitJob"}
 HEED_INTERRUPTS = ("env", "--default-signal=INT")
 """Whoever runs the tests in the background ignores SIGINT, and so would all that they start."""

@@ -12,10 +12,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from hpc import contract
-from hpc import environment as environments
+from hpc.aws import environment as environments
+from hpc.aws.environment import Environment
 from hpc.cli import run
-from hpc.environment import Environment
+from hpc.contract import variables
 
 ANY = settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 WORDS = st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]), max_size=40)
@@ -59,8 +59,8 @@ def test_a_command_is_sent_byte_for_byte_or_refused(capsys: pytest.CaptureFixtur
     if plan is not None:
         (job,) = plan["submit_job"]  # type: ignore[misc]
         assert plan["request"]["command"] == command  # type: ignore[index]
-        variables = [item["name"] for item in job["containerOverrides"]["environment"]]
-        assert contract.ENV_COMMAND in variables or job["containerOverrides"]["command"] == command
+        names = [item["name"] for item in job["containerOverrides"]["environment"]]
+        assert variables.ENV_COMMAND in names or job["containerOverrides"]["command"] == command
 
 
 @ANY

@@ -40,7 +40,7 @@ def repository(tmp_path_factory: pytest.TempPathFactory) -> Path:
     git(folder, "init", "--quiet", "--initial-branch=main")
     git(folder, "add", "--all")
     git(folder, "commit", "--quiet", "--message=base")
-    template = folder / "constructs" / "hpc_constructs" / "launch_template.py"
+    template = folder / "constructs" / "hpc_constructs" / "compute" / "launch_template.py"
     template.write_text(template.read_text().replace("modprobe efa || true", "modprobe -v efa || true"))
     environments = folder / "environments"
     (environments / "minimal.yaml").rename(environments / "least.yaml")

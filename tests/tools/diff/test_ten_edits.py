@@ -15,7 +15,7 @@ import pytest
 from ruamel.yaml import YAML
 
 from app import ENVIRONMENTS, build
-from hpc_constructs import launch_template
+from hpc_constructs.compute import launch_template
 from hpc_constructs.config import Environment, load, parse
 from tools.diff.compare import compare
 from tools.diff.model import Comparison, Verdict

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from hpc_constructs.instances import UnknownInstanceTypeError, expand
+from hpc_constructs.rules.batch_model import Platform
 from hpc_constructs.rules.finding import Hit, check
-from hpc_constructs.rules.platform import Platform
 
 RESOURCES = "Properties.ComputeResources"
 BIG_VCPUS = 96

@@ -8,8 +8,8 @@ from collections.abc import Iterator
 from typing import Any, cast
 
 from hpc_constructs.config.sizing import HOST
+from hpc_constructs.rules.batch_model import Container, Platform
 from hpc_constructs.rules.finding import Hit, check
-from hpc_constructs.rules.platform import Container, Platform
 from hpc_constructs.rules.templates import Resource
 
 LARGEST_DEFINITION = 24 * 1024

@@ -6,8 +6,8 @@ from collections import Counter
 from collections.abc import Iterator
 
 from hpc_constructs.instances import InstanceType, catalogue
+from hpc_constructs.rules.batch_model import EFA_KINDS, ComputeEnvironment, Platform
 from hpc_constructs.rules.finding import Hit, check
-from hpc_constructs.rules.platform import EFA_KINDS, ComputeEnvironment, Platform
 from hpc_constructs.rules.templates import Properties, Resource
 
 INTERFACES = "Properties.LaunchTemplateData.NetworkInterfaces"

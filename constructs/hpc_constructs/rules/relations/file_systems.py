@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from hpc_constructs.rules.batch_model import ComputeEnvironment, Platform
 from hpc_constructs.rules.finding import Hit, check
-from hpc_constructs.rules.platform import ComputeEnvironment, Platform
 from hpc_constructs.rules.templates import Properties, Resource, listed
 
 NFS = 2049

@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from hpc_constructs.host import SOURCE
+from hpc_constructs.compute.host.install import SOURCE
+from hpc_constructs.rules.batch_model import ComputeEnvironment, Platform
 from hpc_constructs.rules.finding import Hit, check
-from hpc_constructs.rules.platform import ComputeEnvironment, Platform
 from hpc_constructs.rules.templates import Properties, Resource
 
 DATA = "Properties.LaunchTemplateData"

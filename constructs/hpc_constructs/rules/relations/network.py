@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+from hpc_constructs.rules.batch_model import ComputeEnvironment, Platform
 from hpc_constructs.rules.finding import Hit, check
-from hpc_constructs.rules.platform import ComputeEnvironment, Platform
 from hpc_constructs.rules.templates import Properties, Resource, listed
 
 SUBNETS = "Properties.ComputeResources.Subnets"

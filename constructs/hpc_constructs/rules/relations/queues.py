@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from hpc_constructs.instances import InstanceType
+from hpc_constructs.rules.batch_model import ComputeEnvironment, Container, Platform, Queue
 from hpc_constructs.rules.finding import Hit, check
-from hpc_constructs.rules.platform import ComputeEnvironment, Container, Platform, Queue
 
 ORDER = "Properties.ComputeEnvironmentOrder"
 MOST_ENVIRONMENTS = 3

@@ -1,0 +1,102 @@
+"""One task on one node: stage in, the user's command, stage out, and the record of how it ended."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+from datetime import UTC, datetime
+from typing import Any
+
+from hpc.contract import exit_codes
+from hpc.node import task_rows
+from hpc.node.failure import Failure, say
+from hpc.node.job_context import instance_facts
+from hpc.node.staging import Stored
+from hpc.node.supervisor import Supervisor, signal_name
+from hpc.node.task import Task
+
+
+@dataclass(frozen=True)
+class Outcome:
+    exit_code: int
+    reason: str = ""
+
+
+def run_task(
+    task: Task, supervisor: Supervisor, row: task_rows.Row | None, argv: Sequence[str]
+) -> tuple[Outcome, list[Stored]]:
+    """Run one task on this node: stage in, the command with the row filled in, stage out."""
+    try:
+        request, command = (task.request, list(argv)) if row is None else task_rows.fill(task.request, row, argv)
+        task = replace(task, request=request)
+        outcome = run_command(task, supervisor, command, task.stage_in())
+    except Failure as failure:
+        outcome = Outcome(failure.exit_code, str(failure))
+    supervisor.interruptible = False
+    supervisor.end_all()
+    task.last_save(succeeded=outcome.exit_code == 0)
+    return stage_out(task, outcome)
+
+
+def run_command(task: Task, supervisor: Supervisor, command: list[str], env: dict[str, str]) -> Outcome:
+    """Run the command to its end, and look whether it left what it should."""
+    ended: list[int] = []
+    supervisor.interruptible = False  # from here on the signals are the command's
+    began = time.monotonic()
+    supervisor.start(command, env, ended.append, task.workdir)
+    with task.watched(supervisor):
+        supervisor.turn_until(lambda: bool(ended))
+    exit_code = ended[0]
+    task.phases["command_s"] = round(time.monotonic() - began, 3)
+    if exit_code:
+        by_signal = signal_name(exit_code)
+        how = f"was ended by {by_signal}" if by_signal else f"ended with exit code {exit_code}"
+        if task.interruption.killed:
+            how = "did not end in time and was killed"
+        return Outcome(exit_code, f"the command {how}")
+    missing = task.missing_outputs()
+    if missing:
+        return Outcome(
+            exit_codes.MISSING_OUTPUT, f"the command ended with exit code 0 but left nothing at {', '.join(missing)}"
+        )
+    return Outcome(0)
+
+
+def stage_out(task: Task, outcome: Outcome) -> tuple[Outcome, list[Stored]]:
+    """Store what the task left; where that fails, a command that succeeded has failed."""
+    try:
+        return outcome, task.stage_out(failed=outcome.exit_code != 0)
+    except Failure as failure:
+        if outcome.exit_code:
+            say(str(failure))
+            return outcome, []
+        return Outcome(failure.exit_code, str(failure)), []
+
+
+def status_of(task: Task, outcome: Outcome, outputs: list[Stored], started_at: str) -> dict[str, Any]:
+    """Return what is kept of a task that has ended."""
+    return {
+        "index": task.request.index,
+        "job_id": task.context.job_id,
+        "attempt": task.context.attempt,
+        "exit_code": outcome.exit_code,
+        "reason": outcome.reason,
+        "started_at": started_at,
+        "stopped_at": now(),
+        "instance": instance_facts(os.environ),
+        "phases": task.phases,
+        "outputs": [asdict(item) for item in outputs],
+    }
+
+
+def where() -> str:
+    """Return on what kind of instance this is, if it is known."""
+    found = instance_facts(os.environ)
+    return f", on {found['instance_type']} in {found['zone']}, {found['purchasing']}" if found else ""
+
+
+def now() -> str:
+    """Return the time as the status writes it."""
+    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%f")[:-3] + "Z"

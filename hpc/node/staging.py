@@ -1,0 +1,270 @@
+"""Files in and out: inputs are fetched before the command starts, outputs sent when it has ended."""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import json
+import shutil
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
+from urllib.parse import urlsplit
+
+from hpc.common import crc
+from hpc.contract import exit_codes, variables
+from hpc.contract.paths import object_key
+from hpc.node.failure import Failure
+from hpc.node.job_context import JobContext
+from hpc.node.request import Input
+from hpc.node.s3 import download, s5cmd, upload
+from hpc.node.s3.client import S3, S3Error
+from hpc.node.s3.download import Source
+
+if TYPE_CHECKING:
+    from concurrent.futures import ThreadPoolExecutor
+
+THREADS = 16
+MOST_COMPLAINTS = 100
+"""What S3 refuses so often it refuses for all."""
+_DENIED = "; the job role reads the project's prefix and the read_buckets of its YAML, and writes the prefix alone"
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Stored:
+    """An object that was written."""
+
+    key: str
+    size: int
+    """Bytes."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class TransferStats:
+    """What staging did, for the status and the log."""
+
+    files: int = 0
+    bytes: int = 0
+    seconds: float = 0.0
+
+    def __str__(self) -> str:
+        unit = next((unit for unit in (30, 20, 10) if self.bytes >= 1 << unit), 0)
+        name = {30: "GiB", 20: "MiB", 10: "KiB", 0: "bytes"}[unit]
+        amount = f"{self.bytes / (1 << unit):.1f}" if unit else str(self.bytes)
+        return f"{self.files} file{'' if self.files == 1 else 's'}, {amount} {name} in {self.seconds:.1f} s"
+
+
+def stage_in(
+    s3: S3, context: JobContext, inputs: Iterable[tuple[Input, Path]], scratch: Path
+) -> tuple[dict[str, str], TransferStats]:
+    """Fetch inputs, each into a folder of its own; return the local path of each, by its name.
+
+    Args:
+        scratch: the folder that they are all below.
+
+    Raises:
+        Failure: an input is not there or cannot be read or written, or the disk has no room for all.
+    """
+    began = time.monotonic()
+    paths: dict[str, str] = {}
+    found: list[tuple[Input, Path, list[Source]]] = []
+    for item, target in inputs:
+        try:
+            target.mkdir(parents=True, exist_ok=True)
+            sources = list(_sources(s3, context, item, target))
+            for parent in {source.path.parent for source in sources}:
+                parent.mkdir(parents=True, exist_ok=True)
+        except (S3Error, OSError) as error:
+            given = f"{item.name}={item.uri}" if item.uri else item.name
+            raise Failure(exit_codes.STAGE_IN, f"input {given}: {error}{_hint(error)}") from error
+        found.append((item, target, sources))
+        is_folder = item.tree or item.uri.endswith("/")
+        paths[item.name] = str(target if is_folder else sources[0].path)
+    if not found:
+        return paths, TransferStats()
+    try:
+        check_room(sum(source.size for _, _, sources in found for source in sources), scratch)
+    except OSError as error:
+        raise Failure(exit_codes.STAGE_IN, f"inputs: {error.strerror}") from error
+    left: list[Source] = []
+    for item, target, sources in found:
+        if item.tree:
+            left += s5cmd.fetch_objects(s3, scratch, sources)
+        else:
+            left += s5cmd.fetch_folder(s3, item.uri, target, sources)
+    _fetch(s3, left)
+    files = [source for _, _, sources in found for source in sources]
+    size = sum(source.size or source.path.stat().st_size for source in files)
+    return paths, TransferStats(files=len(files), bytes=size, seconds=time.monotonic() - began)
+
+
+def fetch_all(s3: S3, sources: Sequence[Source]) -> TransferStats:
+    """Fetch objects whose sizes are known.
+
+    Raises:
+        Failure: one cannot be fetched or written.
+    """
+    began = time.monotonic()
+    _fetch(s3, sources)
+    size = sum(source.size for source in sources)
+    return TransferStats(files=len(sources), bytes=size, seconds=time.monotonic() - began)
+
+
+def _fetch(s3: S3, sources: Sequence[Source]) -> None:
+    if sum(source.size for source in sources if not source.sha256) >= crc.LOAD_FROM:
+        crc.runtime()
+
+    def fetch(source: Source, pool: ThreadPoolExecutor | None) -> int:
+        return download.fetch(s3, source, pool)
+
+    _each(fetch, sources, lambda source: source.size, download.LARGE, exit_codes.STAGE_IN, "input")
+
+
+def stage_out(s3: S3, bucket: str, files: Mapping[str, Path], scratch: Path) -> tuple[list[Stored], TransferStats]:
+    """Send files, given by key; return what was stored, in the order of its keys.
+
+    Raises:
+        Failure: a file could not be sent; the others were.
+    """
+    began = time.monotonic()
+    sends = [(path, Stored(key=key, size=path.stat().st_size)) for key, path in sorted(files.items())]
+    left = s5cmd.send(s3, bucket, {stored.key: (path, stored.size) for path, stored in sends}, scratch)
+    todo = [(path, stored) for path, stored in sends if stored.key in left]
+
+    def send(item: tuple[Path, Stored], pool: ThreadPoolExecutor | None) -> None:
+        upload.send(s3, item[0], bucket, item[1].key, item[1].size, pool)
+
+    _each(send, todo, lambda item: item[1].size, upload.PART, exit_codes.STAGE_OUT, "output")
+    moved = TransferStats(
+        files=len(sends), bytes=sum(stored.size for _, stored in sends), seconds=time.monotonic() - began
+    )
+    return [stored for _, stored in sends], moved
+
+
+def check_room(size: int, folder: Path) -> None:
+    """Raise OSError if the folder's disk has less free space than `size` bytes."""
+    free = shutil.disk_usage(folder).free
+    if size > free:
+        raise OSError(
+            errno.ENOSPC,
+            f"needs {size / 2**30:.2f} GiB, {folder} has {free / 2**30:.2f} GiB free: the platform team raises"
+            " root_volume_gib of the compute environment or sets its scratch to instance-store;"
+            f" --setenv {variables.ENV_SCRATCH}=FOLDER names another disk of the container",
+        )
+
+
+def _sources(s3: S3, context: JobContext, item: Input, target: Path) -> Iterator[Source]:
+    """Yield what makes up an input."""
+    if item.object:
+        yield _stored(context, item.object, target / Path(item.file).name, item.size, item.executable)
+    elif item.tree:
+        yield from _tree(s3, context, item.tree, target)
+    else:
+        bucket, key = _split(item.uri)
+        if key.endswith("/"):
+            yield from _folder(s3, bucket, key, target)
+        else:
+            size, etag = _look(s3, bucket, key)
+            yield Source(bucket=bucket, key=key, path=target / Path(key).name, size=size, etag=etag)
+
+
+def _stored(context: JobContext, sha256: str, path: Path, size: int, executable: bool) -> Source:
+    key = object_key(context.project, sha256)
+    return Source(bucket=context.bucket, key=key, path=path, size=size, sha256=sha256, executable=executable)
+
+
+def _tree(s3: S3, context: JobContext, sha256: str, target: Path) -> Iterator[Source]:
+    """Yield the files of a folder that was sent, and make its empty folders."""
+    text = s3.get(context.bucket, object_key(context.project, sha256))
+    if hashlib.sha256(text).hexdigest() != sha256:
+        raise Failure(exit_codes.STAGE_IN, f"the listing {sha256} in the content store is damaged")
+    listing = json.loads(text)
+    for name in listing["empty_folders"]:
+        _inside(target, name).mkdir(parents=True, exist_ok=True)
+    for file in listing["files"]:
+        yield _stored(context, file["object"], _inside(target, file["path"]), file["size"], file["executable"])
+
+
+def _inside(target: Path, name: str) -> Path:
+    if name.startswith("/") or ".." in name.split("/"):
+        raise Failure(exit_codes.STAGE_IN, f"input {name} would be written outside its folder")
+    return target / name
+
+
+def _split(uri: str) -> tuple[str, str]:
+    parts = urlsplit(uri, allow_fragments=False)
+    if parts.scheme != "s3" or not parts.netloc or len(parts.path) < 2:
+        raise Failure(exit_codes.BAD_REQUEST, f"input {uri!r}: expected s3://bucket/key or s3://bucket/folder/")
+    return parts.netloc, uri.removeprefix(f"s3://{parts.netloc}/")
+
+
+def _look(s3: S3, bucket: str, key: str) -> tuple[int, str]:
+    """Return size and ETag of an object; nothing where it may be fetched and not listed."""
+    try:
+        for found in s3.list(bucket, key, most=1):
+            if found.key == key:
+                return found.size, found.etag
+            break
+    except S3Error as error:
+        if error.status != 403:
+            raise
+    return 0, ""
+
+
+def _folder(s3: S3, bucket: str, prefix: str, target: Path) -> list[Source]:
+    found = [
+        Source(bucket=bucket, key=key, path=_inside(target, key.removeprefix(prefix)), size=size, etag=etag)
+        for key, size, etag in s3.list(bucket, prefix)
+        if not key.endswith("/")  # the consoles' markers of empty folders
+    ]
+    if not found:
+        raise Failure(exit_codes.STAGE_IN, f"input s3://{bucket}/{prefix}: there is nothing under this folder")
+    return found
+
+
+def _each(
+    act: Callable[[T, ThreadPoolExecutor | None], object],
+    items: Sequence[T],
+    size: Callable[[T], int],
+    most: int,
+    exit_code: int,
+    what: str,
+) -> None:
+    """Act on all items, those of at most so many bytes several at a time, larger ones one after the other, each in
+    parts; fail with the first complaint after all have been tried, or so many have failed that there is no hope."""
+    if not items:
+        return
+    if len(items) == 1 and size(items[0]) <= most:  # most tasks have one file: spare them the import
+        try:
+            act(items[0], None)
+        except (S3Error, OSError) as error:
+            raise Failure(exit_code, f"{what}: {error}{_hint(error)}") from error
+        return
+    from concurrent.futures import ThreadPoolExecutor
+
+    errors: list[Exception] = []
+
+    def attempt(number: int, pool: ThreadPoolExecutor | None = None) -> None:
+        if len(errors) < MOST_COMPLAINTS:
+            try:
+                act(items[number], pool)
+            except (S3Error, OSError) as error:
+                errors.append(error)
+
+    large = [number for number, item in enumerate(items) if size(item) > most]
+    small = sorted({*range(len(items))} - {*large})
+    with ThreadPoolExecutor(min(THREADS, 1 + len(small)) if not large else THREADS) as pool:
+        list(pool.map(attempt, small))
+        for number in large:
+            attempt(number, pool)
+    if errors:
+        more = f" (and {len(errors) - 1} more)" if len(errors) > 1 else ""
+        raise Failure(exit_code, f"{what}: {errors[0]}{_hint(errors[0])}{more}") from errors[0]
+
+
+def _hint(error: Exception) -> str:
+    return _DENIED if isinstance(error, S3Error) and error.status == 403 else ""

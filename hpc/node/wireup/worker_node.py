@@ -1,0 +1,207 @@
+"""Another node's side: finds the main node, registers, and starts what it is told to until it may finish."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import random
+import signal
+import socket
+import time
+from collections.abc import Mapping
+from pathlib import Path
+
+from hpc.contract import exit_codes
+from hpc.node.failure import Failure
+from hpc.node.job_context import JobContext
+from hpc.node.s3.client import S3, S3Error
+from hpc.node.supervisor import Supervisor
+from hpc.node.wireup import reachability
+from hpc.node.wireup.channel import SEND_TIMEOUT_S, Channel, Message, PeerLost, nonce, proof, proves
+from hpc.node.wireup.heartbeat import Pulse
+
+LONGEST_POLL_S = 3.0
+UNREACHED_SHARE = 0.1
+"""Of the rendezvous' time: for so long a node tries a main node that is announced but does not answer."""
+FINISH_GRACE_S = 3.0
+"""For how long MPI's daemons may take to end by themselves after `mpirun` has ended."""
+
+
+class ChildNode:
+    """A registered node: `join` makes one, `serve` lets it work until the main node says that the job is over."""
+
+    def __init__(
+        self, channel: Channel, main: str, listener: socket.socket, supervisor: Supervisor, beat_s: float
+    ) -> None:
+        self._channel = channel
+        self._main = main
+        self._listener = listener
+        self._supervisor = supervisor
+        self._env: dict[str, str] = {}
+        self._workdir: Path | None = None
+        self._efa = False
+        self._finish = False
+        Pulse(supervisor, beat_s, lambda: [channel], self._main_is_silent)
+
+    def serve(self, env: Mapping[str, str], workdir: Path, *, efa: bool) -> None:
+        """Try the way to the other nodes and say that this one is ready; start what the main node asks for, until it
+        says that the job is over.
+
+        Args:
+            efa: whether this node can use EFA.
+
+        Raises:
+            Failure: the main node was lost, or gave up.
+        """
+        self._env, self._workdir, self._efa = dict(env), workdir, efa
+        self._supervisor.watch(self._channel.sock, self._hear)
+        for message in self._channel.take_kept():
+            self._obey(message)
+        self.await_end(None)
+
+    def await_end(self, timeout_s: float | None) -> None:
+        """Go on until the main node says that the job is over.
+
+        Raises:
+            Failure: the main node was lost, or said nothing within `timeout_s`.
+        """
+        if not self._supervisor.turn_until(lambda: self._finish, timeout_s):
+            raise Failure(128 + signal.SIGTERM, "stopped by a signal while the job goes on")
+        self._supervisor.end_all(FINISH_GRACE_S)
+
+    def finished(self) -> None:
+        """Say that this node's outputs are stored."""
+        self._tell({"finished": True})
+
+    def failed(self, failure: Failure) -> None:
+        """Say why this node cannot go on, if the main node still listens."""
+        with contextlib.suppress(PeerLost):
+            self._channel.send({"failed": str(failure), "exit_code": failure.exit_code})
+
+    def _hear(self) -> None:
+        try:
+            messages = self._channel.receive()
+        except PeerLost as reason:
+            self._supervisor.forget(self._channel.sock)
+            raise self._lost(reason) from reason
+        for message in messages:
+            self._obey(message)
+
+    def _obey(self, message: Message) -> None:
+        if "gave_up" in message:
+            raise Failure(exit_codes.NODE_LOST, f"the main node at {self._main} gave up: {message['gave_up']}")
+        if "reach" in message:
+            unreached = reachability.unreached(
+                {int(node): (host, port) for node, (host, port) in message["reach"].items()}
+            )
+            self._tell({"ready": True, "unreached": unreached, "efa": self._efa})
+        if "env" in message:  # the first of them comes when all have tried
+            self._listener.close()
+            self._env = {**{str(name): str(value) for name, value in message["env"].items()}, **self._env}
+        if "start" in message:
+            self._start(int(message["start"]), message)
+        self._finish = self._finish or "finish" in message
+
+    def _start(self, number: int, message: Message) -> None:
+        def ended(exit_code: int) -> None:
+            self._tell({"ended": number, "exit_code": exit_code})
+
+        if "argv" not in message:
+            self._supervisor.start(["/bin/sh", "-c", str(message["command"])], self._env, ended)
+            return
+        self._supervisor.interruptible = False  # from here on the signals are the command's, as on the main node
+        self._supervisor.start([str(word) for word in message["argv"]], self._env, ended, self._workdir)
+
+    def _tell(self, message: Message) -> None:
+        try:
+            self._channel.send(message)
+        except PeerLost as reason:
+            raise self._lost(reason) from reason
+
+    def _main_is_silent(self, _channel: Channel, reason: str) -> None:
+        raise self._lost(PeerLost(reason))
+
+    def _lost(self, reason: PeerLost) -> Failure:
+        return Failure(exit_codes.NODE_LOST, f"the main node at {self._main} was lost ({reason}); this node ends")
+
+
+def join(s3: S3, context: JobContext, address: str, supervisor: Supervisor, timeout_s: float) -> ChildNode:
+    """Find the main node and register with it.
+
+    Raises:
+        Failure: it was not found, not reached or did not prove itself within `timeout_s`.
+    """
+    deadline = time.monotonic() + timeout_s
+    unreached_since: float | None = None
+    key = context.paths.rendezvous(context.part, context.attempt)
+    trouble = "nothing there"
+    delay = 0.05
+    listener = reachability.listen(address, context.nodes)
+    while time.monotonic() < deadline:
+        try:
+            where = json.loads(s3.get(context.bucket, key))
+            # Another job that carries the same run is turned away by the lease; its nodes must not join this one.
+            if where["job_id"] == context.job_id:
+                if "ended" in where:
+                    raise Failure(
+                        exit_codes.RENDEZVOUS, f"the main node gave up before this one came: {where['ended']}"
+                    )
+                unreached_since = unreached_since or time.monotonic()
+                channel, beat_s = _register(where, context, address, listener.getsockname()[1], deadline)
+                return ChildNode(channel, str(where["address"]), listener, supervisor, beat_s)
+            trouble = f"it speaks of another job, {where['job_id']}"
+        except (S3Error, PeerLost) as error:
+            trouble = str(error)
+        except _Unreached as error:
+            trouble = str(error)
+            if unreached_since and time.monotonic() - unreached_since > UNREACHED_SHARE * timeout_s:
+                break
+        time.sleep(max(0.0, min(delay, deadline - time.monotonic())))
+        delay = min(LONGEST_POLL_S, delay * random.uniform(1.3, 1.8))  # noqa: S311 - no secret
+    raise Failure(
+        exit_codes.RENDEZVOUS,
+        f"node {context.node} at {address} did not reach the main node; it is announced in "
+        f"s3://{context.bucket}/{key}, last answer: {trouble}",
+    )
+
+
+class _Unreached(Exception):  # noqa: N818 - an event, not an error of the program
+    """The main node is announced, and its port does not answer."""
+
+
+def leave_word(s3: S3, context: JobContext, failure: Failure) -> None:
+    """Tell a main node to which there is no connection why this one does not come."""
+    word = {"job_id": context.job_id, "node": context.node, "failed": str(failure), "exit_code": failure.exit_code}
+    with contextlib.suppress(S3Error):
+        key = context.paths.rendezvous(context.part, context.attempt, context.node)
+        s3.put(context.bucket, key, json.dumps(word).encode())
+
+
+def _register(
+    where: Mapping[str, object], context: JobContext, address: str, port: int, deadline: float
+) -> tuple[Channel, float]:
+    """Return the connection, and the seconds between two signs of life."""
+    token, role = str(where["token"]), f"node {context.node} at {address}"
+    left = max(0.1, min(SEND_TIMEOUT_S, deadline - time.monotonic()))
+    main = (str(where["address"]), int(str(where["port"])))
+    try:
+        sock = socket.create_connection(main, timeout=left)
+    except OSError as error:
+        raise _Unreached(
+            f"{address} cannot connect to {main[0]}:{main[1]}: {error}; {reachability.advice()}"
+        ) from error
+    channel = Channel(sock)
+    try:
+        challenge = str(channel.receive_one().get("challenge"))
+        mine = nonce()
+        answer = proof(token, role, challenge)
+        registration = {"node": context.node, "address": address, "port": port}
+        channel.send({**registration, "proof": answer, "challenge": mine})
+        welcome = channel.receive_one()
+    except PeerLost:
+        sock.close()
+        raise
+    if not proves(welcome.get("proof"), token, "main", mine):
+        sock.close()
+        raise PeerLost("the main node does not know the token")
+    return channel, float(welcome["beat_s"])

@@ -1,0 +1,69 @@
+"""The rows of a run on their way to S3: the rows themselves and, beside them, where each begins, so that a container
+reads its own with two small requests however many there are."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from hpc.contract.paths import RunPaths
+from hpc.contract.task_layout import TASK_OFFSET, Range
+from hpc.errors import HpcError
+from hpc.request.tasks_file import BadRow, TasksFile
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rows:
+    """The rows that a run holds, as a first pass over the file found them."""
+
+    file: TasksFile
+    only: tuple[Range, ...] | None
+    count: int
+    size: int
+    """Bytes of the rows as the file has them."""
+    sha256: str
+    """Of the rows as the file has them."""
+    local_files: Mapping[str, dict[str, Any]] = field(default_factory=dict[str, dict[str, Any]])
+    """What stands for a file of this machine that a cell of `--input` names."""
+
+    @property
+    def upload_bytes(self) -> int:
+        return self.size + TASK_OFFSET.size * (self.count + 1)
+
+    def write(self, folder: Path, paths: RunPaths) -> list[tuple[Path, str]]:
+        """Write both objects into a folder, row by row; return each with its key.
+
+        Raises:
+            HpcError: the tasks file is not what it was when it was checked, or the disk is full.
+        """
+        rows, index = folder / "tasks.jsonl", folder / "tasks.idx"
+        digest = hashlib.sha256()
+        try:
+            with rows.open("wb") as rows_file, index.open("wb") as index_file:
+                offset = 0
+                for line in self.file.lines(self.only):
+                    digest.update(line)
+                    index_file.write(TASK_OFFSET.pack(offset))
+                    offset += rows_file.write(self._with_files(line))
+                index_file.write(TASK_OFFSET.pack(offset))
+        except BadRow as error:
+            raise HpcError(f"{error}; the file has changed while it was read: submit again") from None
+        except OSError as error:
+            raise HpcError(f"the rows cannot be written to {folder}: {error.strerror}; set TMPDIR") from None
+        if digest.hexdigest() != self.sha256:
+            raise HpcError(f"{self.file.path} has changed while it was read: submit again")
+        return [(rows, paths.tasks), (index, paths.tasks_index)]
+
+    def _with_files(self, line: bytes) -> bytes:
+        """Return a row with what stands for local files in place of their paths."""
+        if not self.local_files:
+            return line
+        row: dict[str, str] = json.loads(line)
+        for header, cell in row.items():
+            if header.startswith("--input ") and cell in self.local_files:
+                row[header] = json.dumps(self.local_files[cell])
+        return json.dumps(row).encode() + b"\n"

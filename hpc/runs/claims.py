@@ -1,0 +1,90 @@
+"""Which Batch job is a part of a run: one object in S3 says it, and S3 lets one writer win.
+
+A submitter claims the part before it calls SubmitJob and adds the job id after; a container adds its own id where the
+submitter died in between. Each write is conditional on what the writer has read
+(https://docs.aws.amazon.com/AmazonS3/latest/userguide/conditional-writes.html), so that a job id, once written, stays.
+"""
+
+from __future__ import annotations
+
+import json
+import secrets
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from typing import TYPE_CHECKING, Any
+
+from hpc.aws.clients import error_code
+
+if TYPE_CHECKING:
+    from types_boto3_s3.client import S3Client
+
+LOST = ("PreconditionFailed", "ConditionalRequestConflict")
+"""Somebody else wrote first."""
+ABSENT = ("NoSuchKey", "AccessDenied")
+"""S3 answers the second for an absent key where listing is limited to a prefix."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Claim:
+    """What the object says."""
+
+    job_id: str | None = None
+    """The part's Batch job; None while it is being sent."""
+    by: str = ""
+    """The process that sends it; empty when none does."""
+    sends: int = 0
+    """How many calls of SubmitJob may have been accepted; above 1 there may be an extra job."""
+    etag: str = ""
+    """Empty where there is no object."""
+    age_s: float = 0.0
+    """By the clock of S3: that of this machine may be wrong."""
+
+
+@dataclass(frozen=True)
+class Claims:
+    """Reads and writes the claims of one process."""
+
+    s3: S3Client
+    bucket: str
+    me: str
+
+    @classmethod
+    def of_this_process(cls, s3: S3Client, bucket: str) -> Claims:
+        return cls(s3, bucket, secrets.token_hex(8))
+
+    def read(self, key: str) -> Claim:
+        """Return what the object says; a claim without ETag if it is not there."""
+        from botocore.exceptions import ClientError
+
+        try:
+            answer = self.s3.get_object(Bucket=self.bucket, Key=key)
+            found = json.loads(answer["Body"].read())
+        except ClientError as error:
+            if error_code(error) in ABSENT:
+                return Claim()
+            raise
+        now = answer["ResponseMetadata"].get("HTTPHeaders", {}).get("date")
+        then = answer["LastModified"]
+        age_s = ((parsedate_to_datetime(now) if now else datetime.now(UTC)) - then).total_seconds()
+        return Claim(job_id=found["job_id"], by=found["by"], sends=found["sends"], etag=answer["ETag"], age_s=age_s)
+
+    def write(
+        self, key: str, before: Claim, *, job_id: str | None = None, sends: int, free: bool = False
+    ) -> Claim | None:
+        """Replace what was read before; return None if somebody else has written since."""
+        from botocore.exceptions import ClientError
+
+        by = "" if free else self.me
+        body = json.dumps({"job_id": job_id, "by": by, "sends": sends, "write": secrets.token_hex(4)}).encode()
+        condition: dict[str, Any] = {"IfMatch": before.etag} if before.etag else {"IfNoneMatch": "*"}
+        try:
+            etag = self.s3.put_object(Bucket=self.bucket, Key=key, Body=body, **condition)["ETag"]
+        except ClientError as error:
+            if error_code(error) not in LOST:
+                raise
+            answer = self.s3.get_object(Bucket=self.bucket, Key=key)
+            if answer["Body"].read() != body:  # equal when the answer to our own first try was lost
+                return None
+            etag = answer["ETag"]
+        return Claim(job_id=job_id, by=by, sends=sends, etag=etag)

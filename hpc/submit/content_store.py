@@ -1,0 +1,129 @@
+"""Sending objects to the content store: each once, checked by S3, and never a file that changed meanwhile."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import time
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from hpc.aws.clients import error_code
+from hpc.common.progress import Progress
+from hpc.contract.paths import object_key
+from hpc.errors import HpcError
+from hpc.plan.local_files import Upload
+
+if TYPE_CHECKING:
+    from types_boto3_s3.client import S3Client
+
+THREADS = 16
+ASK_FIRST = 256 << 10
+"""Bytes from which S3 is asked before a file is sent; sending less takes no longer than asking."""
+IN_PARTS = 8 << 20
+"""Bytes from which a file goes in parts; smaller ones are held in memory, one for each thread."""
+_MOST_PARTS = 10_000
+"""https://docs.aws.amazon.com/AmazonS3/latest/userguide/qfacts.html"""
+_CONFLICTS = 5
+_THERE = "PreconditionFailed"
+
+
+def send(s3: S3Client, bucket: str, project: str, uploads: Iterable[Upload], progress: Progress) -> None:
+    """Send what the store lacks: small files several at a time, large ones one by one in parallel parts.
+
+    Raises:
+        HpcError: a file is not what it was when the run was planned.
+    """
+    from concurrent.futures import ThreadPoolExecutor
+
+    small, large = list[Upload](), list[Upload]()
+    for upload in uploads:
+        (large if upload.path and upload.size > IN_PARTS else small).append(upload)
+
+    def store(upload: Upload) -> None:
+        key = object_key(project, upload.sha256)
+        if upload.size >= ASK_FIRST and _is_there(s3, bucket, key):
+            progress(upload.size)
+        elif upload.path and upload.size > IN_PARTS:
+            _send_parts(s3, bucket, key, upload.path, upload, progress)
+        else:
+            _send_whole(s3, bucket, key, upload)
+            progress(upload.size)
+
+    pool = ThreadPoolExecutor(THREADS)
+    try:
+        list(pool.map(store, small))
+    finally:
+        pool.shutdown(cancel_futures=True)
+    for upload in large:
+        store(upload)
+
+
+def _is_there(s3: S3Client, bucket: str, key: str) -> bool:
+    from botocore.exceptions import ClientError
+
+    try:
+        s3.head_object(Bucket=bucket, Key=key)
+    except ClientError as error:
+        # S3 says 403 for what is not there to those who may list prefixes only
+        # (https://docs.aws.amazon.com/AmazonS3/latest/API/API_HeadObject.html).
+        if error_code(error) in ("404", "403"):
+            return False
+        raise
+    return True
+
+
+def _send_whole(s3: S3Client, bucket: str, key: str, upload: Upload) -> None:
+    """Write an object in one request unless it is there; S3 compares the checksum with what arrives."""
+    from botocore.exceptions import ClientError
+
+    body = upload.path.read_bytes() if upload.path else upload.body
+    if hashlib.sha256(body).hexdigest() != upload.sha256:
+        raise changed(upload)
+    checksum = base64.b64encode(bytes.fromhex(upload.sha256)).decode()
+    for conflict in range(_CONFLICTS):
+        try:
+            s3.put_object(Bucket=bucket, Key=key, Body=body, IfNoneMatch="*", ChecksumSHA256=checksum)
+        except ClientError as error:
+            if error_code(error) == _THERE:
+                return
+            if error_code(error) != "ConditionalRequestConflict" or conflict == _CONFLICTS - 1:
+                raise
+            time.sleep(0.1 * 2**conflict)  # somebody else is writing the same content
+        else:
+            return
+
+
+def _send_parts(s3: S3Client, bucket: str, key: str, path: Path, upload: Upload, progress: Progress) -> None:
+    """Upload in parts. Every part has a checksum; the last is sent only if the whole is what it was."""
+    from boto3.s3.transfer import TransferConfig
+
+    part = max(IN_PARTS, -(-upload.size // _MOST_PARTS))
+    config = TransferConfig(multipart_threshold=part, multipart_chunksize=part)
+    with path.open("rb") as file:
+        stream: Any = _Unchanged(file, upload)
+        s3.upload_fileobj(stream, bucket, key, Callback=progress, Config=config)
+
+
+class _Unchanged:
+    """A file that, at its end, fails if it is not what was planned: the upload is then given up."""
+
+    def __init__(self, file: Any, upload: Upload) -> None:
+        self._file, self._upload = file, upload
+        self._sha256 = hashlib.sha256()
+        self._left = upload.size
+
+    def read(self, size: int = -1, /) -> bytes:
+        data = self._file.read(size)
+        self._sha256.update(data)
+        self._left -= len(data)
+        if self._left < 0 or (self._left == 0 and self._sha256.hexdigest() != self._upload.sha256):
+            raise changed(self._upload)
+        if not data and self._left:
+            raise changed(self._upload)
+        return data
+
+
+def changed(upload: Upload) -> HpcError:
+    return HpcError(f"{upload.path} changed while it was sent; nothing was submitted: repeat when it is complete")
