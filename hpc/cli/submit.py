@@ -17,7 +17,7 @@ from hpc.common import run_ids
 from hpc.contract.paths import object_key
 from hpc.contract.run_request import ON_FAILURE
 from hpc.contract.task_layout import Range
-from hpc.errors import BadInput, NotFound
+from hpc.errors import NotFound
 from hpc.plan.plan import Plan
 from hpc.request import index_ranges
 from hpc.request.dependencies import Parent
@@ -149,10 +149,12 @@ def submit(
     """
     if not dry_run:
         cluster.renew()
-    spec = _spec(cluster, **options)
-    if skip:
-        if run_id is not None or once is not None:
-            raise BadInput("--skip: a resumed run does not repeat what is done; leave --skip or --run and --once out")
+    complaints = list[str]()
+    spec = _spec(cluster, complaints, **options)
+    run = _run_id(cluster, spec, run_id, once, complaints)
+    if skip and (run_id is not None or once is not None):
+        complaints.append("--skip: a resumed run does not repeat what is done; leave out --skip, or --run and --once")
+    if skip and not complaints:
         left = cluster.remaining(spec)
         click.echo(f"{left.skipped} tasks skipped: their outputs exist", err=True)
         if left.spec is None:
@@ -161,7 +163,7 @@ def submit(
                 click.echo(json.dumps({"run_id": None, "jobs": []}))
             return 0
         spec = left.spec
-    plan = cluster.plan(spec, _run_id(cluster, spec, run_id, once))
+    plan = cluster.plan(spec, run, complaints=complaints)
     for note in plan.notes:
         click.echo(f"hpc: {note}", err=True)
     if dry_run:
@@ -171,22 +173,23 @@ def submit(
     try:
         size = sum(upload.size for upload in plan.uploads) + (plan.rows.upload_bytes if plan.rows else 0)
         with bar("uploading", size) as progress:
-            run = cluster.send(plan, progress=progress)
+            sent = cluster.send(plan, progress=progress)
     except KeyboardInterrupt:
         click.echo(f"hpc: run {plan.run_id} may be incomplete: {run_ids.go_on(plan.run_id)}", err=True)
         raise
     if as_json:
-        click.echo(json.dumps({"run_id": run.run_id, "jobs": list(run.job_ids)}))
+        click.echo(json.dumps({"run_id": sent.run_id, "jobs": list(sent.job_ids)}))
     else:
-        click.echo(run.run_id)
+        click.echo(sent.run_id)
     if wait_:
-        return watch(run)
-    hint(f"hpc wait {run.run_id}", f"hpc logs -f {run.run_id}", f"hpc cancel {run.run_id}")
+        return watch(sent)
+    hint(f"hpc wait {sent.run_id}", f"hpc logs -f {sent.run_id}", f"hpc cancel {sent.run_id}")
     return 0
 
 
 def _spec(
     cluster: Cluster,
+    complaints: list[str],
     *,
     after: tuple[str, ...],
     after_each: str | None,
@@ -199,15 +202,12 @@ def _spec(
     timeout: int | None,
     **rest: Any,
 ) -> JobSpec:
-    """Read the options into a request; all that cannot be read is complained about at once."""
-    complaints = list[str]()
+    """Read the options into a request; an option that cannot be read is left out, and added to the complaints."""
     given = (("--input", inputs), ("--setenv", setenv), ("--secret", secrets))
     pairs = {flag: list(_pairs(flag, values, complaints)) for flag, values in given}
     after_ids = _job_ids(cluster, after, complaints)
     parents = _parents(cluster, after_each, complaints)
     chosen = _ranges(only, complaints)
-    if complaints:
-        raise BadInput(complaints)
     return JobSpec(
         after=after_ids,
         after_each=parents,
@@ -263,20 +263,20 @@ def _parents(cluster: Cluster, reference: str | None, complaints: list[str]) -> 
         return ()
 
 
-def _run_id(cluster: Cluster, spec: JobSpec, run_id: str | None, once: str | None) -> str:
+def _run_id(cluster: Cluster, spec: JobSpec, run_id: str | None, once: str | None, complaints: list[str]) -> str:
     if run_id is not None and once is not None:
-        raise BadInput("--run and --once: give one of them; --once makes the run id from its key")
+        complaints.append("--run and --once: give one of them; --once makes the run id from its key")
     if once is not None:
         return run_ids.from_key(cluster.project(spec.project), once)
     if run_id is not None and not run_ids.is_run_id(run_id):
-        raise BadInput(f"--run {run_id!r}: no run id; it looks like 20261122-173355-k3v9qz")
+        complaints.append(f"--run {run_id!r}: no run id; it looks like 20261122-173355-k3v9qz")
     return run_id or run_ids.new()
 
 
 def _dry_run(plan: Plan) -> dict[str, Any]:
     return {
         "run_id": plan.run_id,
-        "request": plan.request,
+        "request": plan.request.to_json(),
         "register_job_definition": plan.definition,
         "uploads": [
             {
