@@ -60,62 +60,62 @@ for number in range(int(sys.argv[1])):
 
 
 @dataclass(frozen=True)
-class JobContext:
+class Target:
     queue_arn: str
     folder: Path
 
 
-Commands = Callable[[JobContext, int], Iterator[list[str]]]
+Commands = Callable[[Target, int], Iterator[list[str]]]
 """The commands that submit so many tasks."""
 
 
-def _hpc_sweep(place: JobContext, tasks: int) -> Iterator[list[str]]:
-    path = place.folder / f"{tasks}.csv"
+def _hpc_sweep(target: Target, tasks: int) -> Iterator[list[str]]:
+    path = target.folder / f"{tasks}.csv"
     path.write_text("alpha\n" + "".join(f"{number}\n" for number in range(tasks)))
     yield ["hpc", "submit", "--queue", QUEUE, "--tasks", str(path), "--", "echo", "{alpha}"]
 
 
-def _hpc_jobs(_place: JobContext, tasks: int) -> Iterator[list[str]]:
+def _hpc_jobs(_target: Target, tasks: int) -> Iterator[list[str]]:
     for _ in range(tasks):
         yield ["hpc", "submit", "--queue", QUEUE, "--", "true"]
 
 
-def _library_jobs(_place: JobContext, tasks: int) -> Iterator[list[str]]:
+def _library_jobs(_target: Target, tasks: int) -> Iterator[list[str]]:
     yield [sys.executable, "-c", LIBRARY, str(tasks)]
 
 
-def _boto3_jobs(place: JobContext, tasks: int) -> Iterator[list[str]]:
-    yield [sys.executable, "-c", BOTO3, place.queue_arn, DEFINITION, *["1"] * tasks]
+def _boto3_jobs(target: Target, tasks: int) -> Iterator[list[str]]:
+    yield [sys.executable, "-c", BOTO3, target.queue_arn, DEFINITION, *["1"] * tasks]
 
 
-def _boto3_arrays(place: JobContext, tasks: int) -> Iterator[list[str]]:
-    yield [sys.executable, "-c", BOTO3, place.queue_arn, DEFINITION, *map(str, _arrays(tasks))]
+def _boto3_arrays(target: Target, tasks: int) -> Iterator[list[str]]:
+    yield [sys.executable, "-c", BOTO3, target.queue_arn, DEFINITION, *map(str, _arrays(tasks))]
 
 
-def _aws_jobs(place: JobContext, tasks: int) -> Iterator[list[str]]:
+def _aws_jobs(target: Target, tasks: int) -> Iterator[list[str]]:
     for _ in range(tasks):
-        yield _aws(place, 1)
+        yield _aws(target, 1)
 
 
-def _aws_arrays(place: JobContext, tasks: int) -> Iterator[list[str]]:
+def _aws_arrays(target: Target, tasks: int) -> Iterator[list[str]]:
     for size in _arrays(tasks):
-        yield _aws(place, size)
+        yield _aws(target, size)
 
 
-def _aws(place: JobContext, size: int) -> list[str]:
+def _aws(target: Target, size: int) -> list[str]:
     array = ["--array-properties", f"size={size}"] if size > 1 else []
     return [
-        peers.tool("aws"), "batch", "submit-job", "--job-name", "n", "--job-queue", place.queue_arn,
+        peers.tool("aws"), "batch", "submit-job", "--job-name", "n", "--job-queue", target.queue_arn,
         "--job-definition", DEFINITION, "--container-overrides", "command=[true]", *array,
     ]  # fmt: skip
 
 
-def _awsbsub_jobs(_place: JobContext, tasks: int) -> Iterator[list[str]]:
+def _awsbsub_jobs(_target: Target, tasks: int) -> Iterator[list[str]]:
     for _ in range(tasks):
         yield [peers.tool("awsbsub"), "--", "true"]
 
 
-def _awsbsub_arrays(_place: JobContext, tasks: int) -> Iterator[list[str]]:
+def _awsbsub_arrays(_target: Target, tasks: int) -> Iterator[list[str]]:
     for size in _arrays(tasks):
         yield [peers.tool("awsbsub"), *(["--array-size", str(size)] if size > 1 else []), "--", "true"]
 
@@ -200,8 +200,8 @@ def main(latencies: tuple[float, ...], only: str, least: int, most: int) -> None
         for item in batch.describe_compute_environments()["computeEnvironments"]:
             batch.update_compute_environment(computeEnvironment=item["computeEnvironmentArn"], state="DISABLED")
         published = hpc.connect("dev").environment
-        place = JobContext(published.queues[QUEUE].arn, deployment.folder)
-        peers.configure_awsbsub(deployment.folder, published.meta.bucket, place.queue_arn, DEFINITION)
+        target = Target(published.queues[QUEUE].arn, deployment.folder)
+        peers.configure_awsbsub(deployment.folder, published.meta.bucket, target.queue_arn, DEFINITION)
         path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
         environment = os.environ | {"AWS_ENDPOINT_URL": line.url, "HOME": str(deployment.folder), "PATH": path}
         click.echo(f"| {' | '.join(HEADER)} |\n|{'---|' * len(HEADER)}")
@@ -212,13 +212,13 @@ def main(latencies: tuple[float, ...], only: str, least: int, most: int) -> None
                 line.clear()
                 line.rules({"latency": latency_ms})
                 cost = Cost()
-                for command in commands(place, tasks):
+                for command in commands(target, tasks):
                     cost.run(command, environment)
                 calls = Counter(item.get("service") == "batch" for item in line.fired())
                 figures = [f"{cost.seconds:.1f}", f"{cost.cpu_s:.1f}", f"{cost.peak_mib:.0f}"]
                 row = [f"{tasks:,}", client, how, f"{latency_ms:g}", calls[True], calls[False], *figures]
                 click.echo(f"| {' | '.join(map(str, row))} |")
-                _forget(batch, place.queue_arn)
+                _forget(batch, target.queue_arn)
 
 
 def _forget(batch: Any, queue_arn: str) -> None:

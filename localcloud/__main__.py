@@ -11,7 +11,7 @@ from pathlib import Path
 import click
 
 import localcloud
-from localcloud.settings import HOST, Settings
+from localcloud.settings import HOST, ExecutorName, Settings
 
 
 @click.group(
@@ -54,8 +54,8 @@ def cli() -> None:
 @click.option("--log", "log_file", type=click.Path(path_type=Path),
               help="Append a line of JSON for each Batch call and each write to S3.")  # fmt: skip
 def serve(
-    port: int, ready_file: Path | None, state_dir: Path | None, executor: str, host_slots: int, list_lag_s: float,
-    time_scale: float, log_file: Path | None,
+    port: int, ready_file: Path | None, state_dir: Path | None, executor: ExecutorName, host_slots: int,
+    list_lag_s: float, time_scale: float, log_file: Path | None,
 ) -> None:  # fmt: skip
     """Run the local cloud until it is interrupted."""
     from localcloud.runtimes.podman import missing
@@ -74,7 +74,7 @@ def serve(
     click.echo(f"local cloud at {url}", err=True)
     with nullcontext(state_dir) if state_dir else tempfile.TemporaryDirectory(prefix="localcloud-") as folder:
         settings = Settings(
-            url=url, state_dir=Path(folder).absolute(), executor=executor,  # type: ignore[arg-type]
+            url=url, state_dir=Path(folder).absolute(), executor=executor,
             host_slots=host_slots, list_lag_s=list_lag_s, time_scale=time_scale,
         )  # fmt: skip
         run(listener, settings, ready_file, log_file)

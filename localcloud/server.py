@@ -9,13 +9,13 @@ import signal
 import socket
 import tempfile
 import time
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TextIO
+from typing import TYPE_CHECKING, Any, TextIO
 
 from localcloud.settings import HOST, Settings
 
-Send = Callable[[dict[str, Any]], Any]
+if TYPE_CHECKING:
+    from hypercorn.typing import ASGIReceiveCallable, ASGISendCallable, ASGISendEvent, HTTPScope, Scope
 
 
 def open_port(port: int) -> socket.socket:
@@ -57,7 +57,7 @@ class CallLog:
     def __init__(self, path: Path | None) -> None:
         self._file: TextIO | None = None if path is None else path.open("a", buffering=1)
 
-    def write(self, scope: dict[str, Any], status: int) -> None:
+    def write(self, scope: HTTPScope, status: int) -> None:
         if self._file is None:
             return
         name = _call_name(scope)
@@ -70,7 +70,7 @@ class CallLog:
             self._file.write(json.dumps(entry) + "\n")
 
 
-def _call_name(scope: dict[str, Any]) -> tuple[str, str] | None:
+def _call_name(scope: HTTPScope) -> tuple[str, str] | None:
     """Return service and operation of a request, or None if it is not logged."""
     from localcloud.batch.api import operation_name
 
@@ -101,7 +101,7 @@ class Application:
         self._engine = engine
         self._log = call_log
 
-    async def __call__(self, scope: dict[str, Any], receive: Any, send: Send) -> None:
+    async def __call__(self, scope: Scope, receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
         from localcloud import admin
 
         if scope["type"] != "http":
@@ -111,8 +111,8 @@ class Application:
         else:
             await self._inner(scope, receive, self._logging(scope, send))
 
-    def _logging(self, scope: dict[str, Any], send: Send) -> Send:
-        async def wrapped(message: dict[str, Any]) -> None:
+    def _logging(self, scope: HTTPScope, send: ASGISendCallable) -> ASGISendCallable:
+        async def wrapped(message: ASGISendEvent) -> None:
             if message["type"] == "http.response.start":
                 self._log.write(scope, message["status"])
             await send(message)
@@ -120,10 +120,10 @@ class Application:
         return wrapped
 
 
-async def _send_json(send: Send, status: int, body: bytes) -> None:
+async def _send_json(send: ASGISendCallable, status: int, body: bytes) -> None:
     headers = [(b"content-type", b"application/json")]
     await send({"type": "http.response.start", "status": status, "headers": headers})
-    await send({"type": "http.response.body", "body": body})
+    await send({"type": "http.response.body", "body": body, "more_body": False})
 
 
 def serve(listener: socket.socket, settings: Settings, ready_file: Path | None, log_file: Path | None) -> None:
@@ -160,7 +160,8 @@ async def _serve(listener: socket.socket, settings: Settings, ready_file: Path |
         executor = RuntimeExecutor(settings, runtime)
     engine = Engine(settings, executor)
     service = BatchService(engine)
-    ministack_app.SERVICE_HANDLERS["batch"] = service.handle_request
+    handlers: dict[str, Any] = ministack_app.SERVICE_HANDLERS
+    handlers["batch"] = service.handle_request
     model.watchers.append(events.send)
     for part in (eventbridge, stepfunctions, s3_parts, encryption, exports, store_types):
         part.install()

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Literal
 
 HOST = "127.0.0.1"
+ExecutorName = Literal["process", "container", "null"]
 
 
 @dataclass(frozen=True)
@@ -15,7 +16,7 @@ class Settings:
     url: str
     state_dir: Path
     """Holds the working folders of running jobs."""
-    executor: Literal["process", "container", "null"] = "process"
+    executor: ExecutorName = "process"
     host_slots: int = 2 * (os.cpu_count() or 1)
     """Single-container jobs that run at a time."""
     list_lag_s: float = 0.0

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from localcloud.batch.api import BatchService
-from localcloud.batch.api_model import from_template, service_model
+from localcloud.batch.api_model import from_template, input_shape
 from localcloud.batch.errors import BatchError
 from localcloud.batch.model import Json
 
@@ -37,8 +37,7 @@ class Handlers:
     def _call(self, operation: str, properties: Json, **more: Any) -> Json:
         """Call the API with template properties, and with `more` as they are."""
         try:
-            shape = service_model().operation_model(operation).input_shape
-            return self.service.call(operation, from_template(properties, shape, "") | more)
+            return self.service.call(operation, from_template(properties, input_shape(operation), "") | more)
         except BatchError as error:
             raise ValueError(
                 f'Resource handler returned message: "{error} (Service: Batch, Status Code: {error.status})" '

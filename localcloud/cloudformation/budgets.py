@@ -19,7 +19,7 @@ def _call(answer: tuple[int, Any, bytes]) -> None:
 
 
 def _request(name: str, properties: Json) -> Json:
-    budget = dict(properties["Budget"]) | {"BudgetName": name}
+    budget: Json = properties["Budget"] | {"BudgetName": name}
     if "BudgetLimit" in budget:
         limit = budget["BudgetLimit"]
         budget["BudgetLimit"] = {"Amount": str(limit["Amount"]), "Unit": limit["Unit"]}

@@ -53,7 +53,9 @@ def _checked_outputs(*args: Any) -> tuple[list[Any], dict[str, Any]]:
 def _checked_delete(params: dict[str, Any]) -> Any:
     """Take DeleteStack, and leave the stack as it is with the reason, if another one imports from it."""
     stack = handlers._resolve_stack(handlers._p(params, "StackName"))
-    for name in _exports_of(stack["StackId"]) if stack else ():
+    if stack is None:
+        return _delete_stack(params)
+    for name in _exports_of(stack["StackId"]):
         if users := _importers(name):
             reason = f"Delete canceled. Cannot delete export {name} as it is in use by {users}."
             own, identity, kind = stack["StackName"], stack["StackId"], "AWS::CloudFormation::Stack"

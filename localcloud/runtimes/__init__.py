@@ -44,6 +44,7 @@ class StartError(Exception):
 class Runtime(Protocol):
     def next_address(self) -> str:
         """Return an IPv4 address that no other node has or soon gets."""
+        ...
 
     async def pull(self, image: str) -> Json:
         """Make an image ready; return its configuration.
@@ -51,6 +52,7 @@ class Runtime(Protocol):
         Raises:
             ImageError: it cannot be pulled.
         """
+        ...
 
     async def start(self, task: Task) -> RunningProcess:
         """Start a container.
@@ -58,6 +60,7 @@ class Runtime(Protocol):
         Raises:
             StartError: it does not start.
         """
+        ...
 
     async def remove(self, task: Task) -> str | None:
         """Remove what is left of a container that ended or did not start; return why it ended, if that is known."""

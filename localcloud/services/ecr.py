@@ -63,7 +63,7 @@ def find_image(uri: str) -> tuple[str, dict[str, Any]]:
                 f"'{name}' does not exist in the registry with id '{scope[0]}'"
             )
         image_digest, manifest, _ = ecr._resolve_manifest(name, reference)
-        if not manifest:
+        if image_digest is None or not manifest:
             raise ImageError(
                 f"CannotPullContainerError: Error response from daemon: manifest for {uri} not found: manifest "
                 "unknown: Requested image not found"

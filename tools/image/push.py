@@ -38,8 +38,9 @@ class Repository:
             click.ClickException: its Foundation stack is not deployed here.
         """
         stack = stack_name(environment, "Foundation")
+        region = os.environ.get("AWS_REGION")  # which the AWS CLI reads and boto3 does not
         try:
-            described = boto3.client("cloudformation", **_region()).describe_stacks(StackName=stack)["Stacks"][0]
+            described = boto3.client("cloudformation", region_name=region).describe_stacks(StackName=stack)["Stacks"][0]
         except (BotoCoreError, ClientError) as error:
             raise click.ClickException(
                 f"{error}; check the credentials and the Region, and deploy it first:"
@@ -116,8 +117,3 @@ def _loopback_registry() -> str | None:
     except ValueError:
         local = where.hostname == "localhost"
     return where.netloc if local else None
-
-
-def _region() -> dict[str, str]:
-    """boto3 reads AWS_DEFAULT_REGION alone; what else the AWS CLI documents is AWS_REGION."""
-    return {"region_name": os.environ["AWS_REGION"]} if "AWS_REGION" in os.environ else {}
