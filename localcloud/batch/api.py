@@ -13,7 +13,8 @@ from ministack.core.responses import get_account_id, get_region
 from localcloud.batch import api_model, api_views, compute_environments, definitions, jobs
 from localcloud.batch.engine import Engine
 from localcloud.batch.errors import BatchError, NotModelledError
-from localcloud.batch.model import Json, Scope, State
+from localcloud.batch.model import Scope, State
+from localcloud.json_types import Json
 
 MAX_SUBMIT_BYTES = 30 * 1024
 """https://docs.aws.amazon.com/batch/latest/userguide/service_limits.html"""

@@ -11,7 +11,7 @@ from botocore.model import ListShape, MapShape, OperationModel, ServiceModel, Sh
 from botocore.validate import ParamValidator
 
 from localcloud.batch.errors import BatchError, NotModelledError
-from localcloud.batch.model import Json
+from localcloud.json_types import Json
 
 NOT_MODELLED = {
     "CreateComputeEnvironmentRequest": {"unmanagedvCpus", "eksConfiguration", "context", "ecsSettings"},

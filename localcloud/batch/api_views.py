@@ -8,7 +8,8 @@ from typing import Any
 
 from localcloud.batch.compute_environments import find_queue
 from localcloud.batch.errors import BatchError
-from localcloud.batch.model import Attempt, Job, Json, State, now_ms
+from localcloud.batch.model import Attempt, Job, State, now_ms
+from localcloud.json_types import Json
 
 ALL_STATUSES = ("SUBMITTED", "PENDING", "RUNNABLE", "STARTING", "RUNNING", "SUCCEEDED", "FAILED")
 

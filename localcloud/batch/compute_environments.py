@@ -7,7 +7,8 @@ import uuid
 from localcloud.batch import environment_refusals as rules
 from localcloud.batch import scheduling
 from localcloud.batch.errors import BatchError, NotModelledError
-from localcloud.batch.model import ComputeEnvironment, Json, Queue, State
+from localcloud.batch.model import ComputeEnvironment, Queue, State
+from localcloud.json_types import Json
 
 SCALING_ONLY = {"minvCpus", "maxvCpus", "desiredvCpus"}
 

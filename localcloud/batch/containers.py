@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from localcloud.batch.model import Json
+from localcloud.json_types import Json
 
 
 def substitute(command: Iterable[str], parameters: Json) -> list[str]:

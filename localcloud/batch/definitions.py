@@ -6,7 +6,8 @@ import json
 
 from localcloud.batch import job_refusals as rules
 from localcloud.batch.errors import BatchError, NotModelledError
-from localcloud.batch.model import Json, State
+from localcloud.batch.model import State
+from localcloud.json_types import Json
 
 MAX_BYTES = 24 * 1024
 """https://docs.aws.amazon.com/batch/latest/userguide/service_limits.html"""

@@ -12,7 +12,8 @@ from typing import Any
 from ministack.core.responses import request_scope
 from ministack.services import ec2
 
-from localcloud.batch.model import ComputeEnvironment, Json, Kind, Scope
+from localcloud.batch.model import ComputeEnvironment, Kind, Scope
+from localcloud.json_types import Json
 
 NEEDED = {"ecs", "ecs-agent", "ecs-telemetry", "ecr.api", "ecr.dkr", "logs"}
 """https://docs.aws.amazon.com/batch/latest/userguide/vpc-endpoint-considerations.html"""

@@ -11,7 +11,8 @@ from ministack.core.responses import request_scope
 from ministack.services import ec2, iam
 
 from localcloud.batch.errors import BatchError, NotModelledError
-from localcloud.batch.model import Json, Scope
+from localcloud.batch.model import Scope
+from localcloud.json_types import Json
 
 MAX_PER_REGION = 50
 """Compute environments, and job queues (https://docs.aws.amazon.com/batch/latest/userguide/service_limits.html)."""

@@ -7,7 +7,8 @@ import re
 from localcloud.batch import volumes
 from localcloud.batch.containers import node_range, requirements
 from localcloud.batch.errors import BatchError, NotModelledError
-from localcloud.batch.model import Json, Queue, Scope
+from localcloud.batch.model import Queue, Scope
+from localcloud.json_types import Json
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,127}")
 PATTERN = re.compile(r"[A-Za-z0-9.:\s]{0,511}\*?")

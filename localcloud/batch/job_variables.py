@@ -10,7 +10,8 @@ from ministack.services import ecs_metadata
 
 from localcloud.batch.containers import requirements
 from localcloud.batch.logs import DEFAULT_GROUP
-from localcloud.batch.model import Attempt, Job, Json, Scope
+from localcloud.batch.model import Attempt, Job, Scope
+from localcloud.json_types import Json
 from localcloud.settings import Settings
 
 

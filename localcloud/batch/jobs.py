@@ -9,7 +9,8 @@ from localcloud.batch.compute_environments import find_queue
 from localcloud.batch.containers import effective, node_containers, requirements
 from localcloud.batch.engine import Engine
 from localcloud.batch.errors import BatchError
-from localcloud.batch.model import Job, Json, Queue, Request, State
+from localcloud.batch.model import Job, Queue, Request, State
+from localcloud.json_types import Json
 
 
 def submit(state: State, engine: Engine, params: Json) -> Json:

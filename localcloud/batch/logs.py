@@ -7,7 +7,8 @@ import json
 from ministack.core.responses import request_scope
 from ministack.services import cloudwatch_logs
 
-from localcloud.batch.model import Json, Scope, now_ms
+from localcloud.batch.model import Scope, now_ms
+from localcloud.json_types import Json
 
 DEFAULT_GROUP = "/aws/batch/job"
 MAX_EVENT_BYTES = 256 * 1024

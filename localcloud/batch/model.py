@@ -10,11 +10,11 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
+from localcloud.json_types import Json
 from localcloud.process_group import RunningProcess
 
-Json = dict[str, Any]
 Status = Literal["SUBMITTED", "PENDING", "RUNNABLE", "STARTING", "RUNNING", "SUCCEEDED", "FAILED"]
 Kind = Literal["single", "array", "multi-node", "node"]
 CANCELLABLE = ("SUBMITTED", "PENDING", "RUNNABLE")

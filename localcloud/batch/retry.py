@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from localcloud.batch.model import Attempt, Json
+from localcloud.batch.model import Attempt
+from localcloud.json_types import Json
 
 
 def matches(pattern: str, text: str) -> bool:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 
 from localcloud.batch.errors import BatchError
-from localcloud.batch.model import Json, Queue, State
+from localcloud.batch.model import Queue, State
+from localcloud.json_types import Json
 
 TIME_LIMIT_REASONS = (
     "CAPACITY:INSUFFICIENT_INSTANCE_CAPACITY",

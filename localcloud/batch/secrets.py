@@ -9,7 +9,8 @@ from typing import Any
 from ministack.core.responses import request_scope
 from ministack.services import secretsmanager, ssm
 
-from localcloud.batch.model import Json, Scope
+from localcloud.batch.model import Scope
+from localcloud.json_types import Json
 
 
 def secret_values(scope: Scope, secrets: list[Json]) -> dict[str, str]:

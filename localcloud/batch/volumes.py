@@ -16,7 +16,8 @@ from ministack.core.responses import request_scope
 from ministack.services import efs
 
 from localcloud.batch.errors import BatchError, NotModelledError
-from localcloud.batch.model import Json, Scope
+from localcloud.batch.model import Scope
+from localcloud.json_types import Json
 from localcloud.settings import Settings
 
 

@@ -11,7 +11,7 @@ from typing import Any
 from localcloud.batch.api import BatchService
 from localcloud.batch.api_model import from_template, input_shape
 from localcloud.batch.errors import BatchError
-from localcloud.batch.model import Json
+from localcloud.json_types import Json
 
 Created = tuple[str, Json]
 

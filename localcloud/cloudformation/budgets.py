@@ -8,7 +8,7 @@ from typing import Any
 
 from ministack.services import budgets
 
-from localcloud.batch.model import Json
+from localcloud.json_types import Json
 
 
 def _call(answer: tuple[int, Any, bytes]) -> None:

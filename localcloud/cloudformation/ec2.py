@@ -11,7 +11,7 @@ from xml.etree import ElementTree
 from ministack.services import ec2
 from ministack.services.cloudformation.provisioners import _RESOURCE_HANDLERS
 
-from localcloud.batch.model import Json
+from localcloud.json_types import Json
 
 Created = tuple[str, Json]
 ANYWHERE = {"IpProtocol": "-1", "CidrIp": "0.0.0.0/0"}

@@ -13,7 +13,7 @@ from ministack.core.responses import get_account_id, get_region
 from ministack.services import kms, s3
 from ministack.services.cloudformation.provisioners import _RESOURCE_HANDLERS
 
-from localcloud.batch.model import Json
+from localcloud.json_types import Json
 
 Created = tuple[str, Json]
 ALGORITHM = "x-amz-server-side-encryption"

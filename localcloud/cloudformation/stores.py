@@ -13,7 +13,7 @@ from ministack.services import cloudwatch_logs, ecr, s3
 from ministack.services.cloudformation import provisioners, stacks
 from ministack.services.cloudformation.provisioners import _RESOURCE_HANDLERS, _physical_name
 
-from localcloud.batch.model import Json
+from localcloud.json_types import Json
 
 Created = tuple[str, Json]
 GROUP, REPOSITORY, BUCKET = "AWS::Logs::LogGroup", "AWS::ECR::Repository", "AWS::S3::Bucket"

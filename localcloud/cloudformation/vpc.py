@@ -10,8 +10,8 @@ from ministack.core.responses import get_region
 from ministack.services import ec2, iam
 from ministack.services.cloudformation.provisioners import _RESOURCE_HANDLERS
 
-from localcloud.batch.model import Json
 from localcloud.cloudformation.ec2 import Created, _call, _tags
+from localcloud.json_types import Json
 
 SERVICES = {
     "batch", "ec2", "ec2messages", "ecr.api", "ecr.dkr", "ecs", "ecs-agent", "ecs-telemetry", "elasticfilesystem",

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from localcloud.batch.model import Attempt, Job, Json
+from localcloud.batch.model import Attempt, Job
 from localcloud.batch.volumes import Mount
+from localcloud.json_types import Json
 from localcloud.process_group import RunningProcess
 
 

@@ -10,7 +10,8 @@ import random
 import signal
 from pathlib import Path
 
-from localcloud.batch.model import Attempt, Json
+from localcloud.batch.model import Attempt
+from localcloud.json_types import Json
 from localcloud.process_group import RunningProcess
 from localcloud.runtimes import StartError, Task, memory, network, podman
 from localcloud.runtimes.network import Bridge, Namespace

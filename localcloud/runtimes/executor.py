@@ -16,9 +16,10 @@ from localcloud.batch import job_variables as env
 from localcloud.batch import spot_notice
 from localcloud.batch.executor import EXITED
 from localcloud.batch.logs import LogStream, stream_name
-from localcloud.batch.model import Attempt, Job, Json, now_ms
+from localcloud.batch.model import Attempt, Job, now_ms
 from localcloud.batch.secrets import secret_values
 from localcloud.batch.volumes import MountError, mounts
+from localcloud.json_types import Json
 from localcloud.runtimes import Runtime, StartError, Task
 from localcloud.services.ecr import ImageError
 from localcloud.settings import Settings

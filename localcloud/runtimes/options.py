@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from localcloud.batch.containers import requirements
-from localcloud.batch.model import Json
 from localcloud.batch.volumes import Mount
+from localcloud.json_types import Json
 from localcloud.runtimes import StartError, Task
 from localcloud.runtimes.podman import ULIMITS, limit
 

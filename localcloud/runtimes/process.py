@@ -9,8 +9,9 @@ from pathlib import Path
 
 from localcloud.batch.errors import NotModelledError
 from localcloud.batch.job_variables import command_line
-from localcloud.batch.model import Attempt, Json
+from localcloud.batch.model import Attempt
 from localcloud.batch.volumes import through_mounts
+from localcloud.json_types import Json
 from localcloud.process_group import RunningProcess
 from localcloud.runtimes import StartError, Task
 from localcloud.services.ecr import image_config

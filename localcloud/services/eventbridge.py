@@ -13,7 +13,7 @@ from typing import Any
 from ministack.core.arn import parse_arn
 from ministack.services import cloudwatch_logs, eventbridge, sns
 
-from localcloud.batch.model import Json
+from localcloud.json_types import Json
 
 Invoke = Callable[..., None]
 

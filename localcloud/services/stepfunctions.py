@@ -17,7 +17,7 @@ from ministack import app
 from ministack.core.responses import get_account_id, get_region
 from ministack.services import stepfunctions
 
-from localcloud.batch.model import Json
+from localcloud.json_types import Json
 
 RESOURCE = "arn:aws:states:::batch:submitJob"
 POLL_S = 0.1
