@@ -1,4 +1,4 @@
-"""ministack in this process, with our Batch, our resource types, a log of calls and a look inside."""
+"""Serve ministack with our AWS Batch, our resource types, a call log and the operations of `admin`."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 def open_port(port: int) -> socket.socket:
-    """Listen on the loopback interface only; port 0 is any free one.
+    """Listen on the loopback interface only; port 0 takes any free one.
 
     Raises:
         OSError: the port is taken.
@@ -32,7 +32,7 @@ def open_port(port: int) -> socket.socket:
 
 
 def _configure_ministack(port: int, state_dir: Path) -> None:
-    """Set what ministack reads from its environment when it is imported."""
+    """Set the variables that ministack reads when it is imported."""
     os.environ |= {
         "BIND_HOST": HOST,
         "GATEWAY_PORT": str(port),
@@ -41,18 +41,18 @@ def _configure_ministack(port: int, state_dir: Path) -> None:
         "LOG_LEVEL": "WARNING",
         "S3_DATA_DIR": str(state_dir / "s3"),
         "STATE_DIR": str(state_dir / "state"),
-        # It would listen on further ports, and sweep the containers of a Docker daemon.
+        # Otherwise it listens on further ports and removes containers of a Docker daemon.
         "SFTP_ENABLED": "0",
         "IOT_MTLS_ENABLED": "0",
         "DOCKER_HOST": f"unix://{state_dir}/no-docker",
     }
     os.environ.pop("AUTH", None)
-    # ministack calls itself through boto3 here and there; that must not reach a real account.
+    # ministack calls itself through boto3 in places; that must not reach a real account.
     os.environ.pop("AWS_ENDPOINT_URL", None)
 
 
 class CallLog:
-    """One JSON object a line for each call of Batch, and for each write to S3."""
+    """A file with one JSON line for each Batch call and each S3 write."""
 
     def __init__(self, path: Path | None) -> None:
         self._file: TextIO | None = None if path is None else path.open("a", buffering=1)
@@ -94,7 +94,7 @@ def _call_name(scope: HTTPScope) -> tuple[str, str] | None:
 
 
 class Application:
-    """The ASGI application around ministack's."""
+    """The ASGI application that wraps ministack's."""
 
     def __init__(self, inner: Any, engine: Any, call_log: CallLog) -> None:
         self._inner = inner
@@ -127,7 +127,7 @@ async def _send_json(send: ASGISendCallable, status: int, body: bytes) -> None:
 
 
 def serve(listener: socket.socket, settings: Settings, ready_file: Path | None, log_file: Path | None) -> None:
-    """Serve until SIGTERM or SIGINT; then kill all jobs and return."""
+    """Serve until SIGTERM or SIGINT, then kill all jobs."""
     _configure_ministack(listener.getsockname()[1], settings.state_dir)
     asyncio.run(_serve(listener, settings, ready_file, log_file))
 
@@ -167,7 +167,7 @@ async def _serve(listener: socket.socket, settings: Settings, ready_file: Path |
         part.install()
     ecr.install(settings.url)
     provisioners._RESOURCE_HANDLERS.update(batch_types.handlers(service))
-    for part in (ec2_types, vpc_types, budget_types, store_types, encryption):  # the last goes round the one before
+    for part in (ec2_types, vpc_types, budget_types, store_types, encryption):  # the last wraps the one before
         provisioners._RESOURCE_HANDLERS.update(part.handlers())
 
     stop = asyncio.Event()

@@ -1,4 +1,4 @@
-"""How a local cloud was started."""
+"""Settings of a local cloud."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ class Settings:
     """Holds the working folders of running jobs."""
     executor: ExecutorName = "process"
     host_slots: int = 2 * (os.cpu_count() or 1)
-    """Single-container jobs that run at a time."""
+    """Single-container jobs that run at once."""
     list_lag_s: float = 0.0
-    """ListJobs does not show younger jobs."""
+    """ListJobs omits jobs younger than this."""
     time_scale: float = 1.0
-    """Job timeouts and stop timeouts are multiplied by it."""
+    """Factor for job timeouts and stop timeouts."""

@@ -1,4 +1,4 @@
-"""Requests against AWS's own model of the API (botocore carries it), and CloudFormation properties into requests."""
+"""Validation of requests with botocore's model of the API, and translation of CloudFormation properties to requests."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ NOT_MODELLED = {
         "ecsPropertiesOverride", "eksPropertiesOverride", "consumableResourcePropertiesOverride",
     },
 }  # fmt: skip
-"""Members, by the name of their structure, that would change what happens here."""
+"""Members by structure that are refused, because ignoring them would change the result."""
 
 
 @cache
@@ -52,18 +52,18 @@ def input_shape(operation: str) -> StructureShape:
 
 @cache
 def operations_by_route() -> dict[tuple[str, str], OperationModel]:
-    """Return the operations by HTTP method and path; the path of tagging ends in a variable."""
+    """Return the operations by HTTP method and path, without the variable that ends the path of tagging."""
     model = service_model()
     operations = [model.operation_model(name) for name in model.operation_names]
     return {(op.http["method"], op.http["requestUri"].split("{")[0]): op for op in operations}
 
 
 def validate(operation: str, params: Json) -> None:
-    """Check a request as the service's model has it: names, types, required members, lengths, enumerations.
+    """Check a request against the model: names, types, required members, lengths, enumerations.
 
     Raises:
-        BatchError: it does not fit.
-        NotModelledError: it fits, but means something that the local cloud cannot do.
+        BatchError: it is invalid.
+        NotModelledError: it is valid, but the local cloud cannot do what it asks for.
     """
     shape = input_shape(operation)
     report = ParamValidator().validate(params, shape)
@@ -73,7 +73,7 @@ def validate(operation: str, params: Json) -> None:
 
 
 def _check(value: Any, shape: Shape, path: str) -> None:
-    """Check what botocore leaves to the service: enumerations and upper limits."""
+    """Check enumerations and upper limits, which botocore leaves to the service."""
     if isinstance(shape, StructureShape):
         for name, member in value.items():
             if name in NOT_MODELLED.get(shape.name, ()):
@@ -103,10 +103,10 @@ def _check_limit(size: int, shape: Shape, path: str, unit: str) -> None:
 
 
 def from_template(value: Any, shape: Shape, path: str) -> Any:
-    """Turn CloudFormation properties into a request: member names as the API spells them, values of its types.
+    """Translate CloudFormation properties to a request, with the API's spelling of names and its value types.
 
     Raises:
-        BatchError: a property that the request does not have.
+        BatchError: the request has no such property.
     """
     if isinstance(shape, StructureShape):
         members = {name.lower(): name for name in shape.members}

@@ -1,4 +1,4 @@
-"""Jobs as DescribeJobs and ListJobs show them."""
+"""Jobs in the form of DescribeJobs and ListJobs."""
 
 from __future__ import annotations
 
@@ -208,4 +208,4 @@ def _milliseconds(value: str) -> float:
     try:
         return datetime.fromisoformat(value).timestamp() * 1000
     except ValueError:
-        raise BatchError(f"{value!r} is no time in milliseconds since 1970") from None
+        raise BatchError(f"{value!r} is not a time in milliseconds since 1970") from None

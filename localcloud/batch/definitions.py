@@ -35,7 +35,7 @@ def register(state: State, params: Json) -> Json:
 
 
 def find(state: State, reference: str) -> Json:
-    """Return the definition that an ARN, `name:revision` or `name` (its latest active revision) means."""
+    """Find a definition by ARN, `name:revision`, or `name` for the latest active revision."""
     text = reference
     if reference.startswith("arn:"):
         text = reference.removeprefix(state.scope.arn("job-definition/"))

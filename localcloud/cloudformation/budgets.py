@@ -41,7 +41,7 @@ def _create(logical_id: str, properties: Json, stack: str) -> tuple[str, Json]:
 
 
 def _update(name: str, _old: Json, properties: Json, _stack: str) -> tuple[str, Json]:
-    """Change it under its name; its notifications have no update of their own that would replace all at once."""
+    """Recreate the budget under its name: the API cannot replace all notifications at once."""
     _call(budgets._delete_budget({"BudgetName": name}))
     _call(budgets._create_budget(_request(name, properties)))
     return name, {}
