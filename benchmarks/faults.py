@@ -1,7 +1,7 @@
-"""The same storm of faults over `hpc` and the clients that people have: what is executed, twice, or not at all.
+"""Submission under faults, by `hpc` and other clients: jobs that run once, twice or not at all.
 
-Each job appends its name to one file, so executions are counted and not believed. `make bench-faults` prints a table
-in Markdown. The AWS CLI and awsbsub are installed below .local/, each with its own dependencies.
+Each job appends its name to a file, so that executions are counted. `make bench-faults` prints a Markdown table. The
+AWS CLI and awsbsub are installed below .local/, each with its own dependencies.
 """
 
 from __future__ import annotations
@@ -49,8 +49,8 @@ FAULTS: dict[str, tuple[dict[str, Any], ...]] = {
         _SUBMIT | {"probability": 0.10, "response": {"abort_bytes": 0}},
     ),
 }
-"""What happens to calls of SubmitJob: one thing to three in ten, or the storm of all. `lost after`: the service has
-accepted the job, and the connection ends before the answer."""
+"""Faults of SubmitJob calls: one kind in 30% of them, or a mixture, the storm. `lost after`: the connection ends after
+the service has accepted the job and before it answers."""
 
 HEADER = [
     *("fault", "client", "seed", "asked", "faults", "errors shown", "executed", "executed twice", "lost"),
@@ -75,12 +75,12 @@ class Target:
 
 
 Submit = Callable[[str, list[str]], bool]
-"""Submits a command as a job of this name; returns whether the client said that it did."""
+"""Submit a command as a job of this name; return whether the client reported success."""
 
 
 def _hpc(_target: Target) -> Submit:
     cluster = hpc.connect("dev")
-    cluster.environment  # noqa: B018 - read once, before the threads
+    cluster.environment  # noqa: B018 - read once before the threads start
 
     def submit(name: str, command: list[str]) -> bool:
         try:
@@ -146,7 +146,7 @@ CLIENTS: dict[str, Callable[[Target], Submit]] = {
 
 
 def measure(fault: str, client: str, count: int, seed: int, cloud: LocalCloud, folder: Path) -> list[object]:
-    """Submit `count` jobs through the fault; return the row of the table."""
+    """Submit `count` jobs under a fault; return the row of the table."""
     marks = folder / f"{client.replace(' ', '-')}-{seed}-{secrets.token_hex(3)}"  # others may use the same cloud
     marks.touch()
     names = [f"{marks.name}-{number}" for number in range(count)]
@@ -172,7 +172,7 @@ def measure(fault: str, client: str, count: int, seed: int, cloud: LocalCloud, f
 
 
 def _ended_jobs(cloud: LocalCloud, queue_arn: str, since_ms: int, names: list[str]) -> int:
-    """Wait until all jobs submitted since then have ended; return how many there are of these names."""
+    """Wait until all jobs with these names, submitted since then, have ended; return their number."""
     batch = boto3.client("batch", endpoint_url=cloud.url)
     deadline = time.monotonic() + END_TIMEOUT_S
     wanted = set(names)
@@ -187,7 +187,7 @@ def _ended_jobs(cloud: LocalCloud, queue_arn: str, since_ms: int, names: list[st
         if all(job.get("status") in ("SUCCEEDED", "FAILED") for job in own):
             return len(own)
         if time.monotonic() > deadline:
-            raise click.ClickException("the jobs do not end")
+            raise click.ClickException(f"jobs still run after {END_TIMEOUT_S} s")
         time.sleep(1)
 
 
@@ -203,11 +203,11 @@ def _deployed(url: str | None, folder: Path) -> Iterator[LocalCloud]:
 
 
 @click.command()
-@click.option("--count", default=100, show_default=True, help="Jobs that each client submits.")
-@click.option("--seeds", default=3, show_default=True, help="Storms for each client.")
+@click.option("--count", default=100, show_default=True, help="Jobs per client, fault and seed.")
+@click.option("--seeds", default=3, show_default=True, help="Seeds, and so runs, per client and fault.")
 @click.option("--client", "clients", multiple=True, type=click.Choice(list(CLIENTS)), help="Default: all.")
 @click.option("--fault", "faults", multiple=True, type=click.Choice(list(FAULTS)), help="Default: all.")
-@click.option("--url", help="A local cloud in which dev is deployed. Default: one is started.")
+@click.option("--url", help="URL of a local cloud with dev deployed. Default: start one.")
 def main(count: int, seeds: int, clients: tuple[str, ...], faults: tuple[str, ...], url: str | None) -> None:
     """Print the table."""
     with tempfile.TemporaryDirectory(prefix="hpc-bench-") as name, _deployed(url, Path(name)) as cloud:

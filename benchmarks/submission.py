@@ -1,10 +1,10 @@
-"""What it costs to submit: API calls, seconds and memory of `hpc`, awsbsub, the AWS CLI and boto3, in one go.
+"""The cost of submission: API calls, seconds and memory of `hpc`, awsbsub, the AWS CLI and boto3.
 
 python -m benchmarks.submission [--latency-ms 0 --latency-ms 50] [--only hpc]
 
-Every client sends to the same local cloud through the same proxy, which counts its requests and delays each. Nothing
-runs: the compute environments are disabled, which AWS Batch does not mind when a job is submitted. A sweep of `hpc` is
-a CSV file with a row for each task; the others' arrays carry a number only. stdout: a table in Markdown.
+Every client sends to the same local cloud through the same proxy, which counts and delays requests. No job runs: the
+compute environments are disabled, with which AWS Batch still accepts jobs. A sweep of `hpc` is a CSV file with a row
+for each task; the arrays of the others carry only an index. stdout: a Markdown table.
 """
 
 from __future__ import annotations
@@ -66,7 +66,7 @@ class Target:
 
 
 Commands = Callable[[Target, int], Iterator[list[str]]]
-"""The commands that submit so many tasks."""
+"""The commands that submit a number of tasks."""
 
 
 def _hpc_sweep(target: Target, tasks: int) -> Iterator[list[str]]:
@@ -159,7 +159,7 @@ class Cost:
     peak_mib: float = 0.0
 
     def run(self, command: list[str], environment: dict[str, str]) -> None:
-        """Run a command that must succeed, and add what it took."""
+        """Run a command that must succeed and add its cost."""
         with peers.terminal() as stdin:
             began = time.perf_counter()
             process = subprocess.Popen(
@@ -178,7 +178,7 @@ class Cost:
 
 
 def _peak_mib(pid: int) -> float:
-    """Return the most that a process has held since it was started; ru_maxrss would count the parent's, too."""
+    """Return the peak memory of a process since its exec; ru_maxrss would include the parent's."""
     try:
         lines = Path(f"/proc/{pid}/status").read_text().splitlines()
     except OSError:
@@ -188,9 +188,9 @@ def _peak_mib(pid: int) -> float:
 
 @click.command()
 @click.option("--latency-ms", "latencies", multiple=True, type=float, default=(0, 50), show_default=True)
-@click.option("--only", help="Only the clients whose name begins so.", default="")
-@click.option("--least", default=1, show_default=True, help="Leave smaller cases out.")
-@click.option("--most", default=300_000, show_default=True, help="Leave larger cases out.")
+@click.option("--only", help="Prefix of the names of clients to run.", default="")
+@click.option("--least", default=1, show_default=True, help="Minimum number of tasks.")
+@click.option("--most", default=300_000, show_default=True, help="Maximum number of tasks.")
 def main(latencies: tuple[float, ...], only: str, least: int, most: int) -> None:
     """Print the table."""
     with deployed() as deployment, FaultyLine(deployment.cloud.url, 1, deployment.folder / "line.log") as line:
@@ -222,7 +222,7 @@ def main(latencies: tuple[float, ...], only: str, least: int, most: int) -> None
 
 
 def _forget(batch: Any, queue_arn: str) -> None:
-    """End what was submitted, so that the next client meets an empty queue."""
+    """Terminate the submitted jobs, so that the next client finds an empty queue."""
     pages = batch.get_paginator("list_jobs").paginate(jobQueue=queue_arn, jobStatus="RUNNABLE")
     for job in [job["jobId"] for page in pages for job in page["jobSummaryList"]]:
         batch.terminate_job(jobId=job, reason="measured")
