@@ -1,4 +1,4 @@
-"""What the service refuses, the local cloud refuses; what it does not model, it refuses too."""
+"""The local cloud refuses what the service refuses, and what it does not model."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Volumes of containers: files that jobs share, and what cannot be mounted."""
+"""Volumes of containers: files that jobs share, and mounts that fail."""
 
 from __future__ import annotations
 
