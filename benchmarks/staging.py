@@ -45,11 +45,11 @@ START_TIMEOUT_S = 60
 IN = """import sys, pathlib
 from hpc.node import staging
 from hpc.node.job_context import JobContext
-from hpc.node.request import Input
+from hpc.contract.run_request import InputReference
 from hpc.node.s3.client import S3
 folder = pathlib.Path(sys.argv[2])
 context = JobContext(run_id="bench", project="bench", bucket="data")
-staging.stage_in(S3(), context, [(Input(name="IN", uri=sys.argv[1]), folder)], folder.parent)
+staging.stage_in(S3(), context, [(InputReference(name="IN", uri=sys.argv[1]), folder)], folder.parent)
 """
 OUT = """import sys, pathlib
 from hpc.node import output_files, staging
