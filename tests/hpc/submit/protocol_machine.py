@@ -124,6 +124,7 @@ class NodeLine:
 URL = "https://aws"
 CLIENT_CALLS = {"submit_job", "list_jobs", "describe_jobs", "terminate_job", "get_object", "put_object"}
 NODE_CALLS = {"get_tagged", "get", "put", "create", "replace"}
+ENDS = ("interrupted after", "interrupted before", "killed after", "killed before")
 AGAIN = "sent again by the SDK"
 RETRIED = CLIENT_CALLS - {"submit_job"} | NODE_CALLS
 
@@ -191,6 +192,7 @@ FAULTS: dict[str, tuple[set[str], Outcome]] = {
     "interrupted before": (CLIENT_CALLS | {ASLEEP}, _unreached(KeyboardInterrupt)),
     "interrupted after": (CLIENT_CALLS, _unanswered(KeyboardInterrupt)),
 }
+SENDING = sorted(name for name, (operations, _) in FAULTS.items() if "submit_job" in operations and name not in ENDS)
 _NO_CLEAR_ANSWER = {"no connection", "server error before", "server error after", "reset before", "lost after"}
 SURVIVED = {
     "submit_job": {
@@ -247,6 +249,10 @@ class World:
     def processes(self) -> list[Process]:
         running = [item.process for item in self.containers.values() if item.process]
         return [item for item in [*self.submitters, *self.lookers, *running] if not item.ended]
+
+    @property
+    def running_submitters(self) -> list[Process]:
+        return [item for item in self.submitters if not item.ended]
 
     def jobs_of(self, part: int) -> list[BatchJob]:
         return [job for job in self.batch.jobs.values() if run_ids.of_job_name(job.name) == (RUN_ID, part)]
@@ -363,8 +369,8 @@ class ExactlyOnce(RuleBasedStateMachine):
     fine = True
 
     @initialize(
-        orderly=st.booleans(), lag_s=st.sampled_from([0, 4, 10, 40]), parts=st.integers(1, 3), barrier=st.booleans(),
-        may_list=st.booleans(),
+        orderly=st.booleans(), lag_s=st.sampled_from([10, 4, 40, 10, 4, 40, 0]), parts=st.integers(1, 3),
+        barrier=st.booleans(), may_list=st.booleans(),
     )  # fmt: skip
     def begin(self, orderly: bool, lag_s: int, parts: int, barrier: bool, may_list: bool) -> None:
         clock = Clock()
@@ -383,14 +389,10 @@ class ExactlyOnce(RuleBasedStateMachine):
         self.world.submitter(self.hosts[host])
 
     @precondition(lambda self: sum(not looker.ended for looker in self.world.lookers) < 2)
-    @rule(host=st.integers(0, 2))
-    def look(self, host: int) -> None:
-        self.world.looker(self.hosts[host] if host < 2 else {})
-
-    @precondition(lambda self: sum(not looker.ended for looker in self.world.lookers) < 2)
-    @rule()
-    def cancel(self) -> None:
-        self.world.looker({}, lambda run: run.cancel(BY_USER))
+    @rule(host=st.integers(0, 2), cancels=st.sampled_from([False, False, False, True]))
+    def look(self, host: int, cancels: bool) -> None:
+        state = self.hosts[host] if host < 2 else {}
+        self.world.looker(state, (lambda run: run.cancel(BY_USER)) if cancels else lambda run: run)
 
     @precondition(lambda self: self.world.processes)
     @rule(which=st.integers(0, 4), steps=st.integers(1, 8))
@@ -400,11 +402,34 @@ class ExactlyOnce(RuleBasedStateMachine):
             if not process.ended:
                 self.world.step(process)
 
+    @precondition(lambda self: self.world.running_submitters)
+    @rule(which=st.integers(0, 4), faults=st.lists(st.sampled_from([None, *SENDING]), min_size=1, max_size=5))
+    def sending_fails(self, which: int, faults: list[str | None]) -> None:
+        """Let the next calls of SubmitJob of one process fail."""
+        running = self.world.running_submitters
+        process = running[which % len(running)]
+        for fault in faults:
+            self._go_on_to(process, fault, {"submit_job"})
+
     @precondition(lambda self: self.world.processes)
-    @rule(which=st.integers(0, 4), fault=st.sampled_from(sorted(FAULTS)), skipped=st.integers(0, 2))
-    def go_on_to(self, which: int, fault: str, skipped: int) -> None:
+    @rule(
+        which=st.integers(0, 4),
+        fault=st.sampled_from(sorted(set(FAULTS) - {*SENDING, *ENDS})),
+        skipped=st.integers(0, 2),
+    )
+    def call_fails(self, which: int, fault: str, skipped: int) -> None:
+        self._go_on_to(self._running(which), fault, FAULTS[fault][0], skipped)
+
+    @precondition(lambda self: self.world.processes)
+    @rule(
+        which=st.integers(0, 4), fault=st.sampled_from(ENDS), skipped=st.integers(0, 2),
+        at=st.sampled_from([{"submit_job"}, {"put_object", "replace", "create"}, {ASLEEP}]),
+    )  # fmt: skip
+    def process_ends(self, which: int, fault: str, at: set[str], skipped: int) -> None:
+        self._go_on_to(self._running(which), fault, at & FAULTS[fault][0], skipped)
+
+    def _go_on_to(self, process: Process, fault: str | None, operations: set[str], skipped: int = 0) -> None:
         """Let a process go on to a call that the fault can hit, or to a later one."""
-        process, (operations, _) = self._running(which), FAULTS[fault]
         for _ in range(MOST_CALLS_BETWEEN_FAULTS):
             hit = process.at in operations
             if process.ended or (hit and not skipped):
@@ -489,16 +514,17 @@ class ExactlyOnce(RuleBasedStateMachine):
         looker = world.looker({})
         world.run(looker)
         assert looker.error is None, repr(looker.error)
+        for part, job_id in enumerate(looker.result.job_ids):
+            assert world.holder(part) == job_id, "what is reported does not hold the part"
+            extra = [job for job in world.jobs_of(part) if job.job_id != job_id]
+            assert all(job.status == "FAILED" for job in extra), f"extra jobs of part {part} were not ended"
+            assert not (extra and part in world.settled), f"part {part} was settled and has {len(extra)} extra jobs"
         while startable := world.startable():
             world.start(startable[0])
             assert startable[0].process
             world.run(startable[0].process)
         self._check()
         for part, job_id in enumerate(looker.result.job_ids):
-            assert world.holder(part) == job_id, "what is reported does not hold the part"
-            extra = [job for job in world.jobs_of(part) if job.job_id != job_id]
-            assert all(job.status == "FAILED" for job in extra), f"extra jobs of part {part} were not ended"
-            assert not (extra and part in world.settled), f"part {part} was settled and has {len(extra)} extra jobs"
             if world.batch.jobs[job_id].reason != BY_USER:
                 counts = [len(world.executed[part, child]) for child in range(CHILDREN)]
                 assert min(counts) > 0, f"part {part} was lost"
