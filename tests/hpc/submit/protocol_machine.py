@@ -506,6 +506,7 @@ class ExactlyOnce(RuleBasedStateMachine):
         world = self.world
         for process in world.processes:
             world.run(process)
+        self._check()
         last = world.submitter(self.hosts[0])
         world.run(last)
         assert last.error is None, repr(last.error)
@@ -514,6 +515,7 @@ class ExactlyOnce(RuleBasedStateMachine):
         looker = world.looker({})
         world.run(looker)
         assert looker.error is None, repr(looker.error)
+        self._check()
         for part, job_id in enumerate(looker.result.job_ids):
             assert world.holder(part) == job_id, "what is reported does not hold the part"
             extra = [job for job in world.jobs_of(part) if job.job_id != job_id]
