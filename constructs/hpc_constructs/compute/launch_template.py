@@ -14,7 +14,7 @@ from aws_cdk import aws_ec2 as ec2
 from constructs import Construct
 
 from hpc_constructs import config
-from hpc_constructs.compute.host.install import install_script
+from hpc_constructs.compute.host.install import install_script, without_comments
 from hpc_constructs.config.sizing import SCRATCH
 from hpc_constructs.instances import InstanceType
 
@@ -165,13 +165,13 @@ class LaunchTemplate(Construct):
 
 def _scripts(settings: config.ComputeEnvironment, *, file_system: bool) -> list[str]:
     """Ours first: the team's own find the scratch folder."""
-    scripts = [ECS_AGENT + SCRATCH_FOLDER + install_script()]
+    scripts = [without_comments(ECS_AGENT + SCRATCH_FOLDER) + install_script()]
     if file_system:
-        scripts.append(FILE_SYSTEM)
+        scripts.append(without_comments(FILE_SYSTEM))
     if settings.efa:
-        scripts.append(EFA_MODULES)
+        scripts.append(without_comments(EFA_MODULES))
     if settings.scratch == "instance-store":
-        scripts.append(INSTANCE_STORE)
+        scripts.append(without_comments(INSTANCE_STORE))
     return [*scripts, *settings.user_data]
 
 

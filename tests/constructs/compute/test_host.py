@@ -20,9 +20,8 @@ import pytest
 
 from hpc.contract import objects
 from hpc.contract.paths import HOST_INSTANCE, HOST_SPOT_NOTICE
-from hpc_constructs.compute.host.install import PLACES, SOURCE, install_script
+from hpc_constructs.compute.host.install import PLACES, deployed, install_script
 
-SCRIPT = SOURCE / "hpc_host.py"
 ITEMS = {
     "instance-id": "i-0123456789abcdef0",
     "instance-type": "c7i.large",
@@ -97,10 +96,12 @@ def imds() -> Iterator[Imds]:
 def start(tmp_path: Path) -> Iterator[Callable[[str], subprocess.Popen[str]]]:
     """Starts the service with the metadata service at an address; it writes to the folder `hpc`."""
     (tmp_path / "hpc").mkdir()
+    script = tmp_path / "hpc_host.py"
+    script.write_text(deployed(script.name))
     with contextlib.ExitStack() as stack:
 
         def run(url: str) -> subprocess.Popen[str]:
-            command = [sys.executable, "-I", str(SCRIPT), "--imds", url, "--folder", str(tmp_path / "hpc")]
+            command = [sys.executable, "-I", str(script), "--imds", url, "--folder", str(tmp_path / "hpc")]
             process = subprocess.Popen([*command, "--interval-s", "0.02"], stdout=subprocess.PIPE, text=True)
             stack.callback(lambda: (process.kill(), process.wait(), process.stdout and process.stdout.close()))
             return process
@@ -227,7 +228,7 @@ def test_on_an_on_demand_instance_it_has_nothing_to_wait_for(
 
 def test_the_python_of_amazon_linux_2023_understands_it() -> None:
     """3.9 (https://docs.aws.amazon.com/linux/al2023/ug/python.html), and nothing but the standard library."""
-    tree = ast.parse(SCRIPT.read_text(), feature_version=(3, 9))
+    tree = ast.parse(deployed("hpc_host.py"), feature_version=(3, 9))
     imports = {alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names}
     froms = {str(node.module) for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
     assert {name.partition(".")[0] for name in imports | froms} <= sys.stdlib_module_names
@@ -244,12 +245,12 @@ def test_user_data_puts_the_files_in_their_places_byte_for_byte(tmp_path: Path) 
     )
     subprocess.run(["bash", "-euc", script], env={"PATH": f"{tools}:/usr/bin:/bin"}, check=True)
     for name, place in PLACES.items():
-        assert (tmp_path / place.lstrip("/")).read_text() == (SOURCE / name).read_text()
+        assert (tmp_path / place.lstrip("/")).read_text() == deployed(name)
     calls = (tmp_path / "calls").read_text().splitlines()
     assert calls == ["daemon-reload", "enable --now hpc-host.service"]
 
 
 def test_the_units_name_the_files_where_they_are() -> None:
     for name in ("hpc-host.service", "ecs.conf"):
-        (command,) = [line for line in (SOURCE / name).read_text().splitlines() if line.startswith("ExecStart")]
+        (command,) = [line for line in deployed(name).splitlines() if line.startswith("ExecStart")]
         assert command.split()[-1] in PLACES.values()

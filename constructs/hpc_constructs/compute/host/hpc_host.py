@@ -97,7 +97,7 @@ def serve(imds: Imds, folder: Path, interval_s: float) -> None:
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser()
     parser.add_argument("--imds", default="http://169.254.169.254")
     parser.add_argument("--folder", type=Path, default=Path("/run/hpc"))
     parser.add_argument("--interval-s", type=float, default=5)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from hpc_constructs.compute.host.install import SOURCE
+from hpc_constructs.compute.host.install import deployed
 from hpc_constructs.rules.batch_model import ComputeEnvironment, Platform
 from hpc_constructs.rules.finding import Hit, check
 from hpc_constructs.rules.templates import Properties, Resource
@@ -14,7 +14,7 @@ DATA = "Properties.LaunchTemplateData"
 ROOT_DEVICE = "/dev/xvda"
 LEAST_ROOT_GIB = 100
 BLOCKED_FOR_TASKS = re.compile(r"^ECS_AWSVPC_BLOCK_IMDS=true$", re.MULTILINE)
-CLOSED_ON_HOST = tuple((SOURCE / name).read_text(encoding="utf-8") for name in ("close-imds", "ecs.conf"))
+CLOSED_ON_HOST = (deployed("close-imds"), deployed("ecs.conf"))
 """The rule, and that the agent starts only behind it."""
 MULTIPART = re.compile(r"\A\s*(MIME-Version:|Content-Type: multipart/mixed)", re.IGNORECASE)
 UNPINNED_INSTALLER = re.compile(r"aws-efa-installer-latest|efa[-_]installer\S*latest")
