@@ -14,8 +14,8 @@ from typing import Any
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from hpc_constructs.config.error_messages import MAPS, NAMES, PATTERNS, SECTIONS
-from hpc_constructs.config.field_types import NAME_PATTERN
+from hpc_constructs.config.error_messages import MAPS, SECTIONS
+from hpc_constructs.config.field_types import NAMES
 from hpc_constructs.config.load import DEFAULTS
 from hpc_constructs.config.models import Environment, inner_model
 
@@ -24,7 +24,6 @@ SCHEMA = ROOT / "environments" / "schema.json"
 PAGE = ROOT / "docs" / "configuration.md"
 Json = dict[str, Any]
 
-SHORT = {**PATTERNS, NAME_PATTERN: "a name"}
 TOP = """\
 # Configuration
 
@@ -146,7 +145,8 @@ def allowed(item: Json) -> str:
         case {"type": "integer" | "number"}:
             text = _range(item)
         case _:
-            text = SHORT.get(item.get("pattern", ""), "text")
+            words = item.get("patternErrorMessage", "text")
+            text = "a name" if words == NAMES else words
     return text
 
 

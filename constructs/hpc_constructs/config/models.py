@@ -10,10 +10,11 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Annotated, Literal, get_args
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, Field, StringConstraints
+from pydantic import AfterValidator, BaseModel, BeforeValidator, Field
 from pydantic.fields import FieldInfo
 
 from hpc_constructs.config.field_types import (
+    Matching,
     Model,
     Name,
     PolicyReference,
@@ -31,11 +32,16 @@ from hpc_constructs.config.settings import Data, FileSystem, Image, Logs, Networ
 class Environment(Model):
     """One environment: what `cdk deploy -c env=<name>` builds."""
 
-    name: Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9-]{0,19}$")]
+    name: Annotated[
+        str,
+        Matching(
+            r"^[a-z][a-z0-9-]{0,19}$", "a lower-case letter, then at most 19 lower-case letters, digits and hyphens"
+        ),
+    ]
     """Name of the file, without `.yaml`."""
-    region: Annotated[str, StringConstraints(pattern=r"^[a-z]{2}(-[a-z]+)+-[0-9]$")] | None = None
+    region: Annotated[str, Matching(r"^[a-z]{2}(-[a-z]+)+-[0-9]$", "a region such as us-east-1")] | None = None
     """Region to deploy to. Default: the one of the credentials."""
-    account: Annotated[str, BeforeValidator(digits), StringConstraints(pattern=r"^[0-9]{12}$")] | None = None
+    account: Annotated[str, Matching(r"^[0-9]{12}$", "12 digits"), BeforeValidator(digits)] | None = None
     """Account to deploy to, 12 digits. Default: the one of the credentials."""
     ami_refresh: Annotated[str, AfterValidator(iso_date)] | None = None
     """Day of the last wish for new machine images, such as 2026-11-22. A new day replaces the instances of every
