@@ -1,4 +1,4 @@
-"""Golden templates: what reviewers read, and what a test compares with.
+"""Golden templates, for reviewers and for the test that compares the synthesized templates with them.
 
 Those of `prod` are whole. `minimal` holds what differs from `prod`, every other environment what differs from
 `minimal`; names of environments aside. A script is written once in a file, and then `*script1`.
@@ -34,28 +34,28 @@ HEADER = "# What differs from {0}. null: absent here; {0}[0:2], {0}[3]: items of
 STATEFUL_FILE = "stateful-ids.txt"
 
 STATEFUL = {
-    "AWS::Backup::BackupVault": "holds the copies of what was lost",
+    "AWS::Backup::BackupVault": "holds backups",
     "AWS::EC2::EIP": "an address that others may have admitted",
     "AWS::EC2::Subnet": "its addresses are in use; a second one with the same block is refused",
-    "AWS::EC2::VPC": "everything stands in it",
+    "AWS::EC2::VPC": "contains all network resources",
     "AWS::ECR::Repository": "holds the images that job definitions name by digest",
     "AWS::EFS::FileSystem": "holds data",
     "AWS::FSx::FileSystem": "holds data",
-    "AWS::KMS::Key": "without it, what it encrypted is lost",
+    "AWS::KMS::Key": "without it, encrypted data is lost",
     "AWS::Logs::LogGroup": "holds the jobs' logs and history",
     "AWS::S3::Bucket": "holds data",
-    "AWS::SQS::Queue": "holds notices that nobody has read",
-    "AWS::SNS::Topic": "people subscribed to it, and confirmed",
-    "AWS::SecretsManager::Secret": "holds what nobody wrote down elsewhere",
+    "AWS::SQS::Queue": "holds undelivered events",
+    "AWS::SNS::Topic": "has confirmed subscriptions",
+    "AWS::SecretsManager::Secret": "holds values that exist nowhere else",
     "AWS::Batch::ComputeEnvironment": "jobs run on it",
     "AWS::Batch::JobQueue": "jobs wait in it, and end with it",
     "AWS::Batch::SchedulingPolicy": "a queue cannot lose or change over to another kind of policy",
 }
-"""Types whose resources another of the same kind cannot take the place of, and why."""
+"""Types whose resources cannot be substituted by a new one, and the reason."""
 
 INLINE = {"Ref", "Fn::GetAtt", "Fn::ImportValue", "Fn::GetAZs"}
 NOISE = {"CDKMetadata", "CheckBootstrapVersion", "BootstrapVersion"}
-"""What CDK adds to any template; it says nothing about this app."""
+"""Additions of CDK to every template."""
 
 
 def render(template: Template) -> str:
@@ -84,7 +84,7 @@ def content(template: Template) -> Template:
 
 
 def equal(one: Template, other: Template) -> bool:
-    """Tell whether two templates are the same, true and 1 apart."""
+    """Return whether two templates are the same; true and 1 differ."""
     return json.dumps(one, sort_keys=True) == json.dumps(other, sort_keys=True)
 
 
@@ -151,9 +151,9 @@ def accept(folder: Path, stacks: Stacks, give_up: frozenset[str]) -> list[str]:
 
 @click.command()
 @click.option(
-    "--give-up", default="", help="STACK/LOGICAL_ID of stateful resources, or ENVIRONMENT, whose loss is meant."
+    "--give-up", default="", help="STACK/LOGICAL_ID of stateful resources, or ENVIRONMENT, whose loss is intended."
 )
-@click.option("--folder", type=click.Path(path_type=Path), default=GOLDEN, help="Where the golden templates are.")
+@click.option("--folder", type=click.Path(path_type=Path), default=GOLDEN, help="Folder of the golden templates.")
 @click.option("--root", type=click.Path(path_type=Path, exists=True), default=ROOT, help="The source.")
 def main(give_up: str, folder: Path, root: Path) -> None:
     """Accept the templates of the working tree as the golden ones."""
@@ -176,7 +176,7 @@ def main(give_up: str, folder: Path, root: Path) -> None:
         for line in lost:
             click.echo(f"  {line}", err=True)
         given = " ".join(line.split()[0] for line in lost)
-        click.echo(f'a deployment loses them. Undo that, or if it is meant: make golden GIVE_UP="{given}"', err=True)
+        click.echo(f'a deployment loses them. Undo that, or if it is intended: make golden GIVE_UP="{given}"', err=True)
         sys.exit(1)
 
 

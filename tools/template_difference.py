@@ -78,5 +78,5 @@ def _listed(base: Any, entry: Any) -> list[Any]:
 
 
 def _text(value: Any) -> str:
-    """Tell apart what Python holds equal: true and 1."""
+    """Return JSON, in which true and 1 differ."""
     return json.dumps(value, sort_keys=True)

@@ -1,4 +1,4 @@
-"""What reviewers read is what is deployed, and a stateful resource keeps its logical id."""
+"""Golden templates equal the deployed ones, and stateful resources keep their logical ids."""
 
 import copy
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""Says in the user's words what pydantic found."""
+"""Translation of pydantic's errors into problems in the user's terms."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ _WORDS = MappingProxyType(
         "mapping_type": "a mapping of names to settings",
         "dict_type": "a mapping of names to settings",
         "tuple_type": "a list",
-        "date": "a day such as 2026-11-22",
+        "date": "a date such as 2026-11-22",
         "reserved_tag": "keys other than Name, aws:... and hpc:..., which AWS and the platform set",
         "distinct": "each entry once",
         "vpc_cidr": "a private IPv4 block of /16 to /20, such as 10.0.0.0/16",
@@ -58,7 +58,7 @@ _WORDS = MappingProxyType(
 
 
 def problem(error: ErrorDetails) -> Problem:
-    """Translate one of pydantic's findings."""
+    """Translate one of pydantic's errors."""
     path: Path = tuple(part for part in error["loc"] if part != "[key]")
     context: Mapping[str, Any] = error.get("ctx", {})
     match error["type"]:
@@ -114,7 +114,7 @@ def known_keys(path: Path) -> Sequence[str]:
 
 
 def _fix(path: Path) -> str:
-    """Say what the default is, if the path is that of a key with one."""
+    """Return the fix for a key, with its default if it has one."""
     for end in range(len(path), 0, -1):
         model, key = model_at(path[: end - 1]), path[end - 1]
         if model is None or key not in model.model_fields:

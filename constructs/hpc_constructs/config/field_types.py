@@ -1,4 +1,4 @@
-"""What single values of a configuration may be."""
+"""Types of single values in a configuration."""
 
 from __future__ import annotations
 
@@ -46,29 +46,29 @@ class Matching:
 
 NAMES = "a lower-case letter, then at most 30 lower-case letters, digits and hyphens"
 Name = Annotated[str, Matching(r"^[a-z][a-z0-9-]{0,30}$", NAMES)]
-ZoneId = Annotated[str, Matching(r"^[a-z]{3,4}[0-9]{1,2}-az[0-9]{1,2}$", "zone ids such as use1-az6")]
+ZoneId = Annotated[str, Matching(r"^[a-z]{3,4}[0-9]{1,2}-az[0-9]{1,2}$", "a zone id such as use1-az6")]
 BucketName = Annotated[str, Matching(r"^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$", "a bucket name")]
-VpcId = Annotated[str, Matching(r"^vpc-([0-9a-f]{8}|[0-9a-f]{17})$", "the id of a VPC, such as vpc-0123456789abcdef0")]
+VpcId = Annotated[str, Matching(r"^vpc-([0-9a-f]{8}|[0-9a-f]{17})$", "a VPC id such as vpc-0123456789abcdef0")]
 SubnetId = Annotated[
-    str, Matching(r"^subnet-([0-9a-f]{8}|[0-9a-f]{17})$", "ids of subnets, such as subnet-0123456789abcdef0")
+    str, Matching(r"^subnet-([0-9a-f]{8}|[0-9a-f]{17})$", "a subnet id such as subnet-0123456789abcdef0")
 ]
 ExtraEndpoint = Literal[
     "batch", "ec2", "ec2messages", "elasticfilesystem", "kms", "monitoring", "secretsmanager", "ssm", "ssmmessages",
     "sts",
 ]  # fmt: skip
-"""Services by the last part of their endpoint's name
+"""Services, by the last part of their endpoint's name
 (https://docs.aws.amazon.com/vpc/latest/privatelink/aws-services-privatelink-support.html)."""
 AmiId = Annotated[str, Matching(r"^ami-([0-9a-f]{8}|[0-9a-f]{17})$", "an AMI id such as ami-0123456789abcdef0")]
 ShareIdentifier = Annotated[str, Matching(r"^[A-Za-z0-9]{1,255}$", "letters and digits")]
 SharePattern = Annotated[
-    str, Matching(r"^[A-Za-z0-9]{1,255}\*?$", "letters and digits, and an asterisk at the end for all that begin so")
+    str, Matching(r"^[A-Za-z0-9]{1,255}\*?$", "letters and digits, with an asterisk at the end for a prefix")
 ]
 Weight = Annotated[float, Field(ge=0.0001, le=999.9999)]
 ImageReference = Annotated[
     str,
     Matching(
         r"^([a-z0-9][a-z0-9.:-]*\.[a-z0-9.:-]+/[a-z0-9][a-z0-9._/-]*@)?sha256:[0-9a-f]{64}$",
-        "sha256: and 64 hexadecimal digits, or registry/name@ before them",
+        "sha256: and 64 hexadecimal digits, optionally after registry/name@",
     ),
 ]
 ECR_IMAGE = re.compile(ECR_PATTERN)
@@ -94,7 +94,7 @@ ImageSource = Annotated[
     str,
     Matching(
         r"^[a-z0-9][a-z0-9.:-]*\.[a-z0-9.:-]+(/[a-z0-9][a-z0-9._-]*)+$",
-        "registry/name, no tag and no digest, such as public.ecr.aws/biocontainers",
+        "registry/name without tag and digest, such as public.ecr.aws/biocontainers",
     ),
 ]
 PolicyReference = Annotated[
@@ -105,7 +105,7 @@ PolicyReference = Annotated[
     ),
 ]
 Qualifier = Annotated[str, Matching(r"^[a-z0-9]{1,10}$", "at most 10 lower-case letters and digits")]
-"""Of the CDK's bootstrap stack (https://docs.aws.amazon.com/cdk/v2/guide/bootstrapping-customizing.html)."""
+"""Qualifier of the CDK's bootstrap stack (https://docs.aws.amazon.com/cdk/v2/guide/bootstrapping-customizing.html)."""
 Digest = Annotated[str, Matching(r"^sha256:[0-9a-f]{64}$", "sha256: and 64 hexadecimal digits")]
 Email = Annotated[
     str, Matching(r"^[^@\s,;<>\"]+@[^@\s,;<>\"]+\.[^@\s,;<>\"]+$", "an address such as hpc-team@example.com")
@@ -120,7 +120,7 @@ RetentionDays = Literal[
 """https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_PutRetentionPolicy.html"""
 
 AllocationStrategy = Literal["BEST_FIT_PROGRESSIVE", "SPOT_CAPACITY_OPTIMIZED", "SPOT_PRICE_CAPACITY_OPTIMIZED"]
-"""The strategies whose compute environments can be updated in place
+"""Allocation strategies whose compute environments can be updated in place
 (https://docs.aws.amazon.com/batch/latest/userguide/infrastructure-updates.html)."""
 
 STRATEGIES: tuple[str, ...] = get_args(AllocationStrategy)
@@ -157,7 +157,7 @@ def vpc_cidr(text: str) -> str:
 
 
 def own_tag_key(key: str) -> str:
-    """Keys beginning with aws: are AWS's, those with hpc: and Name are the platform's
+    """Refuse reserved keys: AWS sets those beginning with aws:, the platform sets Name and those beginning with hpc:
     (https://docs.aws.amazon.com/tag-editor/latest/userguide/best-practices-and-strats.html)."""
     if key.lower().startswith(("aws:", "hpc:")) or key == "Name":
         raise PydanticCustomError("reserved_tag", "reserved")
@@ -199,6 +199,6 @@ InstanceTypeName = Annotated[str, AfterValidator(instance_type_name)]
 
 
 class Model(BaseModel):
-    """Frozen; knows its keys; a number in quotes is no number."""
+    """Base of all models: frozen, refuses unknown keys, and does not read quoted text as a number."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, use_attribute_docstrings=True)

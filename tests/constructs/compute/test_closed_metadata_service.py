@@ -1,4 +1,4 @@
-"""The rule that closes the metadata service: the very script of user data, in a network namespace of its own."""
+"""The rule that closes the metadata service: the deployed script, in a separate network namespace."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""User data holds the scripts without their prose: rewording a comment or a docstring replaces no instance."""
+"""User data holds the scripts without comments and docstrings: rewording one replaces no instance."""
 
 import ast
 import re
@@ -45,7 +45,7 @@ def more_comments(text: str) -> str:
 
 
 def reworded_docstrings(text: str) -> str:
-    """Replace every text that stands as a statement: from the last, so that the lines above keep their numbers."""
+    """Replace every docstring, the last first, so that the lines above keep their numbers."""
     lines = text.splitlines()
     found = [node for node in ast.walk(ast.parse(text)) if isinstance(node, ast.Expr)]
     for node in sorted(found, key=lambda node: -node.lineno):
@@ -62,7 +62,7 @@ EDITS = [
 
 
 @pytest.mark.parametrize(("name", "edit"), EDITS, ids=[f"{name}-{edit.__name__}" for name, edit in EDITS])
-def test_other_prose_in_a_host_script_leaves_the_template_as_it_is(
+def test_rewording_a_host_script_leaves_the_template_unchanged(
     name: str, edit: Callable[[str], str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     before = synthesized()
@@ -75,7 +75,7 @@ def test_other_prose_in_a_host_script_leaves_the_template_as_it_is(
 
 
 @pytest.mark.parametrize("name", OWN_TEXT)
-def test_a_comment_in_the_launch_templates_text_leaves_the_template_as_it_is(
+def test_a_comment_in_the_launch_templates_text_leaves_the_template_unchanged(
     name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     before = synthesized()

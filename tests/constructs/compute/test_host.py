@@ -1,4 +1,4 @@
-"""The service that tells jobs of their instance: the very file that user data installs, against a metadata service on
+"""The service that publishes facts about the instance: the deployed script, with a metadata service on
 loopback."""
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ NOTICE = {"action": "terminate", "time": "2026-11-22T08:22:00Z"}
 
 
 class Imds(ThreadingHTTPServer):
-    """Version 2 of the metadata service: items for those who show a token that it gave out and has not withdrawn."""
+    """Version 2 of the metadata service: items for requests with a token that it issued and has not withdrawn."""
 
     daemon_threads = True
 
@@ -94,7 +94,7 @@ def imds() -> Iterator[Imds]:
 
 @pytest.fixture
 def start(tmp_path: Path) -> Iterator[Callable[[str], subprocess.Popen[str]]]:
-    """Starts the service with the metadata service at an address; it writes to the folder `hpc`."""
+    """Start the service with the metadata service at an address; it writes to the folder `hpc`."""
     (tmp_path / "hpc").mkdir()
     script = tmp_path / "hpc_host.py"
     script.write_text(deployed(script.name))
@@ -120,7 +120,7 @@ def polls(imds: Imds) -> int:
     return imds.asked.count("spot/instance-action")
 
 
-def test_it_tells_of_the_instance_in_the_words_of_the_contract(
+def test_it_describes_the_instance_as_the_contract_does(
     imds: Imds, start: Callable[..., object], tmp_path: Path
 ) -> None:
     start(imds.url)
@@ -200,7 +200,7 @@ def test_a_metadata_service_that_comes_late_is_waited_for(
     assert process.poll() is None
 
 
-def test_an_outage_later_is_told_once_and_survived(
+def test_a_later_outage_is_reported_once_and_survived(
     imds: Imds, start: Callable[..., subprocess.Popen[str]], tmp_path: Path
 ) -> None:
     process = start(imds.url)

@@ -72,7 +72,7 @@ def no_room_for_one(edit: Any) -> None:
 
 
 @trips("HPC008")
-def arm_beside_x86(edit: Any) -> None:
+def arm_with_x86(edit: Any) -> None:
     edit.environment("spot")["InstanceTypes"].append("c7g")
 
 

@@ -16,8 +16,8 @@ def a_type(edit: Any, environment: str, name: str, **more: Any) -> None:
 
 
 @trips("HPC020")
-def class_beside_efa(edit: Any) -> None:
-    # What CDK's own construct does unless told otherwise.
+def class_with_efa(edit: Any) -> None:
+    # The default of CDK's construct.
     edit.environment("efa")["InstanceTypes"].append("optimal")
 
 

@@ -51,7 +51,7 @@ def cpu_options_on_bare_metal(edit: Any) -> None:
 
 
 def user_data_without(edit: Any, text: str) -> None:
-    """Take a text out of an instance's scripts, wherever it is in what the template joins together."""
+    """Remove a text from an instance's scripts, wherever it is in the joined parts."""
     before = edit.launch("spot")["UserData"]
     after = json.loads(json.dumps(before).replace(json.dumps(text)[1:-1], ""))
     assert after != before
