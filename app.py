@@ -2,7 +2,7 @@
 
 The environments are the files of `environments/`, or of the folder that `-c environments=` names.
 
-The only reader of context and of the process's surroundings.
+The only module that reads the CDK context and the process environment.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ def build(app: cdk.App, environment: Environment) -> None:
 
 
 def new_app() -> cdk.App:
-    """Return an app with the context that the CDK CLI hands over."""
+    """Return an app with the context that the CDK CLI passes."""
     return cdk.App(analytics_reporting=False, post_cli_context=dict(rules.CONTEXT))
 
 
