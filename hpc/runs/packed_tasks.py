@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Row:
+class PackedTask:
     """A task of a child that runs several."""
 
     index: int
@@ -29,7 +29,7 @@ class Row:
     reason: str
 
 
-def of_child(s3: S3Client, bucket: str, record: Record, job_id: str) -> Iterator[Row]:
+def of_child(s3: S3Client, bucket: str, record: Record, job_id: str) -> Iterator[PackedTask]:
     """Yield the tasks of a child in their order."""
     found = record.child(job_id)
     if found is None:
@@ -41,14 +41,14 @@ def of_child(s3: S3Client, bucket: str, record: Record, job_id: str) -> Iterator
         index = record.layout.index(position)
         status = ended.get(index)
         if status is None:
-            yield Row(index=index, job_id=job_id, exit_code=None, reason="has not ended")
+            yield PackedTask(index=index, job_id=job_id, exit_code=None, reason="has not ended")
         else:
-            yield Row(index=index, job_id=job_id, exit_code=status.exit_code, reason=status.reason)
+            yield PackedTask(index=index, job_id=job_id, exit_code=status.exit_code, reason=status.reason)
 
 
-def failed(s3: S3Client, bucket: str, record: Record, children: list[Job], most: int) -> list[Row]:
+def failed(s3: S3Client, bucket: str, record: Record, children: list[Job], most: int) -> list[PackedTask]:
     """Return the first tasks of failed children that have no exit code 0."""
-    found = list[Row]()
+    found = list[PackedTask]()
     for child in children:
         if len(found) < most:
             found += [row for row in of_child(s3, bucket, record, child.job_id) if row.exit_code != 0]

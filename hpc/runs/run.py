@@ -100,7 +100,7 @@ class Run:
         """Whether a child of it runs several tasks."""
         return self.record is not None and self.record.pack > 1
 
-    def failed_rows(self, most: int) -> list[packed_tasks.Row]:
+    def failed_rows(self, most: int) -> list[packed_tasks.PackedTask]:
         """Return the first tasks that failed, or never ran, in children that run several; empty where none does."""
         if self.record is None or not self.is_packed:
             return []
@@ -112,7 +112,7 @@ class Run:
         with translate_aws_errors():
             return packed_tasks.failed(self.clients.s3, self.meta.bucket, self.record, children, most)
 
-    def _row(self, record: Record, index: int) -> packed_tasks.Row:
+    def _row(self, record: Record, index: int) -> packed_tasks.PackedTask:
         with translate_aws_errors():
             rows = packed_tasks.of_child(self.clients.s3, self.meta.bucket, record, self.job_ids[0])
             return next(row for row in rows if row.index == index)

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Listed:
+class ListedDefinition:
     """A definition that `--definition` takes."""
 
     definition: objects.Definition
@@ -29,6 +29,10 @@ class Listed:
     """Of its containers; None where that is the image's own."""
     own: bool
     """Whether it was registered by the project's people, not deployed."""
+
+
+Listed = ListedDefinition
+"""Former name, which hpc.cli.definitions imports."""
 
 
 def with_own(environment: Environment, project: str, name: str | None, clients: Clients) -> Environment:
@@ -77,7 +81,7 @@ def register(batch: BatchClient, request: dict[str, Any]) -> str:
     return batch.register_job_definition(**request)["jobDefinitionArn"]
 
 
-def listed(environment: Environment, batch: BatchClient) -> Iterator[Listed]:
+def listed(environment: Environment, batch: BatchClient) -> Iterator[ListedDefinition]:
     """Yield the deployed definitions of all projects in their newest published revision, and those of their own."""
     deployed = {item.arn: item for item in environment.definitions.values()}
     prefixes = {objects.own_definition_name(environment.name, name, ""): name for name in environment.projects}
@@ -90,7 +94,7 @@ def listed(environment: Environment, batch: BatchClient) -> Iterator[Listed]:
             continue
         seen.add(name)
         item = custom_definition.as_published(found, project or "")
-        yield Listed(
+        yield ListedDefinition(
             definition=published or item,
             image=item.image or "",
             user=custom_definition.user_of(found),
