@@ -34,7 +34,7 @@ def own(environment: Environment) -> Environment:
 
 
 def container() -> dict[str, Any]:
-    """What DescribeJobDefinitions shows, with its empty members."""
+    """A definition as DescribeJobDefinitions returns it, with its empty members."""
     return {
         "image": "123456789012.dkr.ecr.us-east-1.amazonaws.com/hpc@sha256:0",
         "command": [],
@@ -219,7 +219,7 @@ def test_an_image_that_the_developer_policy_refuses_is_refused_here(
 @pytest.mark.parametrize(
     ("name", "arn", "expected"),
     [
-        ("A", SECRET.replace("license", "payroll"), "adds it to `secrets: [arn:aws:secretsmanager:"),
+        ("A", SECRET.replace("license", "payroll"), "add it to `secrets: [arn:aws:secretsmanager:"),
         ("HPC_A", SECRET, "the name becomes a variable"),
         ("1A", SECRET, "the name becomes a variable"),
     ],

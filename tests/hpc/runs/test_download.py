@@ -43,7 +43,7 @@ class OneObject:
     keeps_sha256: bool = False
     headers: dict[str, str] = field(default_factory=dict[str, str])
     damaged: int = 0
-    """So many of the next answers have a wrong byte."""
+    """Number of the next answers that have a wrong byte."""
     cut: int = 0
     tells_place: bool = True
     asked: list[str] = field(default_factory=list[str])
