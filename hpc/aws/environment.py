@@ -26,7 +26,7 @@ class Environment:
     )
     """By project and name."""
     remembered: bool = False
-    """Whether it came from the cache of this machine; it is up to a minute old then."""
+    """True if it came from the cache of this machine and may be a minute old."""
 
     @property
     def name(self) -> str:
