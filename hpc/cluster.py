@@ -44,7 +44,7 @@ class Cluster(Session):
     """A deployed environment."""
 
     def plan(self, spec: JobSpec, run_id: str | None = None, *, complaints: Sequence[str] = ()) -> Plan:
-        """Return what `submit` would send. The description of the environment may come from the cache, a minute old.
+        """Return what `submit` would send. The environment may come from the cache and be up to a minute old.
 
         Args:
             run_id: of a run that is completed; default: a new run.

@@ -49,7 +49,7 @@ class Scan:
 
 @dataclass(frozen=True)
 class TasksFile:
-    """A CSV or TSV file with a header, or JSON Lines (one object a line)."""
+    """A CSV or TSV file with a header, or JSON Lines (one object per line)."""
 
     path: Path
 
