@@ -143,7 +143,7 @@ class JobSender:
         try:
             job_id = self._clients.batch_once.submit_job(**resolved(part.job, self._ids))["jobId"]
         except (ConnectTimeoutError, EndpointConnectionError):
-            self._later(part)  # no connection: nothing was sent
+            self._later(part)  # no connection, so nothing was sent
         except ClientError as error:
             if error_code(error) in _NOT_ACCEPTED:
                 self._later(part)
@@ -151,9 +151,9 @@ class JobSender:
                 self._wait_for_list(part)
             else:
                 raise
-        except (HTTPClientError, KeyError, ValueError):  # no job id in the answer, or a truncated answer
+        except (HTTPClientError, KeyError, ValueError):  # no job id in the answer, or only half of it
             self._wait_for_list(part)
-        except BaseException:  # interrupted during the call
+        except BaseException:  # interrupted while the call was under way
             part.uncertain = True
             raise
         else:
@@ -225,10 +225,10 @@ def _transient(error: Any) -> bool:
 
 
 def end_extra(clients: Clients, queue: str, paths: RunPaths, held: list[str]) -> list[str]:
-    """Terminate the run's jobs that do not hold a part; return a line about each."""
+    """End the run's jobs that are not among those that hold its parts; return a line about each."""
     lines = list[str]()
     listed = jobs.by_name(clients.batch, queue, f"{paths.run_id}-*")
-    parts = [ids for name, ids in listed.items() if run_ids.of_job_name(name)]  # a duplicate barrier is harmless
+    parts = [ids for name, ids in listed.items() if run_ids.of_job_name(name)]  # a barrier too many does no harm
     extra = [job_id for ids in parts for job_id in ids if job_id not in held]
     for job in jobs.describe(clients.batch, extra).values():
         if not job.is_terminal:
