@@ -1,4 +1,4 @@
-"""The library's door: `cluster = hpc.connect("dev")`, `run = cluster.submit(spec)`, `run.wait()`."""
+"""The library's entry point: `cluster = hpc.connect("dev")`, `run = cluster.submit(spec)`, `run.wait()`."""
 
 from __future__ import annotations
 
@@ -19,22 +19,22 @@ from hpc.runs import records
 from hpc.runs.run import Run
 from hpc.session import Session
 
-if TYPE_CHECKING:  # imported when something is submitted: start-up time
+if TYPE_CHECKING:  # loaded by the first submission, to keep start-up short
     from hpc.common.progress import Progress
     from hpc.plan.plan import Plan
     from hpc.plan.skip_existing import Remaining
     from hpc.request.job_spec import JobSpec
-    from hpc.submit.job_definitions import Listed
+    from hpc.submit.job_definitions import ListedDefinition
 
 _JOB_ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}([:#]\d+)?")
 _RUN = re.compile(r"(?P<run_id>[^:]+)(:(?P<index>\d+))?")
 
 
 def connect(name: str | None = None, *, profile: str | None = None, region: str | None = None) -> Cluster:
-    """Return the environment `name`: default `$HPC_ENV`, then the only one that the account has in the Region.
+    """Return the environment `name`; default: `$HPC_ENV`, then the only one of the account and Region.
 
-    Raises:
-        HpcError: no such environment, no credentials, no network; when it is first used.
+    No call is made. The first use of the cluster raises HpcError if there is no such environment, or if credentials or
+    the network are missing.
     """
     return Cluster(Clients(profile, region), name or os.environ.get("HPC_ENV") or None)
 
@@ -44,7 +44,11 @@ class Cluster(Session):
     """A deployed environment."""
 
     def plan(self, spec: JobSpec, run_id: str | None = None, *, complaints: Sequence[str] = ()) -> Plan:
-        """Return what `submit` would send, by an environment that may be remembered: up to a minute old.
+        """Return what `submit` would send. The environment may come from the cache and be up to a minute old.
+
+        Args:
+            run_id: of a run that is completed; default: a new run.
+            complaints: found by the caller; raised together with those found here.
 
         Raises:
             BadInput: with every complaint.
@@ -69,20 +73,32 @@ class Cluster(Session):
         return plan(spec, environment, run_id or run_ids.new(), facts, complaints=complaints)
 
     def remaining(self, spec: JobSpec) -> Remaining:
-        """Return what is left of a request: without the tasks whose outputs all exist at their destinations."""
+        """Return the request without the tasks whose outputs all exist at their destinations."""
         from hpc.plan.skip_existing import remaining
 
-        self.plan(spec)  # what is wrong with it is told first
+        self.plan(spec)  # raises every complaint first
         with translate_aws_errors():
             return remaining(spec, self.clients.s3)
 
-    def submit(self, spec: JobSpec) -> Run:
-        """Submit a new run. Raises BadInput with every complaint before anything is sent."""
+    def submit(self, spec: JobSpec, *, once: str | None = None) -> Run:
+        """Submit a run.
+
+        Args:
+            once: a key that makes the run id: the same project, key and request always give the same run.
+
+        Raises:
+            BadInput: with every complaint, before anything is sent; or the key belongs to a different request.
+            HpcError: AWS refused or does not answer; the message says how to complete the run.
+        """
         self.renew()
-        return self.send(self.plan(spec))
+        return self.send(self.plan(spec, run_ids.from_key(self.project(spec.project), once) if once else None))
 
     def send(self, plan: Plan, *, progress: Progress = lambda _: None) -> Run:
-        """Send a plan: all of it, or what an earlier call with the same run id did not send."""
+        """Send a plan, or the rest of it if an earlier call with the same run id sent a part.
+
+        Args:
+            progress: called with the number of bytes uploaded, by several threads.
+        """
         from hpc.submit.submission import submit
 
         record = submit(plan, self.clients, self.environment.name, progress=progress)
@@ -90,27 +106,28 @@ class Cluster(Session):
             record = self._look_up(record.run_id, record)
         return self._run(record, None)
 
-    def definitions(self) -> list[Listed]:
-        """Return the job definitions that a request may name."""
+    def definitions(self) -> list[ListedDefinition]:
+        """Return the job definitions that `JobSpec.definition` accepts."""
         from hpc.submit import job_definitions
 
         with translate_aws_errors():
             return list(job_definitions.listed(self.environment, self.clients.batch))
 
     def project(self, name: str | None) -> str:
+        """Return the project's name; default: the environment's default project."""
         return name or self.environment.meta.default_project
 
     def find(self, reference: str) -> Run:
-        """Return the run or job behind `RUN`, `RUN:INDEX` or a Batch job id.
+        """Return the run or job for `RUN`, `RUN:INDEX` or a Batch job id.
 
         Raises:
-            NotFound: neither this machine nor the service knows it.
+            NotFound: there is no such run or job.
         """
         if _JOB_ID.fullmatch(reference):
             return self._job(reference)
         match = _RUN.fullmatch(reference)
         if not match or not run_ids.is_run_id(match["run_id"]):
-            raise NotFound(f"{reference!r}: give a run id, RUN:INDEX or a Batch job id; hpc status lists your runs")
+            raise NotFound(f"{reference!r}: write a run id, RUN:INDEX or a Batch job id; hpc status lists your runs")
         record = records.load(self.name, match["run_id"])
         if record is None or not record.is_complete:
             record = self._look_up(match["run_id"], record)
@@ -120,7 +137,7 @@ class Cluster(Session):
         with translate_aws_errors():
             job = jobs.describe(self.clients.batch, [job_id]).get(job_id)
         if job is None:
-            raise NotFound(f"job {job_id}: AWS Batch does not know it (any more: ended jobs are kept for about 7 days)")
+            raise NotFound(f"job {job_id}: AWS Batch does not know it; ended jobs are kept for about 7 days")
         named = run_ids.of_job_name(job.name)
         record = records.load(self.name, named[0]) if named else None
         if named and record is None:
@@ -136,24 +153,24 @@ class Cluster(Session):
             ids = tuple(part.job_id for part in record.parts)
             return Run(self, paths, ids, None, record)
         layout = record.layout
-        found = layout.find(index)
-        if found is None:
-            have = index_ranges.show(layout.only or [(0, sum(size for _, size in layout.parts) - 1)])
-            raise NotFound(f"run {record.run_id} has the tasks {have}; {index} was given")
-        part, child = found
+        location = layout.find(index)
+        if location is None:
+            indices = index_ranges.show(layout.only or [(0, sum(size for _, size in layout.parts) - 1)])
+            raise NotFound(f"run {record.run_id} has the tasks {indices}; {index} was given")
+        part, child = location
         job_id = record.parts[part].job_id
         child_id = f"{job_id}:{child}" if layout.children(part) > 1 else job_id
         return Run(self, paths, (child_id,), index, record)
 
     def _look_up(self, run_id: str, known: records.Record | None = None) -> records.Record:
-        """Return the record as S3 and AWS Batch have it; jobs that were sent twice are ended, and people told."""
+        """Rebuild the record from S3 and AWS Batch; end duplicate jobs, with a note on stderr about each."""
         from hpc.runs import recovery
 
         with translate_aws_errors():
             record = recovery.record(self.clients, self.environment, run_id, known)
             if all(part.settled for part in record.parts):
                 return record
-            from hpc.submit.job_sender import end_extra  # only for those that need it: start-up time
+            from hpc.submit.job_sender import end_extra  # only where needed, to keep start-up short
 
             paths = RunPaths(project=record.project, run_id=run_id)
             queue = self.environment.queues[record.queue].arn

@@ -1,4 +1,4 @@
-"""What can go wrong, in the user's words. The command line prints these; nothing else reaches a user."""
+"""Exceptions with a message for users, and exit codes. The command line prints no other exception."""
 
 from __future__ import annotations
 
@@ -8,23 +8,23 @@ EXIT_OK = 0
 EXIT_FAILED = 1
 """AWS or this machine refused; the message says what to do."""
 EXIT_BAD_INPUT = 2
-"""Something given is wrong; nothing has been sent."""
+"""The input is wrong; nothing was sent."""
 EXIT_NO_EXIT_CODE = 125
 """`hpc wait`: the job failed before its command could exit (cancelled, timed out, never started)."""
 EXIT_INTERRUPTED = 130
-"""SIGINT, as shells say it."""
+"""128 + SIGINT, as in shells."""
 EXIT_TERMINATED = 143
-"""SIGTERM."""
+"""128 + SIGTERM."""
 
 
 class HpcError(Exception):
-    """A failure with a message for people and a stable exit code."""
+    """A failure with a message for users and a stable exit code."""
 
     exit_code = EXIT_FAILED
 
 
-class BadInput(HpcError):  # noqa: N818 - it is what the user gave, not an accident
-    """What was given cannot be right. Holds every complaint, not only the first."""
+class BadInput(HpcError):  # noqa: N818 - it names the input, not an event
+    """Input that cannot be right, with every complaint, not only the first."""
 
     exit_code = EXIT_BAD_INPUT
 
@@ -34,4 +34,4 @@ class BadInput(HpcError):  # noqa: N818 - it is what the user gave, not an accid
 
 
 class NotFound(BadInput):
-    """The run or job that was named does not exist (any more)."""
+    """The environment, run or job does not exist, or AWS no longer knows it."""

@@ -1,4 +1,4 @@
-"""A session: AWS clients and the environment that they reach, both read lazily."""
+"""The AWS clients and the environment that one command or program uses, both loaded on first use."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from hpc.aws.environment_cache import EnvironmentCache
 
 @dataclass(frozen=True)
 class Session:
-    """What every command needs: clients, and what the environment published."""
+    """AWS clients and the published description of one environment."""
 
     clients: Clients
     name: str | None
-    """Of the environment; None: the only one of the account and Region."""
+    """Name of the environment; None: the only one of the account and Region."""
 
     @cached_property
     def environment(self) -> Environment:
-        """The published objects of the environment."""
+        """The published description of the environment."""
         with translate_aws_errors():
             return environment.read(lambda: self.clients.ssm, self.name, self._published)
 
@@ -30,11 +30,11 @@ class Session:
         return EnvironmentCache.of(self.name, *self.clients.asked)
 
     def refresh(self) -> None:
-        """Read the environment again when it is next needed."""
+        """Discard the cached environment; the next use reads it from AWS."""
         self._published.forget()
         self.__dict__.pop("environment", None)
 
     def renew(self) -> None:
-        """Read the environment again if it came from the cache: a submission must rest on what is deployed now."""
+        """Discard the environment if it came from the cache: a submission needs what is deployed now."""
         if self.environment.remembered:
             self.refresh()

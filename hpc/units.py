@@ -1,4 +1,4 @@
-"""Quantities as people write them: `4GiB`, `2h`."""
+"""Memory sizes and durations as users write them: `4GiB`, `2h`."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 
 
 def parse_memory_mib(text: str) -> int:
-    """Read a memory size; a bare number is MiB, as in AWS Batch. `MB` and `GB` are taken as the binary units.
+    """Parse a memory size; a bare number is MiB, as in AWS Batch. `MB` and `GB` mean the binary units.
 
     Raises:
-        ValueError: the text is no memory size.
+        ValueError: the text is not a memory size.
     """
     match = _MEMORY.fullmatch(text.strip())
     if not match:
@@ -25,10 +25,10 @@ def parse_memory_mib(text: str) -> int:
 
 
 def parse_duration_s(text: str) -> int:
-    """Read a duration such as `90s`, `30m`, `2h`, `1h30m` or `7d`; a bare number is seconds.
+    """Parse a duration such as `90s`, `30m`, `2h`, `1h30m` or `7d`; a bare number is seconds.
 
     Raises:
-        ValueError: the text is no duration.
+        ValueError: the text is not a duration.
     """
     text = text.strip().lower()
     if text.isascii() and text.isdigit():
@@ -40,14 +40,14 @@ def parse_duration_s(text: str) -> int:
 
 
 def show_mib(mib: int) -> str:
-    """Return a memory size for people: `768 MiB`, `4 GiB`, `176.6 GiB`."""
+    """Format a memory size: `768 MiB`, `4 GiB`, `176.6 GiB`."""
     if mib < 1024:
         return f"{mib} MiB"
     return f"{mib / 1024:.1f}".removesuffix(".0") + " GiB"
 
 
 def show_seconds(seconds: float) -> str:
-    """Return a duration for people: `0.8s`, `45s`, `2m 05s`, `3h 12m`."""
+    """Format a duration: `0.8s`, `45s`, `2m 05s`, `3h 12m`."""
     if seconds < 10:
         return f"{seconds:.1f}s"
     if seconds < 60:

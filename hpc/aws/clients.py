@@ -1,4 +1,4 @@
-"""Clients for the services that the runtime uses, and AWS's refusals in words."""
+"""boto3 clients of the services that `hpc` uses, and messages for their exceptions."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ if TYPE_CHECKING:
 CONNECT_TIMEOUT_S = 5
 READ_TIMEOUT_S = 30
 SEND_TIMEOUT_S = 10
-"""For the answer of SubmitJob; after that it is looked for."""
+"""Read timeout of SubmitJob; after it, the job is looked for with ListJobs."""
 
 
 class Clients:
-    """boto3 clients, each made when first used.
+    """boto3 clients, each created on first use.
 
     Raises:
         BadInput: the profile does not exist, or no Region is configured.
@@ -36,7 +36,7 @@ class Clients:
 
     @property
     def asked(self) -> tuple[str | None, str | None]:
-        """Profile and Region that were named."""
+        """The profile and Region given by the user."""
         return self._profile, self._region
 
     @cached_property
@@ -44,14 +44,17 @@ class Clients:
         import boto3
         from botocore.exceptions import ProfileNotFound
 
-        # boto3 reads AWS_DEFAULT_REGION only; the other SDKs and the AWS CLI's documentation know AWS_REGION too.
+        # boto3 reads AWS_DEFAULT_REGION only; the other SDKs and the AWS CLI also read AWS_REGION.
         region = self._region or os.environ.get("AWS_REGION")
         try:
             session = boto3.Session(profile_name=self._profile, region_name=region)
         except ProfileNotFound:
-            raise BadInput(f"--profile {self._profile}: no such profile in the AWS configuration files") from None
+            raise BadInput(
+                f"--profile {self._profile}: no such profile in the AWS configuration files;"
+                " aws configure list-profiles shows them"
+            ) from None
         if not session.region_name:
-            raise BadInput("no AWS Region: give --region, or set AWS_REGION, or a region in the profile")
+            raise BadInput("no AWS Region: give --region, set AWS_REGION, or set a region in the profile")
         return session
 
     def _client(
@@ -74,8 +77,8 @@ class Clients:
 
     @cached_property
     def batch_once(self) -> BatchClient:
-        """Sends a request at most once: for SubmitJob, which has no client token, so that a blind retry may
-        submit twice (https://docs.aws.amazon.com/batch/latest/APIReference/API_SubmitJob.html)."""
+        """Sends each request at most once. SubmitJob has no client token, so a retry may submit a second job
+        (https://docs.aws.amazon.com/batch/latest/APIReference/API_SubmitJob.html)."""
         return self._client("batch", attempts=1, read_timeout_s=SEND_TIMEOUT_S)
 
     @cached_property
@@ -83,7 +86,7 @@ class Clients:
         return self._client("s3")
 
     def ecr(self, region: str) -> Any:
-        """Return a client of ECR in a Region, for an image may be in another one."""
+        """Return an ECR client for a Region; an image may be in a Region other than the environment's."""
         return self._client("ecr", region=region)
 
     @cached_property
@@ -97,40 +100,40 @@ class Clients:
 
 @contextmanager
 def translate_aws_errors() -> Generator[None]:
-    """Turn botocore's exceptions into messages with a next step.
+    """Translate botocore's exceptions into messages with a next step.
 
     Raises:
-        HpcError: whatever AWS or the network refused.
+        HpcError: AWS or the network refused.
     """
     try:
         yield
     except Exception as error:
-        words = _in_words(error)
-        if words is None:
+        message = _message(error)
+        if message is None:
             raise
-        raise HpcError(words) from None
+        raise HpcError(message) from None
 
 
-def _in_words(error: Exception) -> str | None:
-    """Return what people are told of an exception of botocore, None of any other."""
-    if "botocore" not in sys.modules:  # it takes long to import, and what is not there has not raised
+def _message(error: Exception) -> str | None:
+    """Return the message for an exception of botocore, None for any other exception."""
+    if "botocore" not in sys.modules:  # slow to import, and a module that is not loaded raised nothing
         return None
     from botocore import exceptions
 
     match error:
         case exceptions.NoCredentialsError() | exceptions.PartialCredentialsError():
-            words = "no AWS credentials: log in (aws sso login), or set AWS_PROFILE or give --profile"
+            message = "no AWS credentials: log in (aws sso login), set AWS_PROFILE or give --profile"
         case exceptions.TokenRetrievalError() | exceptions.SSOTokenLoadError() | exceptions.UnauthorizedSSOTokenError():
-            words = "the AWS login has expired: run aws sso login, then repeat the command"
+            message = "the AWS login has expired: run aws sso login, then repeat the command"
         case exceptions.ClientError():
-            words = _client_error(error)
+            message = _client_error(error)
         case exceptions.EndpointConnectionError() | exceptions.HTTPClientError():
-            words = f"AWS cannot be reached: {error}; check the network, the Region and AWS_ENDPOINT_URL"
+            message = f"AWS cannot be reached: {error}; check the network, the Region and AWS_ENDPOINT_URL"
         case exceptions.BotoCoreError():
-            words = f"AWS SDK: {error}"
+            message = f"AWS SDK: {error}"
         case _:
-            words = None
-    return words
+            message = None
+    return message
 
 
 def _client_error(error: exceptions.ClientError) -> str:
@@ -140,13 +143,13 @@ def _client_error(error: exceptions.ClientError) -> str:
     if code in ("ExpiredToken", "ExpiredTokenException"):
         return text + "; the credentials have expired: log in again, then repeat the command"
     if code in ("RequestTimeTooSkewed", "RequestExpired", "RequestInTheFuture", "InvalidSignatureException"):
-        return text + "; the clock of this machine or the secret key is wrong: set the clock, then repeat the command"
+        return text + "; the clock of this machine or the secret key is wrong: correct it, then repeat the command"
     if code in ("AccessDenied", "AccessDeniedException"):
         policy = "developer" if error.operation_name == "RegisterJobDefinition" else "submitter"
-        return text + f"; the platform team attaches the project's {policy} policy to your role"
+        return text + f"; ask the platform team to attach the project's {policy} policy to your role"
     return text
 
 
 def error_code(error: exceptions.ClientError) -> str:
-    """Return AWS's code of an error."""
+    """Return the error code of an AWS answer, empty if it has none."""
     return error.response.get("Error", {}).get("Code", "")

@@ -1,4 +1,4 @@
-"""What the account has: an environment as its stacks published it, read in one or two calls."""
+"""An environment as its stacks published it in SSM parameters, read in one or two calls."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Environment:
     )
     """By project and name."""
     remembered: bool = False
-    """Whether this machine had it: it is up to a minute old then."""
+    """True if it came from the cache of this machine and may be a minute old."""
 
     @property
     def name(self) -> str:
@@ -36,58 +36,59 @@ class Environment:
         return {name: item for (owner, name), item in self.definitions.items() if owner == project}
 
 
-def read(ssm: Callable[[], SSMClient], name: str | None, kept: environment_cache.EnvironmentCache) -> Environment:
+def read(ssm: Callable[[], SSMClient], name: str | None, cache: environment_cache.EnvironmentCache) -> Environment:
     """Read an environment, or the only one of the account and Region if none is named.
 
     Args:
-        ssm: makes the client, if one is needed.
-        kept: where what is read is kept for a minute.
+        ssm: creates the client, if one is needed.
+        cache: keeps the parameters for a minute.
 
     Raises:
-        NotFound: there is no such environment, or several and none was named.
+        NotFound: there is no such environment.
+        BadInput: there are several and none was named.
         HpcError: the environment is newer than this client.
     """
-    remembered = kept.load()
-    if remembered:
-        return replace(_parse(*remembered), remembered=True)
-    read = _choose(ssm(), name)
-    kept.save(*read)
-    return _parse(*read)
+    cached = cache.load()
+    if cached:
+        return replace(_parse(*cached), remembered=True)
+    published = _choose(ssm(), name)
+    cache.save(*published)
+    return _parse(*published)
 
 
 def _choose(ssm: SSMClient, name: str | None) -> tuple[str, dict[str, str]]:
-    found = _published(ssm, f"{objects.SSM_ROOT}/{name}" if name else objects.SSM_ROOT)
-    if name and name not in found:
-        names = sorted(_published(ssm, objects.SSM_ROOT))
-        have = ", ".join(names) or "none is deployed here"
-        raise NotFound(f"environment {name!r} is not deployed in this account and Region; found: {have}")
-    if not found:
+    environments = _published(ssm, f"{objects.SSM_ROOT}/{name}" if name else objects.SSM_ROOT)
+    if name and name not in environments:
+        deployed = ", ".join(sorted(_published(ssm, objects.SSM_ROOT))) or "none"
+        raise NotFound(f"environment {name!r} is not deployed in this account and Region; deployed: {deployed}")
+    if not environments:
         raise NotFound(
             "no hpc-batch environment is deployed in this account and Region; check --profile and --region,"
             " or deploy one with `cdk deploy --all -c env=NAME`"
         )
-    if len(found) > 1:
-        raise BadInput(f"several environments here, choose one with --env or $HPC_ENV: {', '.join(sorted(found))}")
-    return found.popitem()
+    if len(environments) > 1:
+        names = ", ".join(sorted(environments))
+        raise BadInput(f"this account and Region have several environments: choose one with --env or $HPC_ENV: {names}")
+    return environments.popitem()
 
 
 def _published(ssm: SSMClient, path: str) -> dict[str, dict[str, str]]:
-    """Return parameter values by environment and by the rest of the parameter's name."""
-    found = dict[str, dict[str, str]]()
+    """Return parameter values by environment, then by the rest of the parameter's name."""
+    environments = dict[str, dict[str, str]]()
     for page in ssm.get_paginator("get_parameters_by_path").paginate(Path=path, Recursive=True):
         for parameter in page["Parameters"]:
             name, value = parameter.get("Name", ""), parameter.get("Value", "")
             environment, _, rest = name.removeprefix(objects.SSM_ROOT + "/").partition("/")
-            found.setdefault(environment, {})[rest] = value
-    return {name: items for name, items in found.items() if "meta" in items}
+            environments.setdefault(environment, {})[rest] = value
+    return {name: items for name, items in environments.items() if "meta" in items}
 
 
 def _parse(name: str, items: dict[str, str]) -> Environment:
     meta = objects.from_json(objects.Meta, items["meta"])
     if version.major(meta.version) > version.major(version.VERSION):
         raise HpcError(
-            f"environment {name} speaks contract {meta.version}, this hpc speaks {version.VERSION};"
-            " install the newer one, from the repository that the environment was deployed from"
+            f"environment {name} uses contract {meta.version}, this hpc supports {version.VERSION};"
+            " install a newer hpc from the repository that the environment was deployed from"
         )
     queues = dict[str, objects.Queue]()
     projects = dict[str, objects.Project]()

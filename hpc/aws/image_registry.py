@@ -1,6 +1,6 @@
-"""What a registry says of a container image: its digest, its architectures, what it starts.
+"""Digest, architectures and entrypoint of a container image, from its registry.
 
-Private repositories of ECR are asked by the API of ECR, others without login by the protocol that all registries speak
+Private ECR repositories are read with the ECR API, others without login with the OCI distribution protocol
 (https://github.com/opencontainers/distribution-spec/blob/main/spec.md).
 """
 
@@ -22,7 +22,7 @@ from hpc.contract import objects
 
 TIMEOUT_S = 10
 MAX_BYTES = 4 << 20
-"""Of a manifest, as the protocol has it; configurations are smaller."""
+"""The protocol's limit for a manifest; configurations are smaller."""
 
 _MANIFESTS = [
     "application/vnd.oci.image.index.v1+json",
@@ -39,23 +39,23 @@ _ECR = re.compile(objects.ECR_PATTERN)
 _PARAMETER = re.compile(r'(\w+)="([^"]*)"')
 
 
-class ImageNotFound(Exception):  # noqa: N818 - the registry's answer, no accident
+class ImageNotFound(Exception):  # noqa: N818 - an answer of the registry
     """The registry has no such image."""
 
 
 class RegistryUnavailable(Exception):  # noqa: N818
-    """The registry did not say; the text is why."""
+    """The registry gave no usable answer; the text is the reason."""
 
 
-class _LoginWanted(RegistryUnavailable):
+class _LoginRequired(RegistryUnavailable):
     def __init__(self, host: str, challenge: str) -> None:
-        super().__init__(f"{host} wants a login")
+        super().__init__(f"{host} requires a login")
         self.challenge = challenge
 
 
 @dataclass(frozen=True)
 class Reference:
-    """What a person calls an image: `registry/name:tag`, `registry/name@sha256:...`."""
+    """The name of an image: `registry/name:tag` or `registry/name@sha256:...`."""
 
     repository: str
     """With registry, without tag."""
@@ -64,9 +64,9 @@ class Reference:
 
     @classmethod
     def parse(cls, text: str) -> Reference | None:
-        """Read it; None if it is no reference with a registry."""
-        found = _REFERENCE.fullmatch(text)
-        return cls(found["repository"], found["tag"] or "latest", found["digest"]) if found else None
+        """Parse a reference; None if it is not one with a registry."""
+        match = _REFERENCE.fullmatch(text)
+        return cls(match["repository"], match["tag"] or "latest", match["digest"]) if match else None
 
     @property
     def registry(self) -> str:
@@ -75,14 +75,14 @@ class Reference:
 
 @dataclass(frozen=True, kw_only=True)
 class Image:
-    """An image that is there."""
+    """An image that exists."""
 
     uri: str
-    """By digest."""
+    """With digest."""
     architectures: tuple[str, ...] = ()
-    """As EC2 calls them; empty where nobody said."""
+    """EC2's names; empty if unknown."""
     entrypoint: tuple[str, ...] | None = None
-    """None where nobody said."""
+    """None if unknown."""
 
 
 class _Source(Protocol):
@@ -94,15 +94,15 @@ class _Source(Protocol):
 
 
 def look_up(reference: Reference, architecture: str | None, ecr: Callable[[str], Any]) -> Image:
-    """Ask the registry.
+    """Read the description of an image from its registry.
 
     Args:
-        architecture: of the instances; of an image for several, its entrypoint is read there.
-        ecr: makes a client for a Region.
+        architecture: of the instances; the entrypoint of a multi-architecture image is that of this one.
+        ecr: creates a client for a Region.
 
     Raises:
         ImageNotFound: there is no such image.
-        RegistryUnavailable: the registry did not say.
+        RegistryUnavailable: the registry gave no usable answer.
     """
     try:
         private = _ECR.fullmatch(reference.repository)
@@ -112,7 +112,7 @@ def look_up(reference: Reference, architecture: str | None, ecr: Callable[[str],
             source = _Http(reference)
         return _read(reference, architecture, source)
     except (ValueError, KeyError, TypeError, AttributeError):
-        raise RegistryUnavailable(f"{reference.registry} answers with something that is no image") from None
+        raise RegistryUnavailable(f"{reference.registry} returned something other than an image") from None
 
 
 def _read(reference: Reference, architecture: str | None, source: _Source) -> Image:
@@ -120,7 +120,7 @@ def _read(reference: Reference, architecture: str | None, source: _Source) -> Im
     try:
         return _described(f"{reference.repository}@{digest}", json.loads(text), architecture, source)
     except ImageNotFound:
-        raise RegistryUnavailable(f"{reference.registry} has lost parts of the image") from None
+        raise RegistryUnavailable(f"{reference.registry} lacks parts of the image") from None
 
 
 def _described(uri: str, manifest: dict[str, Any], architecture: str | None, source: _Source) -> Image:
@@ -155,19 +155,19 @@ class _Ecr:
         self._client, self._account, self._name = client, account, name
 
     def manifest(self, reference: str) -> tuple[str, bytes]:
-        image = {"imageDigest" if reference.startswith("sha256:") else "imageTag": reference}
+        image_id = {"imageDigest" if reference.startswith("sha256:") else "imageTag": reference}
         answer = self._call(
             lambda: self._client.batch_get_image(
                 registryId=self._account,
                 repositoryName=self._name,
-                imageIds=[image],
+                imageIds=[image_id],
                 acceptedMediaTypes=_MANIFESTS,
             )
         )
         if not answer.get("images"):
             raise ImageNotFound
-        found = answer["images"][0]
-        return found["imageId"]["imageDigest"], found["imageManifest"].encode()
+        image = answer["images"][0]
+        return image["imageId"]["imageDigest"], image["imageManifest"].encode()
 
     def blob(self, digest: str) -> bytes:
         answer = self._call(
@@ -187,17 +187,17 @@ class _Ecr:
             details = error.response.get("Error", {})
             if details.get("Code") == "RepositoryNotFoundException":
                 raise ImageNotFound from None
-            raise RegistryUnavailable(f"ECR answers {details.get('Code')}: {details.get('Message')}") from None
+            raise RegistryUnavailable(f"ECR answered {details.get('Code')}: {details.get('Message')}") from None
         except BotoCoreError as error:
             raise RegistryUnavailable(str(error)) from None
 
 
 class _Http:
-    """A repository of another registry, asked without login, and without TLS on this machine alone."""
+    """A repository of another registry, read without login; without TLS only on this machine."""
 
     def __init__(self, reference: Reference) -> None:
         host, _, self._name = reference.repository.partition("/")
-        # Docker Hub's name in references is not where its registry listens.
+        # The registry of Docker Hub has another host name than its references.
         self._host = "registry-1.docker.io" if host == "docker.io" else host
         self._scheme = "http" if _is_loopback(host) else "https"
         self._token: str | None = None
@@ -213,22 +213,22 @@ class _Http:
         url = f"{self._scheme}://{self._host}/v2/{self._name}/{path}"
         request = urllib.request.Request(url, headers={"Accept": accept, "User-Agent": "hpc-batch"})  # noqa: S310
         if self._token:
-            # Blobs are elsewhere, behind a redirection that a second authorization would spoil.
+            # Blobs are behind a redirect to another host, which refuses a second authorization.
             request.add_unredirected_header("Authorization", f"Bearer {self._token}")
         try:
             return _get(request)
-        except _LoginWanted as wanted:
-            if self._token is None and wanted.challenge.lower().startswith("bearer "):
-                self._token = self._fetch_token(dict(_PARAMETER.findall(wanted.challenge)))
+        except _LoginRequired as refusal:
+            if self._token is None and refusal.challenge.lower().startswith("bearer "):
+                self._token = self._fetch_token(dict(_PARAMETER.findall(refusal.challenge)))
                 return self._get(path, accept)
             raise
 
     def _fetch_token(self, challenge: dict[str, str]) -> str:
-        """Get the token that registries give to everybody
+        """Get an anonymous pull token
         (https://distribution.github.io/distribution/spec/auth/token/)."""
         realm = challenge["realm"]
         if not realm.startswith("https://") and self._scheme == "https":
-            raise RegistryUnavailable(f"{self._host} sends to {realm} for a token, which is not https")
+            raise RegistryUnavailable(f"{self._host} names a token server that does not use https: {realm}")
         query = {"service": challenge.get("service", ""), "scope": f"repository:{self._name}:pull"}
         answer = json.loads(_get(urllib.request.Request(f"{realm}?{urllib.parse.urlencode(query)}")))  # noqa: S310
         return answer.get("token") or answer["access_token"]
@@ -240,10 +240,10 @@ def _get(request: urllib.request.Request) -> bytes:
             return answer.read(MAX_BYTES)
     except urllib.error.HTTPError as error:
         if error.code == 401:
-            raise _LoginWanted(request.host, error.headers.get("WWW-Authenticate", "")) from None
+            raise _LoginRequired(request.host, error.headers.get("WWW-Authenticate", "")) from None
         if error.code == 404:
             raise ImageNotFound from None
-        raise RegistryUnavailable(f"{request.host} answers {error.code} {error.reason}") from None
+        raise RegistryUnavailable(f"{request.host} answered {error.code} {error.reason}") from None
     except (OSError, HTTPException) as error:
         raise RegistryUnavailable(f"{request.host}: {error}") from None
 
@@ -254,7 +254,7 @@ def _digest(text: bytes) -> str:
 
 def _checked(text: bytes, digest: str) -> bytes:
     if _digest(text) != digest:
-        raise RegistryUnavailable(f"what came for {digest} is something else")
+        raise RegistryUnavailable(f"the content received for {digest} is something else")
     return text
 
 

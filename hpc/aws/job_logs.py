@@ -1,4 +1,4 @@
-"""Log lines of jobs, from CloudWatch Logs; of all children and nodes in one view."""
+"""Log lines of jobs from CloudWatch Logs, those of all children and nodes in one stream."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ class Source:
 
     job_id: str
     label: str
-    """What stands before its lines; empty where there is only one container."""
+    """Prefix of its lines; empty if the job has only one container."""
     stream: str | None = None
     token: str | None = None
     lines: int = 0
     log_group: str = field(default="", repr=False)
 
     def read(self, logs: CloudWatchLogsClient) -> Iterator[str]:
-        """Yield what has come since the last call."""
+        """Yield the lines that arrived since the last call."""
         while self.stream is not None:
             position = {"nextToken": self.token} if self.token else {"startFromHead": True}
             try:
@@ -53,13 +53,13 @@ class Source:
                 return
 
     def switch(self, stream: str | None) -> None:
-        """Go on with another stream: a new attempt has one of its own."""
+        """Continue with another stream: each attempt has a separate one."""
         if stream != self.stream:
             self.stream, self.token = stream, None
 
 
 def sources(job: Job, log_group: str) -> Iterator[Source]:
-    """Yield the containers of a job: itself, an array's children, or a multi-node job's nodes."""
+    """Yield the containers of a job: its own, those of an array's children or of a multi-node job's nodes."""
     if job.nodes is not None:
         ids = ((jobs.node_id(job.job_id, node), f"node {node}") for node in range(job.nodes))
     elif job.array_size is not None:

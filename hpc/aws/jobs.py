@@ -1,4 +1,4 @@
-"""Batch jobs as the API describes them, read into one small record."""
+"""Batch jobs as DescribeJobs and ListJobs describe them."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ STATUSES = (
     "SUCCEEDED",
     "FAILED",
 )
-"""In the order in which a job goes through them
+"""In the order of a job's life
 (https://docs.aws.amazon.com/batch/latest/userguide/job_states.html)."""
 
 DESCRIBE_MAX = 100
@@ -34,11 +34,11 @@ _REASONS = {
     exit_codes.MISSING_OUTPUT: "the command left no file for a named output",
     exit_codes.STAGE_IN: "an input could not be staged in",
     exit_codes.STAGE_OUT: "the outputs could not be staged out",
-    exit_codes.RENDEZVOUS: "a node did not arrive in time or was not reached",
+    exit_codes.RENDEZVOUS: "a node did not arrive in time or could not be reached",
     exit_codes.NODE_LOST: "a node was lost",
     exit_codes.DUPLICATE: "another job holds this task",
     exit_codes.BAD_REQUEST: "the run's request and the job do not fit together",
-    exit_codes.NO_EFA: "EFA was asked for and a node has none",
+    exit_codes.NO_EFA: "EFA is required and a node has none",
     exit_codes.NOT_EXECUTABLE: "the command cannot be executed",
     exit_codes.NOT_FOUND: "the command was not found in the image",
     137: "killed: out of memory, or by the service",
@@ -72,8 +72,8 @@ class Job:
 
     @property
     def reason(self) -> str:
-        """Why the job is where it is, in words: the service says "Essential container in task exited" for
-        every exit code."""
+        """The reason for the job's status, more precise than the service's, which is "Essential container in task
+        exited" for every exit code."""
         if self.status == "SUCCEEDED":
             return ""
         if self.exit_code is not None:
@@ -112,19 +112,19 @@ def from_detail(detail: Any) -> Job:
 
 
 def describe(batch: BatchClient, job_ids: Iterable[str]) -> dict[str, Job]:
-    """Describe any number of jobs; those that the service has forgotten are left out."""
-    ids, found = list(job_ids), dict[str, Job]()
+    """Describe any number of jobs; those that AWS Batch no longer knows are left out."""
+    ids, described = list(job_ids), dict[str, Job]()
     for start in range(0, len(ids), DESCRIBE_MAX):
         for detail in batch.describe_jobs(jobs=ids[start : start + DESCRIBE_MAX])["jobs"]:
             job = from_detail(detail)
-            found[job.job_id] = job
-    return found
+            described[job.job_id] = job
+    return described
 
 
 def failed_children(batch: BatchClient, parent: Job) -> list[str]:
     """Return the ids of an array's failed children, in the order of their index.
 
-    With a status ListJobs gives up to 1,000 jobs a page
+    With a status, ListJobs returns up to 1,000 jobs a page
     (https://docs.aws.amazon.com/batch/latest/APIReference/API_ListJobs.html).
     """
     pages = batch.get_paginator("list_jobs").paginate(
@@ -136,32 +136,32 @@ def failed_children(batch: BatchClient, parent: Job) -> list[str]:
 
 def by_name(batch: BatchClient, queue: str, name: str) -> dict[str, list[str]]:
     """Return the ids, oldest first, of the queue's jobs whose name is `name`, or starts with it if it ends in `*`."""
-    found = dict[str, list[str]]()
+    ids = dict[str, list[str]]()
     pages = batch.get_paginator("list_jobs")
     for page in pages.paginate(jobQueue=queue, filters=[{"name": "JOB_NAME", "values": [name]}]):
         for summary in sorted(page["jobSummaryList"], key=lambda item: item.get("createdAt", 0)):
-            found.setdefault(summary["jobName"], []).append(summary["jobId"])
-    return found
+            ids.setdefault(summary["jobName"], []).append(summary["jobId"])
+    return ids
 
 
 def node_id(job_id: str, node: int) -> str:
-    """Return the id under which DescribeJobs knows one node of a multi-node job."""
+    """Return the job id of one node of a multi-node job."""
     return f"{job_id}#{node}"
 
 
 def number_of(job_id: str) -> int | None:
     """Return the array index or node index at the end of a child's or node's id."""
     for separator in (":", "#"):
-        _, found, number = job_id.rpartition(separator)
-        if found and number.isdigit():
+        _, separated, number = job_id.rpartition(separator)
+        if separated and number.isdigit():
             return int(number)
     return None
 
 
 def exit_code_of(batch: BatchClient, job: Job) -> int | None:
-    """Return the exit code that stands for the whole job, None where no command exited.
+    """Return the exit code of a job, None if no command exited.
 
-    It is the main node's for a multi-node job, that of the first failed child for an array.
+    That of a multi-node job is its main node's, that of an array its first failed child's.
     """
     if job.status == "SUCCEEDED":
         return 0

@@ -1,6 +1,7 @@
-"""A job definition of one's own: the project's, with another image or with secrets. Nothing here calls a service.
+"""Custom job definitions: the project's, with another image or with secrets. Nothing here calls a service.
 
-Neither can be said to SubmitJob, so it is registered under a name that says what it holds, and found again by it.
+SubmitJob can override neither, so such a definition is registered under a name that contains a hash of its content, by
+which it is found again.
 """
 
 from __future__ import annotations
@@ -18,41 +19,42 @@ from hpc.request.batch_limits import MAX_DEFINITION_BYTES
 from hpc.request.job_spec import JobSpec
 from hpc.request.target import Target
 
-_KEPT = (
+_BASE_KEYS = (
     "type", "parameters", "containerProperties", "nodeProperties", "retryStrategy", "timeout", "propagateTags",
     "platformCapabilities", "schedulingPriority",
 )  # fmt: skip
-"""What a new definition takes over from the one that it is derived from."""
+"""Keys that a custom definition takes from its base."""
 _HASH = re.compile(r"_[0-9a-f]{16}$")
 
 
 @dataclass(frozen=True, kw_only=True)
 class DefinitionFacts:
-    """What the services say of it, before anything is planned."""
+    """Definition and image as AWS Batch and the registry report them, read before planning."""
 
     base: Mapping[str, Any]
-    """The definition that it is derived from, as DescribeJobDefinitions shows it."""
+    """The base definition, as DescribeJobDefinitions returns it."""
     image: Image | None = None
-    """What the registry says of the image that is asked for; None if it is not, or not there."""
+    """The requested image; None if none is requested or it was not found."""
     complaint: str | None = None
-    """Why there is no image."""
+    """The reason for a missing image."""
     note: str | None = None
-    """What people should know that is no complaint."""
+    """A note for the user that is not a complaint."""
 
 
 def is_needed(spec: JobSpec) -> bool:
+    """Return whether a request needs a custom definition."""
     return spec.image is not None or bool(spec.secrets)
 
 
 def check(spec: JobSpec, target: Target, meta: objects.Meta) -> Iterator[str]:
-    """Yield what is wrong with `--image` and `--secret` whatever a service says."""
+    """Check `--image` and `--secret` without calling a service."""
     project = target.project
     where = f"projects.{project.name} of environments/{meta.environment}.yaml"
     if project.own_repository is None:
         flags = " and ".join(flag for flag, given in (("--image", spec.image), ("--secret", spec.secrets)) if given)
         yield (
-            f"{flags}: project {project.name} has no job definitions of its own; the platform team adds"
-            f" `own_images: true` to {where}, deploys it, and attaches the project's developer policy to your role"
+            f"{flags}: project {project.name} does not allow custom job definitions; ask the platform team to add"
+            f" `own_images: true` to {where}, deploy it, and attach the project's developer policy to your role"
         )
         return
     if spec.image is not None:
@@ -66,8 +68,8 @@ def check(spec: JobSpec, target: Target, meta: objects.Meta) -> Iterator[str]:
             yield f"--secret {name}: give the full ARN of a Secrets Manager secret or an SSM parameter, not its value"
         elif objects.secret_of(arn) not in listed:
             yield (
-                f"--secret {name}={arn}: project {project.name} may use {', '.join(project.secrets) or 'none'}; the"
-                f" platform team adds it to `secrets: [{objects.secret_of(arn)}]` in {where}"
+                f"--secret {name}={arn}: project {project.name} may use {', '.join(project.secrets) or 'none'}; ask"
+                f" the platform team to add it to `secrets: [{objects.secret_of(arn)}]` in {where}"
             )
 
 
@@ -83,12 +85,12 @@ def _check_reference(flag: str, image: str, project: objects.Project, meta: obje
     if not any(reference.repository == item or reference.repository.startswith(f"{item}/") for item in sources):
         yield (
             f"{flag} {image}: project {project.name} takes images of {', '.join(filter(None, sources))}; push it to"
-            f" the first, or the platform team adds it to `image_sources: [{reference.repository}]` in {where}"
+            f" the first, or ask the platform team to add it to `image_sources: [{reference.repository}]` in {where}"
         )
 
 
 def check_facts(facts: DefinitionFacts | None, target: Target, meta: objects.Meta) -> Iterator[str]:
-    """Yield why the image cannot be used, as far as the registry reports; nothing where no service was asked."""
+    """Check the reported image; yield nothing if no service was called."""
     if facts and facts.complaint:
         yield facts.complaint
     if facts and facts.image:
@@ -96,26 +98,26 @@ def check_facts(facts: DefinitionFacts | None, target: Target, meta: objects.Met
 
 
 def _check_image(image: Image, target: Target, meta: objects.Meta) -> Iterator[str]:
-    wanted = target.queue.architecture
-    if wanted and image.architectures and wanted not in image.architectures:
+    needed = target.queue.architecture
+    if needed and image.architectures and needed not in image.architectures:
         yield (
             f"--image {image.uri} is for {', '.join(image.architectures)}, the instances of queue"
-            f" {target.queue.name} are {wanted}; build it with --platform"
-            f" linux/{'amd64' if wanted == 'x86_64' else wanted}, or choose another queue"
+            f" {target.queue.name} are {needed}; build it with --platform"
+            f" linux/{'amd64' if needed == 'x86_64' else needed}, or choose another queue"
         )
     if image.entrypoint is not None and not any(word.rpartition("/")[2] == "hpc-node" for word in image.entrypoint):
         yield (
-            f"--image {image.uri} starts {' '.join(image.entrypoint) or 'nothing'}, not hpc-node, which brings inputs,"
-            " outputs and exit codes; begin its Dockerfile with FROM "
+            f"--image {image.uri} starts {' '.join(image.entrypoint) or 'nothing'}, not hpc-node, which stages"
+            " inputs and outputs and reports exit codes; begin its Dockerfile with FROM "
             f'{meta.image or meta.repository}, or install this runtime in it and set ENTRYPOINT ["hpc-node"]'
         )
 
 
-def derive(spec: JobSpec, target: Target, environment: str, found: DefinitionFacts) -> dict[str, Any]:
-    """Return the RegisterJobDefinition request: the base with the image and the secrets, as the project's developer
-    policy demands it (https://docs.aws.amazon.com/batch/latest/APIReference/API_RegisterJobDefinition.html)."""
-    request = {key: _pruned(found.base[key]) for key in _KEPT if found.base.get(key) not in (None, {}, [])}
-    uri = found.image.uri if found.image else None
+def derive(spec: JobSpec, target: Target, environment: str, facts: DefinitionFacts) -> dict[str, Any]:
+    """Return the RegisterJobDefinition request: the base with the image and the secrets, in the form that the project's
+    developer policy requires (https://docs.aws.amazon.com/batch/latest/APIReference/API_RegisterJobDefinition.html)."""
+    request = {key: _pruned(facts.base[key]) for key in _BASE_KEYS if facts.base.get(key) not in (None, {}, [])}
+    uri = facts.image.uri if facts.image else None
     for container in _containers(request):
         container.update(_changes(container, uri, spec.secrets))
     request["tags"] = {objects.TAG_ENVIRONMENT: environment, objects.TAG_PROJECT: target.project.name}
@@ -126,22 +128,23 @@ def derive(spec: JobSpec, target: Target, environment: str, found: DefinitionFac
 
 
 def check_size(request: dict[str, Any]) -> Iterator[str]:
+    """Check the size of a RegisterJobDefinition request."""
     size = len(json.dumps(request))
     if size > MAX_DEFINITION_BYTES:
         yield (
-            f"the job definition is {size:,} bytes long, AWS Batch takes {MAX_DEFINITION_BYTES:,}; give fewer --secret,"
-            " or name one secret that holds several values as JSON"
+            f"the job definition has {size:,} bytes, AWS Batch takes {MAX_DEFINITION_BYTES:,}; give fewer --secret,"
+            " or one secret that holds several values as JSON"
         )
 
 
-def with_definition(target: Target, request: dict[str, Any], found: DefinitionFacts) -> Target:
-    """Return the target with the definition that the request registers, under its name."""
-    image = found.image.uri if found.image else target.definition.image
+def with_definition(target: Target, request: dict[str, Any], facts: DefinitionFacts) -> Target:
+    """Return the target with the definition that the request registers, referred to by name."""
+    image = facts.image.uri if facts.image else target.definition.image
     return replace(target, definition=replace(target.definition, arn=request["jobDefinitionName"], image=image))
 
 
 def same(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
-    """Return whether two definitions run the same images with the same rights: a name can be given to anything."""
+    """Return whether two definitions run the same images with the same rights; equal names do not prove it."""
     left, right = ([_rights(item) for item in _containers(each)] for each in (one, other))
     return left == right
 
@@ -159,7 +162,7 @@ def _containers(definition: Mapping[str, Any]) -> list[dict[str, Any]]:
 
 
 def as_published(described: Mapping[str, Any], project: str) -> objects.Definition:
-    """Return a definition that DescribeJobDefinitions shows as the contract has it, under its full name."""
+    """Convert a definition of DescribeJobDefinitions to the contract's type, under its full name."""
     described = _pruned(described)
     container = _containers(described)[0]
     amounts = {item["type"]: int(item["value"]) for item in container.get("resourceRequirements", ())}
@@ -180,7 +183,7 @@ def as_published(described: Mapping[str, Any], project: str) -> objects.Definiti
 
 
 def is_readable(described: Mapping[str, Any]) -> bool:
-    """Whether it is of the kind that is deployed here; other clients may register ECS or EKS properties."""
+    """Return whether a definition has container properties; other clients may register ECS or EKS properties."""
     try:
         return all(_containers(described))
     except KeyError:
@@ -188,20 +191,20 @@ def is_readable(described: Mapping[str, Any]) -> bool:
 
 
 def user_of(described: Mapping[str, Any]) -> str | None:
-    """Return the user of its containers; None where that is the image's own."""
+    """Return the user of a definition's containers; None if it is the image's."""
     return _containers(described)[0].get("user") or None
 
 
 def _changes(base: dict[str, Any], image: str | None, secrets: Mapping[str, str]) -> dict[str, Any]:
-    kept = {item["name"]: item["valueFrom"] for item in base.get("secrets", ())} | dict(secrets)
+    arns = {item["name"]: item["valueFrom"] for item in base.get("secrets", ())} | dict(secrets)
     changes = {"image": image or base["image"], "user": objects.OWN_IMAGE_USER, "privileged": False}
-    if kept:
-        changes["secrets"] = [{"name": name, "valueFrom": arn} for name, arn in sorted(kept.items())]
+    if arns:
+        changes["secrets"] = [{"name": name, "valueFrom": arn} for name, arn in sorted(arns.items())]
     return changes
 
 
 def _pruned(value: Any) -> Any:
-    """Leave out what DescribeJobDefinitions shows empty, at any depth."""
+    """Remove empty values, which DescribeJobDefinitions returns, at any depth."""
     if isinstance(value, dict):
         return {key: _pruned(item) for key, item in value.items() if item not in (None, {}, [])}  # pyright: ignore
     if isinstance(value, list):

@@ -1,4 +1,4 @@
-"""The files of a working directory as git sees them: tracked ones, and untracked ones that it does not ignore."""
+"""The files of a working directory that git tracks, or would track since it does not ignore them."""
 
 from __future__ import annotations
 
@@ -15,23 +15,25 @@ _LIST = ("ls-files", "-z", "--others", "--exclude-standard")
 
 
 def walk_git(folder: Path) -> Iterator[TreeEntry]:
-    """Yield the files below a folder, and its empty folders, in the order of their names; a link counts as its target.
+    """Yield the files and empty folders below a folder, sorted by name; links are followed.
 
-    Submodules and repositories inside the folder are listed by their own rules. In a folder outside any repository, or
-    one that its repository ignores as a whole, the `.gitignore` files below it count all the same.
+    Submodules and nested repositories follow their own rules. The `.gitignore` files of a folder also apply if it is
+    outside any repository, or ignored as a whole by its repository.
 
     Raises:
-        OSError: git refuses, or is not installed and there is a `.gitignore` to read.
+        OSError: git failed, or is not installed and the folder has a `.gitignore`.
     """
     if shutil.which("git") is None:
         if any(folder.rglob(".gitignore")):
-            raise OSError("git is not installed, which reads .gitignore; install it, or send a folder without one")
+            raise OSError(
+                "git is not installed, but the folder has a .gitignore; install git, or send a folder without one"
+            )
         yield from walk(folder, lambda name, _: name.rpartition("/")[2] == ".git")
         return
     for name in sorted(_names(folder)):
         path = folder / name
         if not path.is_dir():
-            if os.path.lexists(path):  # what is tracked may have been removed
+            if os.path.lexists(path):  # a tracked file may have been deleted
                 yield file_entry(name, path)
         elif path.is_symlink():
             yield from walk(path, prefix=f"{name}/")
@@ -40,7 +42,7 @@ def walk_git(folder: Path) -> Iterator[TreeEntry]:
 
 
 def _names(folder: Path) -> Iterator[str]:
-    """Yield relative names of files, of links, and of folders with nothing in them."""
+    """Yield relative names of files, links and empty folders."""
     top = _git(folder, "check-ignore", "--quiet", ".")
     if top.returncode == 0 or b"not a git repository" in top.stderr:
         with tempfile.TemporaryDirectory(prefix="hpc-git-") as empty:
@@ -60,14 +62,14 @@ def _listed(folder: Path, *options: str) -> Iterator[str]:
     untracked = [item for item in _split(_checked(folder, *options, *_LIST, "--directory")) if item.endswith("/")]
     empty = [name for item in untracked for name in _empty_folders(folder, item)]
     if empty:
-        asked = "\0".join(empty).encode(errors="surrogateescape")
-        ignored = _split(_git(folder, *options, "check-ignore", "-z", "--stdin", text=asked).stdout)
+        names = "\0".join(empty).encode(errors="surrogateescape")
+        ignored = _split(_git(folder, *options, "check-ignore", "-z", "--stdin", text=names).stdout)
         yield from set(empty) - set(ignored)
 
 
 def _empty_folders(folder: Path, name: str) -> Iterator[str]:
     for inner, folders, files in os.walk(folder / name):
-        if ".git" in (*folders, *files):  # listed by its own rules
+        if ".git" in (*folders, *files):  # a nested repository
             folders.clear()
         elif not folders and not files:
             yield Path(inner).relative_to(folder).as_posix()
@@ -85,6 +87,6 @@ def _checked(folder: Path, *arguments: str) -> bytes:
 
 
 def _git(folder: Path, *arguments: str, text: bytes = b"") -> subprocess.CompletedProcess[bytes]:
-    # A git hook, say, sets variables that lead to its own repository.
+    # Variables that, for example, a git hook sets would lead to another repository.
     env = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")} | {"LC_ALL": "C"}
     return subprocess.run(["git", *arguments], cwd=folder, env=env, input=text, capture_output=True, check=False)

@@ -1,7 +1,7 @@
-"""Files of this machine that a run needs, as objects that are named by their content.
+"""Local files of a run, as content-addressed objects.
 
-A file is the object `<project>/objects/<sha256>`; a folder is one too, its listing, as in git. So the same content is
-sent once, by whatever run, and what a repeated submit finds in the bucket it does not send again.
+A file is the object `<project>/objects/<sha256>`; a folder is the object of its listing, as in git. The same content is
+uploaded once for all runs, and a repeated submission uploads only what the bucket lacks.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from hpc.request.job_spec import JobSpec
 
 _MOST_COMPLAINTS = 10
 SCRIPT = "HPC_SCRIPT"
-"""How `--script` travels: as an input of this name."""
+"""Name of the input in which `--script` is sent."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,22 +30,22 @@ class Upload:
     size: int
     """Bytes."""
     path: Path | None
-    """None for the listing of a folder, which is `body`."""
+    """None for the listing of a folder, whose content is `body`."""
     body: bytes = field(default=b"", repr=False)
 
 
 @dataclass(frozen=True, kw_only=True)
 class LocalFiles:
-    """What a request takes from this machine, listed but not read.
+    """The local files of a request, listed but not read.
 
-    A single file is an entry without a name.
+    A single file is an entry with an empty name.
     """
 
     inputs: Mapping[str, tuple[TreeEntry, ...]]
-    """By name of the input."""
+    """By name of input."""
     workdir: tuple[TreeEntry, ...] | None
     cells: Mapping[str, tuple[TreeEntry, ...]] = field(default_factory=dict[str, tuple[TreeEntry, ...]])
-    """By path as the cells of a tasks file name it, each path once however many rows have it."""
+    """By path in the cells of a tasks file, each path once even if several rows have it."""
 
     @property
     def all(self) -> Iterator[TreeEntry]:
@@ -54,7 +54,7 @@ class LocalFiles:
 
 
 def find(spec: JobSpec) -> LocalFiles:
-    """List the local files of a request; what does not exist is left out."""
+    """List the local files of a request; those that do not exist are omitted."""
     inputs = {item.name: entries(item.path) for item in spec.inputs if not item.is_uri and item.path.exists()}
     if spec.script and spec.script.is_file():
         inputs[SCRIPT] = (TreeEntry(name="", path=spec.script, executable=True),)
@@ -63,7 +63,7 @@ def find(spec: JobSpec) -> LocalFiles:
 
 
 def entries(path: Path, list_folder: Callable[[Path], Iterator[TreeEntry]] = walk) -> tuple[TreeEntry, ...]:
-    """Return a file as one entry, a folder as all that lies below it; what cannot be listed is an entry's trouble."""
+    """Return a file as one entry, a folder as its tree; an entry's `trouble` is the error if it cannot be listed."""
     if not path.is_dir():
         return (TreeEntry(name="", path=path, executable=os.access(path, os.X_OK)),)
     try:
@@ -73,7 +73,7 @@ def entries(path: Path, list_folder: Callable[[Path], Iterator[TreeEntry]] = wal
 
 
 def check_files(files: LocalFiles, spec: JobSpec) -> Iterator[str]:
-    """Yield what of the local files cannot be sent."""
+    """Check that the local files can be sent."""
     for item in spec.inputs:
         if item.name in files.inputs:
             yield from check_entries(f"--input {item.name}={item.source}", files.inputs[item.name])
@@ -81,53 +81,53 @@ def check_files(files: LocalFiles, spec: JobSpec) -> Iterator[str]:
         yield from check_entries(f"--workdir {spec.workdir}", files.workdir, is_workdir=True)
 
 
-def check_entries(flag: str, found: tuple[TreeEntry, ...], *, is_workdir: bool = False) -> Iterator[str]:
-    """Yield what of a file or folder cannot be sent."""
-    fix = "remove it, or name it in .gitignore" if is_workdir else "remove it, or give a folder without it"
-    bad = [f"{item.path}: {item.trouble}" for item in found if item.trouble]
-    bad += [f"{item.path!r}: the name is not UTF-8" for item in found if not is_text(item.name)]
+def check_entries(flag: str, tree: tuple[TreeEntry, ...], *, is_workdir: bool = False) -> Iterator[str]:
+    """Check that a file or folder can be sent."""
+    fix = "remove it, or add it to .gitignore" if is_workdir else "remove it, or give a folder without it"
+    bad = [f"{item.path}: {item.trouble}" for item in tree if item.trouble]
+    bad += [f"{item.path!r}: the name is not UTF-8" for item in tree if not is_text(item.name)]
     yield from (f"{flag}: {text}; {fix}" for text in bad[:_MOST_COMPLAINTS])
     if len(bad) > _MOST_COMPLAINTS:
         yield f"{flag}: and {len(bad) - _MOST_COMPLAINTS} more"
-    if not is_workdir and all(item.is_folder for item in found):
+    if not is_workdir and all(item.is_folder for item in tree):
         yield f"{flag}: the folder has no file"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Content:
-    """The local files of a request, read once and known by their SHA-256."""
+    """The local files of a request, read once and identified by SHA-256."""
 
     inputs: tuple[InputReference, ...]
     workdir: InputReference | None
     cells: Mapping[str, InputReference]
-    """By path as the cells of a tasks file name it."""
+    """By path in the cells of a tasks file."""
     uploads: tuple[Upload, ...]
     """Each object once."""
     complaints: tuple[str, ...]
-    """Files that could not be read."""
+    """Errors of files that could not be read."""
 
 
 def read(files: LocalFiles) -> Content:
-    """Read the files, several at a time."""
+    """Read and hash the files, several in parallel."""
     from concurrent.futures import ThreadPoolExecutor
 
     paths = list({item.path: None for item in files.all if not item.is_folder})
     with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
-        found = dict(zip(paths, pool.map(_hash, paths), strict=True))
-    complaints = sorted(item for item in found.values() if isinstance(item, str))
+        results = dict(zip(paths, pool.map(_hash, paths), strict=True))
+    complaints = sorted(item for item in results.values() if isinstance(item, str))
     if complaints:
         return Content(inputs=(), workdir=None, cells={}, uploads=(), complaints=tuple(complaints))
-    hashed = {path: item for path, item in found.items() if isinstance(item, Upload)}
+    hashed = {path: item for path, item in results.items() if isinstance(item, Upload)}
     uploads = dict[str, Upload]()
 
-    def reference(name: str, found: tuple[TreeEntry, ...]) -> InputReference:
-        made, needed = _reference(name, found, hashed)
+    def reference(name: str, tree: tuple[TreeEntry, ...]) -> InputReference:
+        made, needed = _reference(name, tree, hashed)
         uploads.update({upload.sha256: upload for upload in needed if upload.sha256 not in uploads})
         return made
 
-    cells = {cell: replace(reference("", found), name="") for cell, found in files.cells.items()}
+    cells = {cell: replace(reference("", tree), name="") for cell, tree in files.cells.items()}
     return Content(
-        inputs=tuple(reference(name, found) for name, found in files.inputs.items()),
+        inputs=tuple(reference(name, tree) for name, tree in files.inputs.items()),
         workdir=None if files.workdir is None else reference(WORKDIR, files.workdir),
         cells=cells,
         uploads=tuple(uploads.values()),
@@ -136,23 +136,23 @@ def read(files: LocalFiles) -> Content:
 
 
 def _reference(
-    name: str, found: tuple[TreeEntry, ...], hashed: Mapping[Path, Upload]
+    name: str, tree: tuple[TreeEntry, ...], hashed: Mapping[Path, Upload]
 ) -> tuple[InputReference, list[Upload]]:
-    """Return what request.json says about a file or folder, and the objects that it needs."""
-    if len(found) == 1 and not found[0].name:
-        (item,) = found
+    """Return the entry of a file or folder in request.json, and its objects."""
+    if len(tree) == 1 and not tree[0].name:
+        (item,) = tree
         upload = hashed[item.path]
         made = InputReference(
             name=name, object=upload.sha256, size=upload.size, file=item.path.name, executable=item.executable
         )
         return made, [upload]
-    files = [(item, hashed[item.path]) for item in found if not item.is_folder]
+    files = [(item, hashed[item.path]) for item in tree if not item.is_folder]
     listing = FolderListing(
         files=tuple(
             ListedFile(path=item.name, object=upload.sha256, size=upload.size, executable=item.executable)
             for item, upload in files
         ),
-        empty_folders=tuple(item.name for item in found if item.is_folder),
+        empty_folders=tuple(item.name for item in tree if item.is_folder),
     )
     body = listing.to_bytes()
     sha256 = hashlib.sha256(body).hexdigest()

@@ -1,4 +1,4 @@
-"""From a request to what will be sent: the exact API requests, as values. Nothing here calls a service."""
+"""Planning: turns a request into the exact API requests, as values. Nothing here calls a service."""
 
 from __future__ import annotations
 
@@ -34,23 +34,22 @@ from hpc.request.tasks_file import Scan
 
 @dataclass(frozen=True, kw_only=True)
 class Plan:
-    """A run, ready to be sent."""
+    """A run, ready to send."""
 
     paths: RunPaths
     bucket: str
     request: RunRequest
-    """The run's request.json, but for who submits when."""
+    """The run's request.json, without submitter and time."""
     definition: dict[str, Any] | None
-    """The RegisterJobDefinition request of a definition that this run alone may need; the jobs name it."""
+    """The RegisterJobDefinition request of a custom definition, which the jobs refer to by name; else None."""
     notes: tuple[str, ...]
-    """What people should know before it is sent."""
+    """Notes for the user before the run is sent."""
     uploads: tuple[Upload, ...]
     rows: Rows | None
     barriers: tuple[dict[str, Any], ...]
-    """SubmitJob requests of jobs that only wait for others, in order; they go first."""
+    """SubmitJob requests of jobs that only wait for others, in order; they are sent first."""
     jobs: tuple[dict[str, Any], ...]
-    """The SubmitJob requests of the parts, in order. A `jobId` in a `dependsOn` may be the name of a job that goes
-    before."""
+    """The SubmitJob requests of the parts, in order. A `jobId` in a `dependsOn` may be the name of an earlier job."""
     queue: str
 
     @property
@@ -66,30 +65,30 @@ def plan(
     *,
     complaints: Sequence[str] = (),
 ) -> Plan:
-    """Return what `submit` will send.
+    """Return the plan of a run.
 
     Args:
-        facts: the services' answers about definition and image, where `custom_definition_target` asks for them.
-        complaints: what was found wrong already, when the request was read.
+        facts: the services' answers about definition and image, needed if `custom_definition_target` returns a target.
+        complaints: found earlier, when the request was parsed.
 
     Raises:
-        BadInput: the request cannot be right, with every complaint that can be found without a service.
+        BadInput: with every complaint that can be found without calling a service.
     """
     draft = _Draft(spec, environment, run_id, facts)
-    if found := [*complaints, *draft.check()]:
-        raise BadInput(found)
+    if every := [*complaints, *draft.check()]:
+        raise BadInput(every)
     return draft.plan()
 
 
 def custom_definition_target(spec: JobSpec, environment: Environment) -> Target | None:
-    """Return the target of a request that needs a custom job definition, if `plan` can make one."""
+    """Return the target of a request that needs a custom job definition, if `plan` can derive one."""
     target = _find_target(spec, environment) if custom_definition.is_needed(spec) else None
     return None if target is None or any(custom_definition.check(spec, target, environment.meta)) else target
 
 
 @dataclass(frozen=True)
 class _Draft:
-    """A request on its way to a plan: each value is derived once, when it is first needed."""
+    """A request being planned: each value is derived once, on first use."""
 
     spec: JobSpec
     environment: Environment
@@ -97,20 +96,20 @@ class _Draft:
     facts: DefinitionFacts | None
 
     def check(self) -> Iterator[str]:
-        """Yield every complaint: of a request that is right otherwise, those about its dependencies and the content of
-        its files, which may be large."""
-        found = [*self._check_request()] or [*self._check_dependencies(), *self.content.complaints]
-        yield from found or self._check_contract()
+        """Yield every complaint. Dependencies, and the content of files, which may be large, are checked only if the
+        request has no other complaint."""
+        complaints = [*self._check_request()] or [*self._check_dependencies(), *self.content.complaints]
+        yield from complaints or self._check_contract()
 
     def plan(self) -> Plan:
         """Return the plan of a draft without complaints.
 
         Raises:
-            ValueError: it needs a custom job definition, and no service was asked about it.
+            ValueError: it needs a custom job definition, and `facts` is None.
         """
         if custom_definition.is_needed(self.spec) and self.custom is None:
             raise ValueError("a plan with --image or --secret needs the facts of hpc.submit.job_definitions.find")
-        assert self.target is not None  # noqa: S101 - else there was a complaint
+        assert self.target is not None  # noqa: S101 - otherwise there was a complaint
         target, barriers = self.target, self._barriers
         jobs = submit_jobs(self.spec, target, self.environment, self.request, self._after[1])
         return Plan(
@@ -145,24 +144,24 @@ class _Draft:
         meta = self.environment.meta
         if is_newer(self.request.needs, meta.version):
             yield (
-                f"this request needs contract {self.request.needs}, environment {meta.environment} was deployed with"
-                f" {meta.version}, and images of that time would run it wrongly: the platform team pushes a new image"
-                f" and deploys it (make push ENV={meta.environment}, then cdk deploy), or you install the hpc-batch"
+                f"this request needs contract {self.request.needs}, but environment {meta.environment} was deployed"
+                f" with {meta.version}, whose images would run it incorrectly: ask the platform team to push a new"
+                f" image and deploy it (make push ENV={meta.environment}, then cdk deploy), or install the hpc-batch"
                 " that the environment was deployed from"
             )
 
     def _check_dependencies(self) -> Iterator[str]:
         if self._after[0] and self._barrier_target is None:
             yield (
-                f"--after: {len(self.spec.after)} jobs given, AWS Batch allows {MAX_DEPENDENCIES} without jobs that"
-                " wait in between, and the environment has no queue of single jobs for those"
+                f"--after: {len(self.spec.after)} jobs given, AWS Batch allows {MAX_DEPENDENCIES}; more need barrier"
+                " jobs, and the environment has no queue of single jobs for them"
             )
         own = [self.layout.children(part) for part in range(len(self.layout.parts))]
         parents = [parent.children for parent in self.spec.after_each]
         if parents and parents != own:
             yield (
                 f"--after-each: that run has {messages.arrays(parents)}, this one {messages.arrays(own)}; give both"
-                " the same number of tasks (and the same --pack), or wait for all of it with --after"
+                " the same number of tasks (and the same --pack), or wait for the whole run with --after"
             )
 
     # ------------------------------------------------------------------------------------------------------- values
@@ -181,7 +180,7 @@ class _Draft:
 
     @cached_property
     def custom(self) -> dict[str, Any] | None:
-        """The RegisterJobDefinition request, where one is needed and can be made."""
+        """The RegisterJobDefinition request, if one is needed and can be derived."""
         spec, target, facts, meta = self.spec, self._named, self.facts, self.environment.meta
         if target is None or facts is None or not custom_definition.is_needed(spec):
             return None
@@ -191,7 +190,7 @@ class _Draft:
 
     @cached_property
     def _scanned(self) -> tuple[Scan | None, Mapping[str, tuple[TreeEntry, ...]]]:
-        """The tasks file, and the local files that its cells name."""
+        """The scan of the tasks file, and the local files that its cells name."""
         if self.spec.tasks is None:
             return None, {}
         cells = dict[str, tuple[TreeEntry, ...]]()
@@ -235,19 +234,19 @@ class _Draft:
 
     @cached_property
     def request(self) -> RunRequest:
-        assert self.target is not None  # noqa: S101 - else there was a complaint
+        assert self.target is not None  # noqa: S101 - otherwise there was a complaint
         name = self.custom["jobDefinitionName"] if self.custom else None
         return run_request(self.spec, self.target, self.run_id, self.layout, self.rows, self.content, name)
 
     @cached_property
     def _after(self) -> tuple[list[Barrier], list[str]]:
-        """The barriers that `--after` takes, and what the run's own jobs depend on."""
+        """The barriers that `--after` needs, and the dependencies of the run's jobs."""
         free = MAX_DEPENDENCIES - (1 if self.spec.after_each else 0) - (2 if self.spec.one_by_one else 0)
         return dependencies.barriers(self.spec.after, self.run_id, most=free)
 
     @cached_property
     def _barrier_target(self) -> Target | None:
-        """Where barriers go: to the run's own queue, or the first one of single jobs."""
+        """Queue and definition of barriers: the run's queue, or the first one of single jobs."""
         if self.target is None:
             return None
         definitions = self.environment.definitions_of(self.target.project.name)
@@ -270,7 +269,7 @@ def _cell_check(
     """Return the check of a cell of a column with a role.
 
     Args:
-        cells: gets the local files that cells name.
+        cells: receives the local files that cells name.
     """
 
     def check(column: Column, cell: str) -> Iterator[str]:
@@ -278,8 +277,8 @@ def _cell_check(
 
     def _check_cell(column: Column, cell: str) -> Iterator[str]:
         if column.role == "--setenv":
-            if found := secret_scan.kind(cell):
-                yield f"this looks like {found}; give it to all tasks by --secret NAME=<its ARN>"
+            if secret := secret_scan.kind(cell):
+                yield f"this looks like {secret}; pass it to all tasks with --secret NAME=<its ARN>"
         elif cell.startswith("s3://"):
             wrong = [*check_uri(cell)]
             allowed = check_writable if column.role == "--output" else check_readable
@@ -293,7 +292,7 @@ def _cell_check(
         first_time = cell not in cells
         if first_time:
             if not cell or not Path(cell).exists():
-                yield f"{cell!r}: no such file or folder here; write a path or s3://bucket/key"
+                yield f"{cell!r}: no such file or folder on this machine; write a path or s3://bucket/key"
                 return
             cells[cell] = local_files.entries(Path(cell))
         if first_time:
@@ -303,7 +302,7 @@ def _cell_check(
 
 
 def _find_target(spec: JobSpec, environment: Environment) -> Target | None:
-    """Return project, queue and definition; None where one is unknown."""
+    """Return project, queue and definition; None if one is unknown."""
     project = environment.projects.get(spec.project or environment.meta.default_project)
     queue = environment.queues.get(spec.queue or _default_queue(spec, environment))
     if project is None or queue is None:
@@ -313,7 +312,7 @@ def _find_target(spec: JobSpec, environment: Environment) -> Target | None:
 
 
 def _check_target(spec: JobSpec, environment: Environment) -> Iterator[str]:
-    """Yield what of project, queue and definition is unknown."""
+    """Check that project, queue and definition exist."""
     project = spec.project or environment.meta.default_project
     queue = spec.queue or _default_queue(spec, environment)
     if project not in environment.projects:

@@ -1,4 +1,4 @@
-"""The run's request.json, from what a person asked for."""
+"""The run's request.json, from a job specification."""
 
 from __future__ import annotations
 
@@ -27,10 +27,10 @@ def run_request(
     content: Content,
     custom_definition: str | None,
 ) -> RunRequest:
-    """Return the request, but for who submits when.
+    """Return the request, without submitter and time.
 
     Args:
-        custom_definition: name of the job definition that the run brings along.
+        custom_definition: name of the custom job definition that the run needs.
     """
     outputs = [output_spec.parse(text) for text in spec.outputs]
     signal = signal_spec.parse(spec.signal) if spec.signal else None
@@ -70,10 +70,10 @@ def run_request(
 
 
 def task_layout(spec: JobSpec, rows: int | None) -> Layout:
-    """Return which Batch job runs which tasks.
+    """Return the assignment of tasks to Batch jobs.
 
     Args:
-        rows: chosen rows of the tasks file; None without one.
+        rows: number of chosen rows of the tasks file; None without one.
     """
     only = None if spec.only is None else index_ranges.merge(spec.only)
     size = rows or (index_ranges.count(only) if only else spec.array) or 1
@@ -81,7 +81,7 @@ def task_layout(spec: JobSpec, rows: int | None) -> Layout:
 
 
 def _parts(size: int, pack: int) -> Iterator[tuple[int, int]]:
-    """Yield first position and number of tasks of each Batch job: an array has no more than 10,000 children."""
+    """Yield first position and number of tasks of each Batch job; an array has at most 10,000 children."""
     for offset in range(0, size, MAX_ARRAY * pack):
         yield offset, min(MAX_ARRAY * pack, size - offset)
 
@@ -100,8 +100,8 @@ def _name_of(spec: JobSpec) -> str:
 
 
 def _digest(request: RunRequest, spec: JobSpec, rows: Rows | None) -> str:
-    """Hash what was asked, with the content of every file, so that a resumed run is known to be the same."""
+    """Hash the request with the content of every file, to verify that a resumed run is the same."""
     each = [parent.job_id for parent in spec.after_each]
     scheduling = [spec.one_by_one, spec.retries, spec.timeout_s, spec.share, spec.priority]
-    content = [rows.sha256, {cell: found.to_json() for cell, found in rows.local_files.items()}] if rows else []
+    content = [rows.sha256, {cell: item.to_json() for cell, item in rows.local_files.items()}] if rows else []
     return request.digest(sorted(spec.secrets.items()), spec.after, each, scheduling, content)

@@ -1,4 +1,4 @@
-"""`--skip`: what is left to do of a request whose outputs are, in part, where they are to be kept."""
+"""`--skip`: the part of a request whose outputs do not exist yet at their destinations."""
 
 from __future__ import annotations
 
@@ -19,35 +19,35 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class Remaining:
-    """What is left of a request."""
+    """The part of a request that is left to run."""
 
     spec: JobSpec | None
     """None if every output exists."""
     skipped: int
-    """Tasks whose outputs all exist."""
+    """Number of tasks whose outputs all exist."""
 
 
 def remaining(spec: JobSpec, s3: S3Client) -> Remaining:
-    """Look at the destinations of a request's outputs; a folder exists if there is an object below it.
+    """Return the tasks with a missing output; a folder exists if there is an object below it.
 
     Raises:
-        BadInput: an output has no destination that outlives the run.
+        BadInput: an output has no `s3://` destination, so that no earlier run can have written it.
     """
     fixed = [output_spec.parse(text) for text in spec.outputs]
     if any(not output.destination for output in fixed) or (not fixed and spec.tasks is None):
         raise BadInput(
-            "--skip: outputs below a run are new with every run; give each a place of its own:"
+            "--skip: an output without a destination is new with every run; give each output a destination:"
             " --output NAME=s3://bucket/project/..., with a {column} of the tasks file in it"
         )
     uris = [output.destination or "" for output in fixed]
     if spec.tasks is None:
-        there = _existing(s3, uris)
-        done = all(uri in there for uri in uris)
+        existing = _existing(s3, uris)
+        done = all(uri in existing for uri in uris)
         return Remaining(spec=None if done else spec, skipped=int(done))
-    there = _existing(s3, [uri for _, row in _rows(spec) for uri in _of_row(uris, row)])
+    existing = _existing(s3, [uri for _, row in _rows(spec) for uri in _of_row(uris, row)])
     left, skipped = list[Range](), 0
     for number, row in _rows(spec):
-        if all(uri in there for uri in _of_row(uris, row)):
+        if all(uri in existing for uri in _of_row(uris, row)):
             skipped += 1
         else:
             left.append((number, number))
@@ -57,7 +57,7 @@ def remaining(spec: JobSpec, s3: S3Client) -> Remaining:
 
 
 def _rows(spec: JobSpec) -> Iterator[tuple[int, Mapping[str, str]]]:
-    """Return number and cells of the rows that were asked for."""
+    """Return number and cells of the chosen rows."""
     chosen = index_ranges.selector(None if spec.only is None else index_ranges.merge(spec.only))
     rows = enumerate(spec.tasks.rows() if spec.tasks else ())
     return ((number, row) for number, row in rows if chosen(number))
@@ -66,23 +66,23 @@ def _rows(spec: JobSpec) -> Iterator[tuple[int, Mapping[str, str]]]:
 def _of_row(uris: list[str], row: Mapping[str, str]) -> list[str]:
     cells = placeholders.with_role(row, "--output").values()
     if any(not cell.startswith("s3://") for cell in cells):
-        raise BadInput("--skip: a cell of a column --output NAME is no s3://..., so it is new with every run")
-    found = [*(placeholders.substitute(uri, placeholders.plain(row)) for uri in uris), *cells]
-    if not found:
+        raise BadInput("--skip: a cell of a column --output NAME is not a destination; write s3://bucket/project/...")
+    destinations = [*(placeholders.substitute(uri, placeholders.plain(row)) for uri in uris), *cells]
+    if not destinations:
         raise BadInput("--skip: no output has a destination; give --output NAME=s3://bucket/project/...{column}...")
-    return found
+    return destinations
 
 
 def _existing(s3: S3Client, uris: list[str]) -> set[str]:
-    """Return which of the destinations exist: their common prefix is listed, a thousand objects a request."""
-    asked = set(uris)
+    """Return the destinations that exist. It lists their common prefix, 1,000 objects per request."""
+    destinations = set(uris)
     bucket, _, _ = uris[0].removeprefix("s3://").partition("/")
     prefix = os.path.commonprefix(uris).removeprefix(f"s3://{bucket}/")  # noqa: RUF071 - of keys
-    found = set[str]()
+    existing = set[str]()
     for page in s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix):
         for item in page.get("Contents", []):
             uri = f"s3://{bucket}/{item.get('Key', '')}"
-            while len(uri) > len(f"s3://{bucket}/"):  # the object, then the folders that it lies in
-                found.update({uri, uri.rstrip("/")} & asked)
+            while len(uri) > len(f"s3://{bucket}/"):  # the object, then the folders that contain it
+                existing.update({uri, uri.rstrip("/")} & destinations)
                 uri = uri.rstrip("/").rpartition("/")[0] + "/"
-    return found
+    return existing

@@ -17,7 +17,7 @@ from hpc.request.job_spec import JobSpec
 from hpc.request.target import Target
 
 _RETRY_COMMAND = [
-    # A duplicate start must not run again, whatever --retries says.
+    # A duplicate start must not run again, even with --retries.
     {"onExitCode": str(exit_codes.DUPLICATE), "action": "EXIT"},
     {"onReason": "*", "action": "RETRY"},
 ]
@@ -26,11 +26,11 @@ _RETRY_COMMAND = [
 def submit_jobs(
     spec: JobSpec, target: Target, environment: Environment, request: RunRequest, after: list[str]
 ) -> list[dict[str, Any]]:
-    """Return the SubmitJob request of each part. What AWS Batch would not pass on as it is, the container takes from
-    request.json: the job then carries a word about where the command is.
+    """Return the SubmitJob request of each part. If AWS Batch would refuse or change the command, the container reads
+    it from request.json, and the job's command is a note that says so.
 
     Args:
-        after: Batch job ids that must have succeeded, and names of jobs that are submitted before these.
+        after: Batch job ids that must have succeeded, and names of jobs that are submitted before.
     """
     layout = request.layout
 
@@ -42,13 +42,13 @@ def submit_jobs(
             for part in range(len(layout.parts))
         ]
 
-    found = jobs(request.command)
-    return found if _passes(request.command, found) else jobs(None)
+    requests = jobs(request.command)
+    return requests if _passes(request.command, requests) else jobs(None)
 
 
 def _passes(command: tuple[str, ...], jobs: list[dict[str, Any]]) -> bool:
-    """Whether AWS Batch takes the requests and leaves the command as it is: it refuses empty words, knows only UTF-8
-    and replaces `Ref::name` (https://docs.aws.amazon.com/batch/latest/userguide/job_definition_parameters.html)."""
+    """Return whether AWS Batch takes the requests and passes the command on unchanged: it refuses empty words and
+    text that is not UTF-8, and replaces `Ref::name` (https://docs.aws.amazon.com/batch/latest/userguide/job_definition_parameters.html)."""
     plain = all(word and "Ref::" not in word and is_text(word) for word in command)
     return plain and all(len(json.dumps(job)) <= MAX_PAYLOAD_BYTES for job in jobs)
 
@@ -67,7 +67,7 @@ def _dependencies(spec: JobSpec, request: RunRequest, part: int, children: int, 
 def barrier_job(
     barrier: Barrier, spec: JobSpec, target: Target, environment: Environment, run_id: str
 ) -> dict[str, Any]:
-    """Return the SubmitJob request of a barrier. It runs `true`, on a queue of single jobs, as small as can be."""
+    """Return the SubmitJob request of a barrier: `true`, on a queue of single jobs, with the smallest resources."""
     job = _common(barrier.name, spec, target, environment, run_id)
     return job | {
         "containerOverrides": {
@@ -135,8 +135,8 @@ def _container_override(
     }
     if command is None:
         override["environment"].append({"name": variables.ENV_COMMAND, "value": variables.COMMAND_IN_REQUEST})
-    wanted = {"VCPU": spec.vcpus, "MEMORY": spec.memory_mib, "GPU": spec.gpus or None}
-    resources = [{"type": kind, "value": str(value)} for kind, value in wanted.items() if value is not None]
+    amounts = {"VCPU": spec.vcpus, "MEMORY": spec.memory_mib, "GPU": spec.gpus or None}
+    resources = [{"type": kind, "value": str(value)} for kind, value in amounts.items() if value is not None]
     if resources:
         override["resourceRequirements"] = resources
     return override

@@ -1,5 +1,5 @@
-"""The rows of a run on their way to S3: the rows themselves and, beside them, where each begins, so that a container
-reads its own with two small requests however many there are."""
+"""The rows of a run as S3 objects: the rows and an index of their offsets, with which a container reads its rows in two
+small requests, independent of the number of rows."""
 
 from __future__ import annotations
 
@@ -18,29 +18,29 @@ from hpc.request.tasks_file import BadRow, TasksFile
 
 @dataclass(frozen=True, kw_only=True)
 class Rows:
-    """The rows that a run holds, as a first pass over the file found them."""
+    """The rows of a run, as a first pass over the file counted and hashed them."""
 
     file: TasksFile
     only: tuple[Range, ...] | None
     count: int
     size: int
-    """Bytes of the rows as the file has them."""
+    """Bytes of the rows before local paths are replaced."""
     sha256: str
-    """Of the rows as the file has them."""
+    """Of the rows before local paths are replaced."""
     column_roles: tuple[str, ...] = ()
-    """Roles that its columns have."""
+    """Roles of the columns."""
     local_files: Mapping[str, InputReference] = field(default_factory=dict[str, InputReference])
-    """What stands for a file of this machine that a cell of `--input` names."""
+    """References that replace local paths in cells of `--input` columns."""
 
     @property
     def upload_bytes(self) -> int:
         return self.size + TASK_OFFSET.size * (self.count + 1)
 
     def write(self, folder: Path, paths: RunPaths) -> list[tuple[Path, str]]:
-        """Write both objects into a folder, row by row; return each with its key.
+        """Write both objects into a folder, row by row; return the files and their keys.
 
         Raises:
-            HpcError: the tasks file is not what it was when it was checked, or the disk is full.
+            HpcError: the tasks file has changed since it was checked, or the disk is full.
         """
         rows, index = folder / "tasks.jsonl", folder / "tasks.idx"
         digest = hashlib.sha256()
@@ -53,15 +53,17 @@ class Rows:
                     offset += rows_file.write(self._with_files(line))
                 index_file.write(TASK_OFFSET.pack(offset))
         except BadRow as error:
-            raise HpcError(f"{error}; the file has changed while it was read: submit again") from None
+            raise HpcError(f"{error}; the file has changed since it was checked: submit again") from None
         except OSError as error:
-            raise HpcError(f"the rows cannot be written to {folder}: {error.strerror}; set TMPDIR") from None
+            raise HpcError(
+                f"the rows cannot be written to {folder}: {error.strerror}; set TMPDIR to another folder"
+            ) from None
         if digest.hexdigest() != self.sha256:
-            raise HpcError(f"{self.file.path} has changed while it was read: submit again")
+            raise HpcError(f"{self.file.path} has changed since it was checked: submit again")
         return [(rows, paths.tasks), (index, paths.tasks_index)]
 
     def _with_files(self, line: bytes) -> bytes:
-        """Return a row with what stands for local files in place of their paths."""
+        """Return a row with references in place of local paths."""
         if not self.local_files:
             return line
         row: dict[str, str] = json.loads(line)

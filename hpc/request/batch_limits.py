@@ -1,11 +1,11 @@
-"""Limits of AWS Batch, each with the page that says so."""
+"""Limits of AWS Batch, each with the page that documents it."""
 
 from __future__ import annotations
 
 MAX_ARRAY = 10_000
 """https://docs.aws.amazon.com/batch/latest/userguide/array_jobs.html"""
 MAX_CHILDREN = 1_000_000
-"""Of one run: so many jobs a queue takes that wait
+"""Of one run: the number of waiting jobs that a queue takes
 (https://docs.aws.amazon.com/batch/latest/userguide/service_limits.html)."""
 MAX_DEPENDENCIES = 20
 """https://docs.aws.amazon.com/batch/latest/userguide/job_dependencies.html"""

@@ -1,6 +1,6 @@
-"""Everything that is wrong with a request whatever the environment, all of it at once.
+"""Checks of a request that do not depend on the environment. All complaints are found at once.
 
-A check yields complaints: what was given, what is allowed, what to do. It calls no service.
+A check yields complaints: the value given, the values allowed, the remedy. It calls no service.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _KNOBS = {variables.ENV_EFA, variables.ENV_HEARTBEAT_S, variables.ENV_RENDEZVOUS
 
 
 def check_request(spec: JobSpec, scan: Scan | None) -> Iterator[str]:
-    """Yield what is wrong with the request whatever the environment; `scan` is what its tasks file holds."""
+    """Yield the complaints that do not depend on the environment; `scan` is the result of reading the tasks file."""
     yield from _check_command(spec)
     yield from _check_text(spec)
     yield from _check_name(spec.name)
@@ -48,7 +48,7 @@ def _check_text(spec: JobSpec) -> Iterator[str]:
     for what, words in given.items():
         if not all(map(_is_passable, words)):
             shown = what.encode(errors="replace").decode()
-            yield f"{shown} has a character that no process can be given; send it in a file: --input"
+            yield f"{shown} contains a character that cannot be passed to a process; send it in a file with --input"
 
 
 def _is_passable(word: str) -> bool:
@@ -67,24 +67,24 @@ def _check_name(name: str | None) -> Iterator[str]:
             f" (AWS Batch takes {run_ids.MAX_JOB_NAME}, the run id needs the rest)"
         )
     if not _NAME.fullmatch(name):
-        yield f"--name {name!r}: letters, digits, - and _ are allowed, the first a letter or digit"
+        yield f"--name {name!r}: letters, digits, - and _ are allowed; the first must be a letter or digit"
 
 
 def _check_shape(spec: JobSpec) -> Iterator[str]:
     if spec.array is not None and spec.tasks is not None:
-        yield "--array and --tasks: give one of them; --tasks makes an array of its rows"
+        yield "--array and --tasks: give only one of them; --tasks makes an array of its rows"
     if spec.nodes is not None and (spec.array is not None or spec.tasks is not None):
         other = "--array" if spec.array is not None else "--tasks"
-        yield f"--nodes and {other}: AWS Batch has no arrays of multi-node jobs; submit them one by one"
+        yield f"--nodes and {other}: AWS Batch has no arrays of multi-node jobs; submit each as a separate run"
     if spec.array is not None and spec.array < 2:
-        yield f"--array {spec.array}: 2 or more tasks are allowed; leave --array out for a single job"
+        yield f"--array {spec.array}: 2 or more tasks are allowed; omit --array for a single job"
     if spec.every_node and spec.nodes is None:
-        yield "--every-node: it is for multi-node jobs; add --nodes N, or leave it out"
+        yield "--every-node applies to multi-node jobs only; add --nodes N, or omit it"
     if spec.nodes is not None and not 1 <= spec.nodes <= MAX_NODES:
         yield f"--nodes {spec.nodes}: 1 to {MAX_NODES:,} nodes are allowed"
     if spec.array is None and spec.tasks is None:
         given = [flag for flag, on in (("--after-each", spec.after_each), ("--one-by-one", spec.one_by_one)) if on]
-        yield from (f"{flag}: the run is a single job; it is for runs with --array or --tasks" for flag in given)
+        yield from (f"{flag} applies to runs with --array or --tasks only; this run is a single job" for flag in given)
 
 
 def _check_tasks(spec: JobSpec, scan: Scan) -> Iterator[str]:
@@ -103,26 +103,26 @@ def _check_tasks(spec: JobSpec, scan: Scan) -> Iterator[str]:
 
 def _check_sweep(spec: JobSpec, scan: Scan | None) -> Iterator[str]:
     if spec.pack < 1:
-        yield f"--pack {spec.pack}: give the number of tasks that one child runs, 1 or more"
+        yield f"--pack {spec.pack}: give the number of tasks per child, 1 or more"
         return
     flags = [flag for flag, given in (("--only", spec.only is not None), ("--pack", spec.pack != 1)) if given]
     size = scan.rows if scan else spec.array
     if size is None:
         if flags:
-            yield f"{' and '.join(flags)}: give --array N or --tasks FILE too, which say what to run"
+            yield f"{' and '.join(flags)}: also give --array N or --tasks FILE, which define the tasks"
         return
     wrong = [item for item in spec.only or () if not 0 <= item[0] <= item[1] < size]
     if (wrong or spec.only == ()) and size:
-        yield f"--only {index_ranges.show(wrong) or 'nothing'}: there are the tasks 0 to {size - 1}"
+        yield f"--only {index_ranges.show(wrong) or 'nothing'}: the run has the tasks 0 to {size - 1}"
     children = -(-(size if spec.only is None else index_ranges.count(index_ranges.merge(spec.only))) // spec.pack)
     if children > MAX_CHILDREN:
-        yield f"{children:,} children: a queue takes {MAX_CHILDREN:,}; run several tasks in each with --pack K"
+        yield f"{children:,} children: a queue takes {MAX_CHILDREN:,}; run several tasks per child with --pack K"
     if children > MAX_ARRAY:
         flags.append(f"more than {MAX_ARRAY:,} children")
     if flags and any("AWS_BATCH_JOB_ARRAY_INDEX" in word for word in spec.command):
         yield (
-            f"the command reads $AWS_BATCH_JOB_ARRAY_INDEX, which with {' and '.join(flags)} is not the task's"
-            " number; use $HPC_INDEX"
+            f"the command reads $AWS_BATCH_JOB_ARRAY_INDEX, which is not the task's number with {' and '.join(flags)};"
+            " use $HPC_INDEX"
         )
 
 
@@ -132,7 +132,7 @@ def _check_limits(spec: JobSpec) -> Iterator[str]:
     if spec.retries is not None and not 0 <= spec.retries <= MAX_RETRIES:
         yield f"--retries {spec.retries}: 0 to {MAX_RETRIES} are allowed"
     if spec.priority is not None and not 0 <= spec.priority <= 9999:
-        yield f"--priority {spec.priority}: 0 to 9999 is allowed"
+        yield f"--priority {spec.priority}: 0 to 9999 are allowed"
     if spec.on_failure not in ON_FAILURE:
         yield f"--on-failure {spec.on_failure}: {', '.join(ON_FAILURE)} are allowed"
     if spec.checkpoint_minutes is not None and spec.checkpoint_minutes < 1:
@@ -144,22 +144,22 @@ def _check_limits(spec: JobSpec) -> Iterator[str]:
             yield f"--signal {error}"
     for flag, value in (("--vcpus", spec.vcpus), ("--memory", spec.memory_mib), ("--gpus", spec.gpus)):
         if value is not None and value < (0 if flag == "--gpus" else 1):
-            yield f"{flag} {value}: give a positive number"
+            yield f"{flag} {value}: {0 if flag == '--gpus' else 1} or more is allowed"
 
 
 def _check_variables(spec: JobSpec, cells: tuple[placeholders.Column, ...]) -> Iterator[str]:
-    """Check the names of all variables, those that a tasks file's columns set among them."""
+    """Check the names of all variables, including those that columns of the tasks file set."""
     names = [*spec.environment, *(column.name for column in cells if column.role == "--setenv")]
     for name in names:
         if not _VARIABLE.fullmatch(name):
-            yield f"--setenv {name!r}: a variable's name is letters, digits and _, not starting with a digit"
+            yield f"--setenv {name!r}: letters, digits and _ are allowed, and a digit not first"
         elif name.startswith("AWS_BATCH"):
             yield f"--setenv {name}: names that start with AWS_BATCH are reserved by AWS Batch; choose another"
         elif name.startswith("HPC_") and name not in _KNOBS:
             yield f"--setenv {name}: names that start with HPC_ are reserved; choose another"
     seen = set(names)
     if len(seen) < len(names):
-        yield "--setenv: a column of the tasks file sets a variable that the command line sets too; drop one of them"
+        yield "--setenv: a column of the tasks file sets a variable that the command line also sets; remove one of them"
     for name in spec.secrets:
         if not _VARIABLE.fullmatch(name) or name.startswith(("AWS_", "HPC_", "ECS_")):
             yield (
@@ -190,7 +190,7 @@ def _check_data(spec: JobSpec) -> Iterator[str]:
         yield from output_spec.check(text)
     yield from _check_destinations(spec)
     if spec.workdir is not None and not spec.workdir.is_dir():
-        yield f"--workdir {spec.workdir}: no such folder here"
+        yield f"--workdir {spec.workdir}: no such folder on this machine"
     if spec.script is not None:
         yield from _check_script(spec.script)
     yield from secret_scan.check(spec.command, spec.environment)
@@ -198,8 +198,8 @@ def _check_data(spec: JobSpec) -> Iterator[str]:
         size = len(word.encode(errors="surrogateescape"))
         if size > MAX_ARGUMENT_BYTES:
             yield (
-                f"word {number} of the command has {size:,} bytes; Linux takes {MAX_ARGUMENT_BYTES:,} in one argument:"
-                " send it as a file, --script FILE or --input NAME=FILE"
+                f"word {number} of the command has {size:,} bytes; Linux allows {MAX_ARGUMENT_BYTES:,} in one argument:"
+                " send it as a file with --script FILE or --input NAME=FILE"
             )
 
 
@@ -208,30 +208,30 @@ def _check_input(item: Input) -> Iterator[str]:
     if item.is_uri:
         yield from (f"--input {item.name}={text}" for text in check_uri(item.source))
     elif not item.path.exists():
-        yield f"{flag}: no such file or folder here; paths are relative to the folder you are in"
+        yield f"{flag}: no such file or folder on this machine; paths are relative to the current directory"
 
 
 def check_uri(source: str) -> Iterator[str]:
-    """Yield what is wrong with the form of an object's address."""
+    """Check the syntax of an S3 URI."""
     bucket, _, key = source.removeprefix("s3://").partition("/")
     if not (source.startswith("s3://") and bucket and key):
         yield f"{source}: write s3://bucket/key for an object, s3://bucket/prefix/ for a folder"
 
 
 def _check_destinations(spec: JobSpec) -> Iterator[str]:
-    """Tasks that run side by side must not write the same object."""
+    """Check that no two outputs or tasks write the same object."""
     seen = set[str]()
     for text in spec.outputs:
         destination = output_spec.parse(text).destination
         if destination is None:
             continue
         if destination in seen:
-            yield f"--output {text}: another output goes to {destination} too"
+            yield f"--output {text}: another output goes to {destination} too; give each a different destination"
         seen.add(destination)
         if spec.array is not None:
             yield (
-                f"--output {text}: all tasks of --array would write it; leave the destination out, or use --tasks FILE"
-                " and a {column} in it"
+                f"--output {text}: all tasks of --array would write it; omit the destination, or use --tasks FILE"
+                " with a {column} in the destination"
             )
         if spec.tasks is not None and not list(output_spec.columns_of(destination)):
             yield f"--output {text}: all tasks would write it; put a {{column}} of the tasks file into the destination"
@@ -242,7 +242,7 @@ def _check_script(path: Path) -> Iterator[str]:
         with path.open("rb") as file:
             start = file.read(2)
     except OSError as error:
-        yield f"--script {path}: cannot be read: {error.strerror}; paths are relative to the folder you are in"
+        yield f"--script {path}: cannot be read: {error.strerror}; paths are relative to the current directory"
         return
     if start != b"#!":
-        yield f"--script {path}: its first line must name what runs it, as in #!/bin/bash"
+        yield f"--script {path}: the first line must name the interpreter, as in #!/bin/bash"

@@ -1,7 +1,7 @@
-"""What must have succeeded before a run starts, in the form that AWS Batch takes.
+"""Dependencies of a run, as AWS Batch takes them.
 
-A job waits for at most 20 others (https://docs.aws.amazon.com/batch/latest/userguide/job_dependencies.html). A run that
-waits for more gets barriers: jobs that do nothing but wait for 20 of them.
+A job depends on at most 20 others (https://docs.aws.amazon.com/batch/latest/userguide/job_dependencies.html). A run
+with more gets barriers: jobs that only wait for 20 of them.
 """
 
 from __future__ import annotations
@@ -15,32 +15,32 @@ from hpc.request.batch_limits import MAX_DEPENDENCIES
 
 @dataclass(frozen=True, kw_only=True)
 class Parent:
-    """A Batch job that each child of an array waits for, child by child."""
+    """A Batch job on which an array depends child by child (`N_TO_N`)."""
 
     job_id: str
     children: int
-    """Size of its array; 1 for a job that is none."""
+    """Size of its array; 1 for a job that is not an array."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Barrier:
-    """A job that does nothing; it succeeds when all that it waits for have succeeded."""
+    """A job without work that succeeds when all its dependencies have succeeded."""
 
     name: str
     """Its Batch job name."""
     after: tuple[str, ...]
-    """Batch job ids, and names of barriers before it."""
+    """Batch job ids, and names of earlier barriers."""
 
 
 def barriers(after: tuple[str, ...], run_id: str, *, most: int = MAX_DEPENDENCIES) -> tuple[list[Barrier], list[str]]:
-    """Return the fewest barriers that leave no more than `most` to wait for, and what is left to wait for.
+    """Return the fewest barriers that reduce the dependencies to `most`, and the dependencies that remain.
 
     Args:
-        most: dependencies that the run's own jobs can have on these.
+        most: dependencies that a job of the run may have on these.
     """
     waiting, made = list(after), list[Barrier]()
     while len(waiting) > most:
-        # One that waits for n others stands for them: n - 1 fewer.
+        # A barrier replaces its n dependencies by one.
         count = min(MAX_DEPENDENCIES, len(waiting) - most + 1)
         made.append(Barrier(name=f"{run_id}-after-{len(made)}", after=tuple(waiting[:count])))
         waiting = [*waiting[count:], made[-1].name]
@@ -51,9 +51,9 @@ def depends_on(after: list[str], each: Parent | None, *, one_by_one: bool) -> li
     """Return `dependsOn` of a job (https://docs.aws.amazon.com/batch/latest/APIReference/API_JobDependency.html).
 
     Args:
-        after: what must have succeeded as a whole.
-        each: an array of the same size, each child of which must have succeeded before the child of the same number.
-        one_by_one: whether each child waits for the one before it.
+        after: jobs that must have succeeded as a whole.
+        each: an array of the same size, whose child must succeed before the child with the same number starts.
+        one_by_one: whether each child waits for the previous one.
     """
     items: list[dict[str, Any]] = [{"jobId": job_id} for job_id in after]
     if each is not None:
@@ -64,7 +64,7 @@ def depends_on(after: list[str], each: Parent | None, *, one_by_one: bool) -> li
 
 
 def resolved(job: dict[str, Any], ids: Mapping[str, str]) -> dict[str, Any]:
-    """Return a SubmitJob request with job ids where its `dependsOn` has names of jobs that were submitted before."""
+    """Return a SubmitJob request whose `dependsOn` has job ids in place of the names of jobs submitted before."""
     if "dependsOn" not in job:
         return job
     items = [

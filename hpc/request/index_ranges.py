@@ -1,4 +1,4 @@
-"""Chosen numbers, as `--only` takes them: `3,7,10-12`."""
+"""Ranges of task numbers, as `--only` takes them: `3,7,10-12`."""
 
 from __future__ import annotations
 
@@ -11,25 +11,25 @@ _ITEM = re.compile(r"(\d{1,9})(?:-(\d{1,9}))?", re.ASCII)
 
 
 def parse(text: str) -> tuple[Range, ...]:
-    """Read numbers and ranges; the result is in growing order, and nothing is in it twice.
+    """Parse numbers and ranges; return them merged, in ascending order.
 
     Raises:
-        ValueError: the text is something else; the message says what.
+        ValueError: the text has another form; the message quotes the part.
     """
-    found = list[Range]()
+    ranges = list[Range]()
     for item in text.split(","):
         match = _ITEM.fullmatch(item.strip())
         if not match:
-            raise ValueError(f"{item.strip()!r} is no number and no range; write 3,7,10-12")
+            raise ValueError(f"{item.strip()!r} is neither a number nor a range; write 3,7,10-12")
         first, last = int(match[1]), int(match[2] or match[1])
         if last < first:
-            raise ValueError(f"{item.strip()!r}: the range ends before it begins")
-        found.append((first, last))
-    return merge(found)
+            raise ValueError(f"{item.strip()!r}: the range ends before it begins; write the smaller number first")
+        ranges.append((first, last))
+    return merge(ranges)
 
 
 def merge(ranges: Iterable[Range]) -> tuple[Range, ...]:
-    """Return the same numbers in growing order, in as few ranges as it takes."""
+    """Return the same numbers in ascending order, in as few ranges as possible."""
     merged = list[Range]()
     for first, last in sorted(ranges):
         if merged and first <= merged[-1][1] + 1:
@@ -40,7 +40,7 @@ def merge(ranges: Iterable[Range]) -> tuple[Range, ...]:
 
 
 def selector(merged: Iterable[Range] | None) -> Callable[[int], bool]:
-    """Return a test for numbers in the ranges, which is to be asked with growing numbers; None selects all."""
+    """Return a test for numbers in the ranges, to be called with ascending numbers; None selects all."""
     if merged is None:
         return lambda _: True
     ranges = iter(merged)
@@ -60,5 +60,5 @@ def count(ranges: Iterable[Range]) -> int:
 
 
 def show(ranges: Iterable[Range]) -> str:
-    """Write ranges as `parse` reads them."""
+    """Format ranges as `parse` reads them."""
     return ",".join(str(first) if first == last else f"{first}-{last}" for first, last in ranges)

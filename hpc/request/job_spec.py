@@ -1,4 +1,4 @@
-"""What a researcher wants, as a value."""
+"""The request for a run, as a value."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from hpc.request.tasks_file import TasksFile
 
 @dataclass(frozen=True)
 class Input:
-    """A file or folder that the command finds at `$name`: on this machine, or in S3."""
+    """A file or folder, on this machine or in S3, whose path in the container is in `$name`."""
 
     name: str
     source: str
@@ -29,18 +29,18 @@ class Input:
 
 @dataclass(frozen=True, kw_only=True)
 class JobSpec:
-    """One run: a command, how often, on how many nodes, with which inputs and outputs.
+    """One run: a command, its tasks or nodes, its resources, inputs and outputs.
 
-    Everything but the command has a default: the queue's definition gives vCPUs, memory, time-out and attempts.
+    Everything but the command has a default: the queue's definition gives vCPUs, memory, timeout and attempts.
     """
 
     command: tuple[str, ...]
     queue: str | None = None
-    """Default: the queue `loosely-coupled`, or `tightly-coupled` where nodes are asked for."""
+    """Default: the queue `loosely-coupled`, or `tightly-coupled` if `nodes` is set."""
     definition: str | None = None
     """Default: the definition that the queue names."""
     image: str | None = None
-    """A container image instead of the definition's, `registry/name:tag` or by digest; `hpc-node` is its entrypoint."""
+    """Container image instead of the definition's, `registry/name:tag` or with digest; its entrypoint is `hpc-node`."""
     project: str | None = None
     """Default: the environment's default project."""
     name: str | None = None
@@ -49,47 +49,48 @@ class JobSpec:
     memory_mib: int | None = None
     gpus: int | None = None
     array: int | None = None
-    """Number of tasks; each finds its own number, from 0, in `$HPC_INDEX`."""
+    """Number of tasks; `$HPC_INDEX` is the number of the task, from 0."""
     tasks: TasksFile | None = None
-    """One task a row; `{column}` in the command is the row's value."""
+    """One task per row; `{column}` in the command is replaced by the row's value."""
     only: tuple[Range, ...] | None = None
-    """First and last number of the rows, or of `array`, that are to run; None: all. They keep their numbers."""
+    """Ranges, first and last number, of the tasks to run; they keep their numbers. None: all."""
     pack: int = 1
-    """Tasks that one child runs, one after the other, each with an exit code of its own; for many short ones."""
+    """Tasks per child, run one after the other, each with a separate exit code; for many short tasks."""
     nodes: int | None = None
     slots_per_node: int | None = None
-    """How many ranks `mpirun` starts on each node when it is not told. Default: as many as vCPUs."""
+    """Slots per node in the hostfile: ranks that `mpirun` starts there by default. Default: the vCPUs."""
     every_node: bool = False
-    """Whether the command runs on every node, for frameworks without `mpirun`; else on the main one alone."""
+    """Run the command on every node, for frameworks without `mpirun`; otherwise on the main node only."""
     after: tuple[str, ...] = ()
-    """Batch job ids that must succeed first."""
+    """Ids of Batch jobs that must succeed first."""
     after_each: tuple[Parent, ...] = ()
-    """The Batch jobs of a run of as many tasks: each task starts when the task of the same number has succeeded."""
+    """The Batch jobs of a run with the same number of tasks: each task waits for the task with the same number."""
     one_by_one: bool = False
-    """Whether each child of an array starts when the one before it has succeeded."""
+    """Start each child of the array when the previous one has succeeded."""
     inputs: tuple[Input, ...] = ()
     outputs: tuple[str, ...] = ()
-    """Each one of: `NAME`, the command writes a file or folder to the path in `$NAME`; `NAME=s3://...`, the same, kept
-    there; `out/*.vtk`, what the command creates or changes below its working directory and the pattern matches."""
+    """Each one of: `NAME`, a file or folder that the command writes to the path in `$NAME`; `NAME=s3://...`, the same,
+    with a destination; `out/*.vtk`, a pattern for files that the command creates or changes in its working directory.
+    """
     on_failure: str = "all"
-    """What is kept of the outputs when the command fails: all, logs (files named *.log, *.out, *.err) or none."""
+    """Outputs that are kept when the command fails: all, logs (files named *.log, *.out, *.err) or none."""
     checkpoint_minutes: int | None = None
-    """How often `$HPC_CHECKPOINT_DIR` is saved, which the next attempt finds again; None: there is none."""
+    """Minutes between saves of `$HPC_CHECKPOINT_DIR`, which the next attempt gets back. None: no checkpoints."""
     signal: str | None = None
-    """As in Slurm, `USR1@60`: what the command gets how many seconds before its time-out and before the end of a Spot
-    instance. None: SIGTERM when that end is announced."""
+    """As in Slurm, `USR1@60`: the signal that the command gets, and the seconds before its timeout or the end of a Spot
+    instance. None: SIGTERM when a Spot interruption is announced."""
     workdir: Path | None = None
-    """A folder of this machine, sent as git would see it; the command runs in a copy of it."""
+    """A folder on this machine; the command runs in a copy of it, without the files that git ignores."""
     script: Path | None = None
-    """A script of this machine to run; the command then is its arguments."""
+    """A script on this machine to run; the command is then its arguments."""
     environment: Mapping[str, str] = field(default_factory=dict[str, str])
     secrets: Mapping[str, str] = field(default_factory=dict[str, str])
     """Variables whose values AWS Batch reads when the container starts: ARNs in Secrets Manager or Parameter Store."""
     retries: int | None = None
-    """How often a failed command runs again, 0 to 9. Default: only what the definition retries (lost hosts)."""
+    """Retries of a failed command, 0 to 9. Default: only those of the definition, for lost hosts."""
     timeout_s: int | None = None
-    """Seconds for one attempt, at least 60."""
+    """Timeout of one attempt in seconds, at least 60."""
     share: str | None = None
-    """Share identifier in a queue with fair share; None: the project's."""
+    """Share identifier in a queue with fair-share scheduling; None: the project's."""
     priority: int | None = None
     """Scheduling priority within the share, 0 to 9999."""

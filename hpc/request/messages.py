@@ -1,4 +1,4 @@
-"""Sentences that several complaints share."""
+"""Phrases that several complaints share."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 
 
 def unknown(flag: str, given: str, allowed: Iterable[str], what: str) -> str:
-    """Word the complaint about a name that does not exist, with the nearest one that does."""
+    """Return the complaint about an unknown name, with the closest known one."""
     names = sorted(allowed)
     close = difflib.get_close_matches(given, names, n=1)
     hint = f"; did you mean {close[0]}?" if close else ""
@@ -15,7 +15,7 @@ def unknown(flag: str, given: str, allowed: Iterable[str], what: str) -> str:
 
 
 def arrays(sizes: Sequence[int]) -> str:
-    """Say of how many tasks the jobs of a run are: `arrays of 10,000, 10,000 and 500 children`."""
+    """Describe the array sizes of a run: `arrays of 10,000, 10,000 and 500 children`."""
     if list(sizes) == [1]:
         return "a single job"
     listed = [f"{size:,}" for size in sizes]

@@ -1,7 +1,7 @@
-"""Values that look like secrets: they must not be where everybody of a project can read them.
+"""Detection of secrets in values that everyone in a project can read.
 
-Known beginnings only, each from its issuer's page, and names that say it: a guess by randomness would refuse hashes
-and run ids.
+It knows prefixes documented by their issuers, and names such as `PASSWORD`. A test for randomness would also match
+hashes and run ids.
 """
 
 from __future__ import annotations
@@ -34,28 +34,26 @@ _KNOWN = re.compile("|".join(f"({pattern})" for pattern in _VALUES.values()))
 
 
 def kind(text: str) -> str:
-    """Return what kind of secret is in a text, empty if none is known."""
+    """Return the kind of secret that a text contains, empty if none is recognized."""
     if not _KNOWN.search(text):
         return ""
     return next(name for name, pattern in _VALUES.items() if re.search(pattern, text))
 
 
 def check(command: tuple[str, ...], variables: Mapping[str, str]) -> Iterator[str]:
-    """Yield a complaint for each secret in the command or the variables; none repeats the secret."""
-    how = (
-        "put it into AWS Secrets Manager or into an SSM parameter of type SecureString, and give --secret {}=<its ARN>"
-    )
+    """Yield a complaint about each secret in the command or the variables, without repeating the secret."""
+    remedy = "store it in AWS Secrets Manager or an SSM parameter of type SecureString, and give --secret {}=<its ARN>"
     for name, value in variables.items():
-        found = kind(value) or ("a secret by its name" if value and _NAMES.search(name) else "")
-        if found:
+        secret = kind(value) or ("a secret by its name" if value and _NAMES.search(name) else "")
+        if secret:
             yield (
-                f"--setenv {name}: this looks like {found}; variables are kept in the run's request.json, which"
-                f" everybody of the project reads: {how.format(name)}"
+                f"--setenv {name}: this looks like {secret}; variables are stored in the run's request.json, which"
+                f" everyone in the project can read: {remedy.format(name)}"
             )
     for number, word in enumerate(command, start=1):
-        found = kind(word)
-        if found:
+        secret = kind(word)
+        if secret:
             yield (
-                f"word {number} of the command: this looks like {found}; AWS Batch shows commands to everybody who may"
-                f" describe jobs: {how.format('NAME')}, then use $NAME"
+                f"word {number} of the command: this looks like {secret}; AWS Batch shows commands to everyone who may"
+                f" describe jobs: {remedy.format('NAME')}, then use $NAME"
             )

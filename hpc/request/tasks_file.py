@@ -1,4 +1,4 @@
-"""Tasks files: one row a task, columns that the command names. Read as a stream, so that size costs no memory."""
+"""Tasks files: one task per row, columns that the command names. Read as a stream, in constant memory."""
 
 from __future__ import annotations
 
@@ -18,27 +18,27 @@ from hpc.request import index_ranges
 _SUFFIXES = (".csv", ".tsv", ".jsonl")
 _MOST_COMPLAINTS = 10
 _HEADER = (
-    "columns are NAME, --setenv NAME, --input NAME, --output NAME, each once; a plain one is letters, digits, _ . -"
+    "allowed are NAME, --setenv NAME, --input NAME, --output NAME, each once; a plain NAME has letters, digits, _ . -"
 )
 
 CheckCell = Callable[[Column, str], Iterable[str]]
-"""Yields what is wrong with a cell of a column that has a role."""
+"""Checks a cell of a column that has a role; yields complaints."""
 CheckRow = Callable[[dict[str, str]], Iterable[str]]
-"""Yields what is wrong with a row, given the rows before it."""
+"""Checks a row, given the rows before it; yields complaints."""
 
 
 class BadRow(ValueError):  # noqa: N818
-    """A row that cannot be a task; the message names file and line."""
+    """A row that is not a task; the message has file and line."""
 
 
 @dataclass(frozen=True)
 class Scan:
-    """What one pass over a tasks file finds."""
+    """The result of one pass over a tasks file."""
 
     rows: int
-    """Of the file."""
+    """Rows of the file."""
     chosen: int
-    """Of the run: all of them, but where `--only` chose some."""
+    """Rows of the run: those that `--only` chose, or all."""
     columns: tuple[Column, ...]
     complaints: tuple[str, ...]
     """The first ten."""
@@ -50,15 +50,15 @@ class Scan:
 
 @dataclass(frozen=True)
 class TasksFile:
-    """A CSV or TSV file with a header, or JSON Lines (one object a line)."""
+    """A CSV or TSV file with a header, or JSON Lines (one object per line)."""
 
     path: Path
 
     def rows(self) -> Iterator[dict[str, str]]:
-        """Yield the tasks in order; a key is the header's own text.
+        """Yield the tasks in order; the keys are the cells of the header.
 
         Raises:
-            BadRow: at the first row that is not right; `scan` lists them all.
+            BadRow: at the first bad row; `scan` lists them all.
             OSError: the file cannot be read.
         """
         for line, row in self._numbered():
@@ -67,7 +67,7 @@ class TasksFile:
             yield row
 
     def lines(self, only: Sequence[Range] | None = None) -> Iterator[bytes]:
-        """Yield the chosen tasks as they are sent: one JSON object a line.
+        """Yield the chosen tasks as they are sent: one JSON object per line.
 
         Raises:
             BadRow, OSError: as `rows`.
@@ -89,23 +89,23 @@ class TasksFile:
         complaints, chosen, digest = list[str](), index_ranges.selector(only), hashlib.sha256()
         try:
             for line, row in self._numbered():
-                found = [row] if isinstance(row, str) else []
+                bad = [row] if isinstance(row, str) else []
                 if not isinstance(row, str):
                     if header is None:
                         header = tuple(column for name in row if (column := placeholders.parse(name)))
                     if chosen(count):
                         encoded = _encode(row)
-                        found = [*_not_an_argument(encoded, row)] or [*_cells(header, row, check), *check_row(row)]
+                        bad = [*_not_an_argument(encoded, row)] or [*_cells(header, row, check), *check_row(row)]
                         size += len(encoded)
                         chosen_count += 1
                         digest.update(encoded)
-                if found:
-                    complaints.append(f"{self.path}:{line}: {'; '.join(found)}")
+                if bad:
+                    complaints.append(f"{self.path}:{line}: {'; '.join(bad)}")
                 count += 1
         except (OSError, UnicodeDecodeError) as error:
             return _nothing(f"--tasks {self.path}: cannot be read: {error}")
         if not count and not complaints:
-            complaints.append(f"--tasks {self.path}: has no task; write one row a task below the header")
+            complaints.append(f"--tasks {self.path}: has no task; write one row per task below the header")
         if len(complaints) > _MOST_COMPLAINTS:
             complaints[_MOST_COMPLAINTS:] = [f"{self.path}: and {len(complaints) - _MOST_COMPLAINTS} more rows"]
         return Scan(count, chosen_count, header or (), tuple(complaints), size, digest.hexdigest())
@@ -134,16 +134,16 @@ def _cells(header: tuple[Column, ...], row: dict[str, str], check: CheckCell) ->
 
 
 def _not_an_argument(encoded: bytes, row: dict[str, str]) -> Iterator[str]:
-    """Yield why no process could get a cell of this row as an argument or variable."""
-    if b"\\u0000" not in encoded and b"\\ud" not in encoded:  # as JSON writes what is looked for
+    """Check that the cells of a row can be passed to a process as arguments or variables."""
+    if b"\\u0000" not in encoded and b"\\ud" not in encoded:  # JSON's escapes of what is looked for
         return
     for name, value in row.items():
         if "\0" in value or any("\ud800" <= character <= "\udfff" for character in value):
-            yield f"column {name}: holds a NUL or half a surrogate pair, which no command can be given"
+            yield f"column {name}: holds a NUL or half a surrogate pair, which cannot be passed to a command"
 
 
 def _check_header(names: Sequence[str]) -> Iterator[str]:
-    """Yield what is wrong with the columns."""
+    """Check the names of the columns."""
     parsed = [placeholders.parse(name) for name in names]
     yield from (f"column {name!r} in the header; {_HEADER}" for name in names if placeholders.parse(name) is None)
     if None not in parsed and len(set(parsed)) < len(parsed):

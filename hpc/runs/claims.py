@@ -1,8 +1,8 @@
-"""Which Batch job is a part of a run: one object in S3 says it, and S3 lets one writer win.
+"""Claims: one object in S3 for each part of a run, which names the part's Batch job; S3 lets one writer win.
 
-A submitter claims the part before it calls SubmitJob and adds the job id after; a container adds its own id where the
-submitter died in between. Each write is conditional on what the writer has read
-(https://docs.aws.amazon.com/AmazonS3/latest/userguide/conditional-writes.html), so that a job id, once written, stays.
+A submitter claims the part before it calls SubmitJob and adds the job id afterwards; if it dies in between, a container
+adds its job id. Each write is conditional on what the writer has read
+(https://docs.aws.amazon.com/AmazonS3/latest/userguide/conditional-writes.html), so a job id is never overwritten.
 """
 
 from __future__ import annotations
@@ -21,16 +21,16 @@ if TYPE_CHECKING:
     from types_boto3_s3.client import S3Client
 
 _LOST = "PreconditionFailed"
-"""Somebody else wrote first."""
+"""Another process wrote first."""
 _CONFLICT = "ConditionalRequestConflict"
-"""Somebody else is writing: nothing need be there yet, and S3 wants the request again."""
+"""Another process is writing: the object may not exist yet, and the request must be repeated."""
 _CONFLICTS = 5
 ABSENT = ("NoSuchKey", "AccessDenied")
-"""S3 answers the second for an absent key where listing is limited to a prefix."""
+"""S3 returns the second for an absent key if listing is limited to a prefix."""
 
 
 def put_if(s3: S3Client, **request: Any) -> str | None:
-    """Write an object whose request has a condition; return its ETag, or None if somebody else wrote first."""
+    """Write an object under the condition in the request; return its ETag, or None if another process wrote first."""
     from botocore.exceptions import ClientError
 
     conflicts = 0
@@ -48,12 +48,12 @@ def put_if(s3: S3Client, **request: Any) -> str | None:
 
 @dataclass(frozen=True, kw_only=True)
 class HeldClaim(Claim):
-    """A claim as it was found in S3."""
+    """A claim as read from S3."""
 
     etag: str = ""
-    """Empty where there is no object."""
+    """Empty if there is no object."""
     age_s: float = 0.0
-    """By the clock of S3: that of this machine may be wrong."""
+    """By the clock of S3; this machine's may be wrong."""
 
 
 @dataclass(frozen=True)
@@ -69,7 +69,7 @@ class Claims:
         return cls(s3, bucket, secrets.token_hex(8))
 
     def read(self, key: str) -> HeldClaim:
-        """Return what the object says; a claim without ETag if it is not there."""
+        """Return the claim; one without ETag if the object does not exist."""
         from botocore.exceptions import ClientError
 
         try:
@@ -87,14 +87,14 @@ class Claims:
     def write(
         self, key: str, before: HeldClaim, *, job_id: str | None = None, sends: int, free: bool = False
     ) -> HeldClaim | None:
-        """Replace what was read before; return None if somebody else has written since."""
+        """Replace the claim that was read before; return None if another process has written since."""
         claim = Claim(job_id=job_id, by="" if free else self.me, sends=sends, write=secrets.token_hex(4))
         body = claim.to_bytes()
         condition: dict[str, Any] = {"IfMatch": before.etag} if before.etag else {"IfNoneMatch": "*"}
         etag = put_if(self.s3, Bucket=self.bucket, Key=key, Body=body, **condition)
         if etag is None:
             answer = self.s3.get_object(Bucket=self.bucket, Key=key)
-            if answer["Body"].read() != body:  # equal when the answer to our own first try was lost
+            if answer["Body"].read() != body:  # equal if only the answer to the first try was lost
                 return None
             etag = answer["ETag"]
         return HeldClaim(**vars(claim), etag=etag)

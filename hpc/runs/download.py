@@ -1,6 +1,6 @@
-"""Outputs from S3 to this machine, whole or in the parts in which they were written, each checked on arrival.
+"""Download of outputs from S3, whole or in the parts in which they were uploaded, each verified by checksum.
 
-Loads modules of boto3: only commands that fetch import it.
+It imports boto3; only commands that fetch import it.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ DOWNLOAD_THREADS = 16
 ATTEMPTS = 5
 CHUNK = 1 << 20
 _FAULTS = (FlexibleChecksumError, HTTPException, IncompleteReadError, ReadTimeoutError, ResponseStreamingError)
-"""What is cut off or damaged on the way."""
+"""Errors of transfers that were cut off or damaged."""
 
 T = TypeVar("T")
 
@@ -40,14 +40,14 @@ def fetch(
 ) -> list[Path]:
     """Download the outputs below `prefix` into `folder`, keeping their relative names; return the files.
 
-    What arrives is compared with the checksums that S3 has of it, those of its parts where it was written in parts;
-    these come side by side.
+    Content is verified against the checksums that S3 stores, those of the parts for a multipart upload; parts are
+    downloaded in parallel.
 
     Args:
-        progress: called with the bytes of what has arrived.
+        progress: called with the number of bytes received.
 
     Raises:
-        HpcError: a name would lead out of the folder, the content is not what S3 has, or the disk refuses.
+        HpcError: a name leads out of the folder, a checksum differs, or the disk cannot be written.
     """
     targets = [(output, folder / _relative(output.key, prefix)) for output in outputs]
     whole = [target for target in targets if checksums.parts(target[0].etag) == 1]
@@ -74,15 +74,17 @@ def download(
     """Write an object to a file in one step.
 
     Args:
-        pool: fetches the parts of an output that was written in several.
-        progress: called with the bytes of what has arrived.
+        pool: downloads the parts of a multipart upload.
+        progress: called with the number of bytes received.
 
     Raises:
-        HpcError: the content is not what S3 has, after all attempts.
-        OSError: the disk refuses.
+        HpcError: a checksum differs after all attempts.
+        OSError: the disk cannot be written.
     """
     name, count = f"s3://{bucket}/{output.key}", checksums.parts(output.etag)
-    temporary = path.with_name(f".hpc-{os.urandom(8).hex()}")  # the file's own name may be as long as names may be
+    temporary = path.with_name(
+        f".hpc-{os.urandom(8).hex()}"
+    )  # the name of the file may already have the maximum length
 
     def one(number: int) -> _Piece:
         piece = _repeated(name, partial(_read, s3, bucket, output, temporary, number))
@@ -90,9 +92,9 @@ def download(
         return piece
 
     def parts() -> None:
-        found = list(pool.map(one, range(1, count + 1)))
-        if all(piece.md5 for piece in found):
-            checksums.check_parts([piece.md5 for piece in found], found[0].headers)
+        pieces = list(pool.map(one, range(1, count + 1)))
+        if all(piece.md5 for piece in pieces):
+            checksums.check_parts([piece.md5 for piece in pieces], pieces[0].headers)
 
     try:
         temporary.touch()
@@ -106,18 +108,18 @@ def download(
 
 
 class _Piece(NamedTuple):
-    """An object, or one part of it, that has arrived."""
+    """A downloaded object, or one part of it."""
 
     size: int
     """Bytes."""
     headers: Message
     md5: bytes
-    """Of a part of which S3 tells no checksum: the ETag of the object is made of those."""
+    """Of a part without checksum in S3: the object's ETag is computed from those."""
 
 
 def _read(s3: S3Client, bucket: str, output: Output, path: Path, number: int) -> _Piece:
-    """Write an object, which is number 0, or one part of it, to its place in a file, which it opens for itself: where
-    one fails, others may still be writing."""
+    """Write an object, which is number 0, or one part of it, to its offset in a file. It opens the file itself, since
+    other parts may still be writing when one fails."""
     request: GetObjectRequestTypeDef = {"Bucket": bucket, "Key": output.key, "ChecksumMode": "ENABLED"}
     if number:
         request["PartNumber"], request["IfMatch"] = number, output.etag
@@ -126,7 +128,7 @@ def _read(s3: S3Client, bucket: str, output: Output, path: Path, number: int) ->
     for key, value in answer["ResponseMetadata"]["HTTPHeaders"].items():
         headers[key] = value
     body = answer["Body"]
-    if isinstance(body, StreamingChecksumBody):  # the SDK compares
+    if isinstance(body, StreamingChecksumBody):  # the SDK verifies it
         check = checksums.Check()
     else:
         check = checksums.of_part(headers) if number else checksums.by_headers(headers)
@@ -142,7 +144,7 @@ def _read(s3: S3Client, bucket: str, output: Output, path: Path, number: int) ->
 
 
 def _repeated(name: str, read: Callable[[], T]) -> T:
-    """Read what may be cut off or damaged on the way."""
+    """Repeat a transfer that was cut off or damaged."""
     attempts = 0
     while True:
         try:
@@ -156,5 +158,5 @@ def _repeated(name: str, read: Callable[[], T]) -> T:
 def _relative(key: str, prefix: str) -> PurePosixPath:
     path = PurePosixPath(key.removeprefix(prefix))
     if path.is_absolute() or ".." in path.parts or not path.parts:
-        raise HpcError(f"s3 object {key}: its name leads out of the folder; download it by other means")
+        raise HpcError(f"S3 object {key}: its name leads out of the folder; download it with another tool")
     return path

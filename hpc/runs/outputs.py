@@ -1,4 +1,4 @@
-"""The objects that a run has left in the data bucket."""
+"""The outputs of a run in the data bucket."""
 
 from __future__ import annotations
 

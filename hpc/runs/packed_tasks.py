@@ -1,4 +1,4 @@
-"""How the tasks of packed children ended: AWS Batch knows the child alone, its tasks are told in S3."""
+"""Results of the tasks in packed children: AWS Batch knows only the child, the tasks' results are in S3."""
 
 from __future__ import annotations
 
@@ -18,41 +18,41 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Row:
-    """A task of a child that runs several."""
+class PackedTask:
+    """A task of a child that runs several tasks."""
 
     index: int
     job_id: str
     """Of the child."""
     exit_code: int | None
-    """None: it has not ended."""
+    """None if it has not ended."""
     reason: str
 
 
-def of_child(s3: S3Client, bucket: str, record: Record, job_id: str) -> Iterator[Row]:
-    """Yield the tasks of a child in their order."""
-    found = record.child(job_id)
-    if found is None:
+def of_child(s3: S3Client, bucket: str, record: Record, job_id: str) -> Iterator[PackedTask]:
+    """Yield the tasks of a child in order."""
+    location = record.child(job_id)
+    if location is None:
         return
-    part, child = found
+    part, child = location
     paths = RunPaths(project=record.project, run_id=record.run_id)
     ended = _read(s3, bucket, paths.pack_status(record.parts[part].number, child))
     for position in record.layout.positions(part, child):
         index = record.layout.index(position)
         status = ended.get(index)
         if status is None:
-            yield Row(index=index, job_id=job_id, exit_code=None, reason="has not ended")
+            yield PackedTask(index=index, job_id=job_id, exit_code=None, reason="has not ended")
         else:
-            yield Row(index=index, job_id=job_id, exit_code=status.exit_code, reason=status.reason)
+            yield PackedTask(index=index, job_id=job_id, exit_code=status.exit_code, reason=status.reason)
 
 
-def failed(s3: S3Client, bucket: str, record: Record, children: list[Job], most: int) -> list[Row]:
-    """Return the first tasks of failed children that have no exit code 0."""
-    found = list[Row]()
+def failed(s3: S3Client, bucket: str, record: Record, children: list[Job], most: int) -> list[PackedTask]:
+    """Return the first `most` tasks of failed children whose exit code is not 0."""
+    tasks = list[PackedTask]()
     for child in children:
-        if len(found) < most:
-            found += [row for row in of_child(s3, bucket, record, child.job_id) if row.exit_code != 0]
-    return found[:most]
+        if len(tasks) < most:
+            tasks += [task for task in of_child(s3, bucket, record, child.job_id) if task.exit_code != 0]
+    return tasks[:most]
 
 
 def _read(s3: S3Client, bucket: str, key: str) -> dict[int, TaskStatus]:

@@ -1,4 +1,4 @@
-"""What this machine remembers of the runs that were submitted from it, in the user's state directory."""
+"""Records of the runs submitted from this machine, in the user's state directory."""
 
 from __future__ import annotations
 
@@ -16,20 +16,20 @@ from hpc.contract.task_layout import Layout, Range
 
 @dataclass(frozen=True, kw_only=True)
 class Part:
-    """One Batch job of a run, and the tasks that it runs."""
+    """One Batch job of a run, and its tasks."""
 
     number: int
-    """Of the run's Batch jobs, from 0."""
+    """Index among the run's Batch jobs, from 0."""
     job_id: str
     offset: int
     size: int
     settled: bool = True
-    """Whether no other job of this part can exist: it was sent once, and S3 says so."""
+    """True if no other job of this part can exist: its claim in S3 records a single SubmitJob call."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Record:
-    """A run, as it was submitted."""
+    """A submitted run."""
 
     run_id: str
     environment: str
@@ -39,11 +39,11 @@ class Record:
     sha256: str
     submitted_at: str
     parts: tuple[Part, ...] = ()
-    """Those that AWS Batch has accepted."""
+    """The parts that AWS Batch has accepted."""
     pack: int = 1
     only: tuple[Range, ...] | None = None
     jobs: int
-    """How many parts the run has."""
+    """Number of parts of the run."""
 
     @property
     def is_complete(self) -> bool:
@@ -51,24 +51,24 @@ class Record:
 
     @property
     def layout(self) -> Layout:
-        """Where the tasks are; its part n is the n-th of `parts`."""
+        """The tasks of each part; part n of the layout is the n-th of `parts`."""
         parts = tuple((part.offset, part.size) for part in self.parts)
         return Layout(parts=parts, pack=self.pack, only=self.only)
 
     def child(self, job_id: str) -> tuple[int, int] | None:
-        """Return the part, in `layout`, and the number of a child by its job id; None for a job of another run."""
+        """Return part, in `layout`, and child number for a job id; None for a job of another run."""
         parent, _, child = job_id.partition(":")
         part = next((number for number, part in enumerate(self.parts) if part.job_id == parent), None)
         return None if part is None else (part, int(child or 0))
 
     def task_of(self, job_id: str) -> int | None:
-        """Return the index of the one task that a child runs; None where the job is no child, or runs several."""
-        found = self.child(job_id) if ":" in job_id and self.pack == 1 else None
-        return None if found is None else self.layout.index(self.layout.positions(*found).start)
+        """Return the index of the task that a child runs; None if the job is not a child, or runs several tasks."""
+        location = self.child(job_id) if ":" in job_id and self.pack == 1 else None
+        return None if location is None else self.layout.index(self.layout.positions(*location).start)
 
 
 def save(record: Record) -> None:
-    """Write a record, or say that it could not be kept: the run does not need it."""
+    """Write a record. An error is a note on stderr, since the run works without it."""
     path = state_folder() / record.environment / f"{record.run_id}.json"
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -81,12 +81,12 @@ def save(record: Record) -> None:
 
 @cache
 def _complain(line: str) -> None:
-    """Say it once: a run with many jobs is saved many times."""
+    """Print a line once: a run with many jobs is saved many times."""
     print(line, file=sys.stderr)
 
 
 def load(environment: str | None, run_id: str) -> Record | None:
-    """Return what is remembered of a run, in any environment if none is named; None if nothing is."""
+    """Return the record of a run, in any environment if none is named; None if there is none."""
     name = f"{run_id}.json"
     paths = [state_folder() / environment / name] if environment else state_folder().glob(f"*/{name}")
     return next((record for record in map(_read, paths) if record), None)
@@ -106,4 +106,4 @@ def _read(path: Path) -> Record | None:
         raw["only"] = raw["only"] and tuple((first, last) for first, last in raw["only"])
         return Record(**raw)
     except (OSError, ValueError, TypeError, KeyError):
-        return None  # written by another version, or half written: the service knows the run all the same
+        return None  # written by another version, or incomplete: the run is rebuilt from S3 and AWS Batch

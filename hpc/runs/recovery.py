@@ -1,4 +1,4 @@
-"""The record of a run, from what S3 and AWS Batch know: for runs of other machines, and for those that were cut off."""
+"""Rebuilding the record of a run from S3 and AWS Batch, for runs of other machines and interrupted submissions."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from hpc.runs.claims import ABSENT, Claims
 
 
 def record(clients: Clients, environment: Environment, run_id: str, known: records.Record | None) -> records.Record:
-    """Rebuild a record from the run's request.json, its claims and, where they name no job, its jobs' names.
+    """Rebuild a record from the run's request.json, its claims and, if a claim names no job, the names of its jobs.
 
     Args:
-        known: what this machine remembers; it is remembered better then.
+        known: the record on this machine, which is then replaced.
 
     Raises:
         NotFound: there is no such run, or it has no job.
@@ -33,7 +33,7 @@ def record(clients: Clients, environment: Environment, run_id: str, known: recor
         claim = claims.read(paths.job(number))
         if claim.job_id:
             found[number] = claim.job_id, claim.sends == 1
-    for part in known.parts if known else ():  # the claim could not be written, and ListJobs may not list it yet
+    for part in known.parts if known else ():  # the claim could not be written, and ListJobs may not show it yet
         found.setdefault(part.number, (part.job_id, False))
     if len(found) < len(layout.parts):
         queue = environment.queues.get(request.queue)
@@ -44,7 +44,7 @@ def record(clients: Clients, environment: Environment, run_id: str, known: recor
                 found[named[1]] = ids[0], False
     if not found:
         raise NotFound(
-            f"run {run_id} was asked for, but AWS Batch has no job of it; if its hpc submit was interrupted,"
+            f"run {run_id} was requested, but AWS Batch has no job of it; if its hpc submit was interrupted,"
             f" {run_ids.go_on(run_id)}"
         )
     rebuilt = records.Record(
@@ -77,7 +77,7 @@ def _request(clients: Clients, environment: Environment, run_id: str) -> tuple[s
             answer = clients.s3.get_object(Bucket=environment.meta.bucket, Key=key)
         except clients.s3.exceptions.ClientError as error:
             if error_code(error) in ABSENT:
-                continue  # not in this project, or not ours to know
+                continue  # not in this project, or not readable
             raise
         return project, RunRequest.from_json(json.loads(answer["Body"].read()))
     raise NotFound(f"run {run_id}: not found in environment {environment.name}; hpc status lists your runs")

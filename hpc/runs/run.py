@@ -1,4 +1,4 @@
-"""A submitted run, or a part of one: states, exit code, logs, outputs."""
+"""A submitted run, or one of its tasks: states, exit code, logs, outputs."""
 
 from __future__ import annotations
 
@@ -27,16 +27,16 @@ POLL_MIN_S, POLL_MAX_S = 0.3, 10.0
 
 @dataclass(frozen=True)
 class Run:
-    """The handle that submitting and finding give."""
+    """Handle of a submitted run or of one of its tasks."""
 
     session: Session
     paths: RunPaths | None
-    """None for a job that `hpc` did not submit: it has no place in the data bucket."""
+    """None for a job that `hpc` did not submit: it has no outputs in the data bucket."""
     job_ids: tuple[str, ...]
     index: int | None
-    """The task that was asked for, None for all."""
+    """Index of the task; None for the whole run."""
     record: Record | None = None
-    """What is known of the run; None for a job that `hpc` did not submit."""
+    """The record of the run; None for a job that `hpc` did not submit."""
 
     @property
     def clients(self) -> Clients:
@@ -48,21 +48,22 @@ class Run:
 
     @property
     def missing(self) -> int:
-        """Batch jobs of the run that have not been submitted (yet)."""
+        """Number of Batch jobs of the run that have not been submitted."""
         return 0 if self.record is None or self.index is not None else self.record.jobs - len(self.record.parts)
 
     @property
     def run_id(self) -> str:
+        """The run id; the job id for a job that `hpc` did not submit."""
         return self.paths.run_id if self.paths else self.job_ids[0]
 
     @property
     def reference(self) -> str:
-        """What the commands take to mean this."""
+        """The argument of commands for this run or task: `RUN` or `RUN:INDEX`."""
         return self.run_id if self.index is None or not self.paths else f"{self.run_id}:{self.index}"
 
     @property
     def incomplete(self) -> str:
-        """What people are told of a run with missing jobs."""
+        """The message about a run with missing jobs."""
         return (
             f"run {self.run_id} is incomplete: {self.missing} of {self.missing + len(self.job_ids)} jobs have not been"
             f" submitted; if its hpc submit was interrupted, {run_ids.go_on(self.run_id)}"
@@ -72,20 +73,20 @@ class Run:
         """Return the state of every Batch job of the run.
 
         Raises:
-            NotFound: AWS Batch has forgotten a job.
+            NotFound: AWS Batch no longer knows a job.
         """
         with translate_aws_errors():
             found = jobs.describe(self.clients.batch, self.job_ids)
         for job_id in self.job_ids:
             if job_id not in found:
                 raise NotFound(
-                    f"job {job_id}: AWS Batch does not know it (any more: ended jobs are kept for about 7 days);"
+                    f"job {job_id}: AWS Batch does not know it; ended jobs are kept for about 7 days;"
                     " its outputs are still in S3: hpc fetch"
                 )
         return [found[job_id] for job_id in self.job_ids]
 
     def failed_children(self, most: int) -> list[Job]:
-        """Return the first failed children of the run's arrays, in the order of parts and children."""
+        """Return the first `most` failed children of the run's arrays, in the order of parts and children."""
         batch = self.clients.batch
         with translate_aws_errors():
             ids = list[str]()
@@ -97,11 +98,11 @@ class Run:
 
     @property
     def is_packed(self) -> bool:
-        """Whether a child of it runs several tasks."""
+        """True if each child runs several tasks."""
         return self.record is not None and self.record.pack > 1
 
-    def failed_rows(self, most: int) -> list[packed_tasks.Row]:
-        """Return the first tasks that failed, or never ran, in children that run several; empty where none does."""
+    def failed_rows(self, most: int) -> list[packed_tasks.PackedTask]:
+        """Return the first `most` tasks that failed or never ran, for a run with `pack`; else an empty list."""
         if self.record is None or not self.is_packed:
             return []
         if self.index is not None:
@@ -112,13 +113,13 @@ class Run:
         with translate_aws_errors():
             return packed_tasks.failed(self.clients.s3, self.meta.bucket, self.record, children, most)
 
-    def _row(self, record: Record, index: int) -> packed_tasks.Row:
+    def _row(self, record: Record, index: int) -> packed_tasks.PackedTask:
         with translate_aws_errors():
             rows = packed_tasks.of_child(self.clients.s3, self.meta.bucket, record, self.job_ids[0])
             return next(row for row in rows if row.index == index)
 
     def wait(self, on_poll: Callable[[list[Job]], None] = lambda _: None) -> list[Job]:
-        """Wait until every job has ended; calls `on_poll` after every look.
+        """Wait until every job has ended, and return the jobs; call `on_poll` after every DescribeJobs.
 
         Raises:
             HpcError: only some of the run's jobs have been submitted.
@@ -135,7 +136,7 @@ class Run:
             time.sleep(min(POLL_MAX_S, max(POLL_MIN_S, elapsed_s / 10)))
 
     def exit_code(self) -> int:
-        """Return 0 if all succeeded, else the first failure's exit code (125 where no command exited)."""
+        """Return 0 if all jobs succeeded, else the exit code of the first failure; 125 if no command exited."""
         if self.record is not None and self.is_packed and self.index is not None:
             code = self._row(self.record, self.index).exit_code
             return EXIT_NO_EXIT_CODE if code is None else code
@@ -147,13 +148,13 @@ class Run:
         return 0
 
     def log_lines(self, *, follow: bool) -> Iterator[tuple[str, str]]:
-        """Yield label and line of every container's log."""
+        """Yield label and line of the logs of all containers; with `follow`, until all have ended."""
         wanted = (source for job in self.jobs() for source in self._sources(job))
         with translate_aws_errors():
             yield from job_logs.lines(self.clients, wanted, follow=follow)
 
     def _sources(self, job: Job) -> Iterator[job_logs.Source]:
-        """Yield the containers of a job, those of an array under the number of their (first) task."""
+        """Yield the containers of a job, those of an array labelled with the index of their (first) task."""
         for source in job_logs.sources(job, self.meta.log_group):
             found = self.record.child(source.job_id) if self.record and job.array_size is not None else None
             if self.record and found:
@@ -162,7 +163,7 @@ class Run:
             yield source
 
     def outputs(self) -> list[outputs.Output]:
-        """Return the objects that the run has left so far."""
+        """Return the outputs that the run has written so far."""
         with translate_aws_errors():
             return outputs.listing(self.clients.s3, self.meta.bucket, self.outputs_prefix)
 
@@ -174,7 +175,7 @@ class Run:
 
     @property
     def outputs_uri(self) -> str | None:
-        """Where the outputs are, to be another run's `--input`; None for a job that `hpc` did not submit."""
+        """S3 URI of the outputs, for another run's `Input`; None for a job that `hpc` did not submit."""
         return f"s3://{self.meta.bucket}/{self.outputs_prefix}" if self.paths else None
 
     def fetch(
@@ -184,7 +185,7 @@ class Run:
 
         Args:
             chosen: some of `outputs()`; default: all.
-            progress: called with the bytes of what has arrived, by several threads.
+            progress: called with the number of bytes received, by several threads.
         """
         from hpc.runs.download import fetch
 
@@ -193,17 +194,17 @@ class Run:
             return fetch(self.clients.s3, self.meta.bucket, self.outputs_prefix, wanted, folder, progress)
 
     def cancel(self, reason: str) -> list[tuple[Job, bool]]:
-        """End what has not ended; return each job as it was, and whether it had to be ended.
+        """Terminate the jobs that have not ended; return each job as it was, and whether it was terminated.
 
-        TerminateJob cancels a job that waits and stops one that runs
+        TerminateJob cancels a waiting job and stops a running one
         (https://docs.aws.amazon.com/batch/latest/APIReference/API_TerminateJob.html).
 
         Raises:
-            BadInput: one task was meant, and others would end with it.
+            BadInput: the task shares its child with other tasks, which would end too.
         """
         if self.is_packed and self.index is not None:
             raise BadInput(
-                f"{self.reference}: this task shares a child with others, which would end too; to end them all:"
+                f"{self.reference}: this task shares a child with others, which would end too; to end all of them:"
                 f" hpc cancel {self.job_ids[0]}"
             )
         found = self.jobs()

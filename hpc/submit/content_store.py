@@ -1,4 +1,4 @@
-"""Sending objects to the content store: each once, checked by S3, and never a file that changed meanwhile."""
+"""Upload to the content store: each object once, verified by S3, and never a file that changed meanwhile."""
 
 from __future__ import annotations
 
@@ -20,20 +20,20 @@ if TYPE_CHECKING:
 
 THREADS = 16
 ASK_FIRST = 256 << 10
-"""Bytes from which S3 is asked before a file is sent; sending less takes no longer than asking."""
+"""Bytes from which HeadObject precedes an upload; a smaller upload takes no longer than HeadObject."""
 IN_PARTS = 8 << 20
-"""Bytes from which a file goes in parts; smaller ones are held in memory, one for each thread."""
+"""Bytes from which a file is uploaded in parts; smaller files are held in memory, one per thread."""
 _MOST_PARTS = 10_000
 """https://docs.aws.amazon.com/AmazonS3/latest/userguide/qfacts.html"""
 _CONFLICTS = 5
-_THERE = "PreconditionFailed"
+_EXISTS = "PreconditionFailed"
 
 
 def send(s3: S3Client, bucket: str, project: str, uploads: Iterable[Upload], progress: Progress) -> None:
-    """Send what the store lacks: small files several at a time, large ones one by one in parallel parts.
+    """Upload what the store lacks: small files in parallel, large ones one by one in parallel parts.
 
     Raises:
-        HpcError: a file is not what it was when the run was planned.
+        HpcError: a file has changed since the run was planned.
     """
     from concurrent.futures import ThreadPoolExecutor
 
@@ -43,7 +43,7 @@ def send(s3: S3Client, bucket: str, project: str, uploads: Iterable[Upload], pro
 
     def store(upload: Upload) -> None:
         key = object_key(project, upload.sha256)
-        if upload.size >= ASK_FIRST and _is_there(s3, bucket, key):
+        if upload.size >= ASK_FIRST and _exists(s3, bucket, key):
             progress(upload.size)
         elif upload.path and upload.size > IN_PARTS:
             _send_parts(s3, bucket, key, upload.path, upload, progress)
@@ -60,13 +60,13 @@ def send(s3: S3Client, bucket: str, project: str, uploads: Iterable[Upload], pro
         store(upload)
 
 
-def _is_there(s3: S3Client, bucket: str, key: str) -> bool:
+def _exists(s3: S3Client, bucket: str, key: str) -> bool:
     from botocore.exceptions import ClientError
 
     try:
         s3.head_object(Bucket=bucket, Key=key)
     except ClientError as error:
-        # S3 says 403 for what is not there to those who may list prefixes only
+        # S3 returns 403 for an absent key to callers that may list prefixes only
         # (https://docs.aws.amazon.com/AmazonS3/latest/API/API_HeadObject.html).
         if error_code(error) in ("404", "403"):
             return False
@@ -75,7 +75,7 @@ def _is_there(s3: S3Client, bucket: str, key: str) -> bool:
 
 
 def _send_whole(s3: S3Client, bucket: str, key: str, upload: Upload) -> None:
-    """Write an object in one request unless it is there; S3 compares the checksum with what arrives."""
+    """Upload an object in one request unless it exists; S3 verifies the checksum."""
     from botocore.exceptions import ClientError
 
     body = upload.path.read_bytes() if upload.path else upload.body
@@ -86,17 +86,17 @@ def _send_whole(s3: S3Client, bucket: str, key: str, upload: Upload) -> None:
         try:
             s3.put_object(Bucket=bucket, Key=key, Body=body, IfNoneMatch="*", ChecksumSHA256=checksum)
         except ClientError as error:
-            if error_code(error) == _THERE:
+            if error_code(error) == _EXISTS:
                 return
             if error_code(error) != "ConditionalRequestConflict" or conflict == _CONFLICTS - 1:
                 raise
-            time.sleep(0.1 * 2**conflict)  # somebody else is writing the same content
+            time.sleep(0.1 * 2**conflict)  # another process is writing the same content
         else:
             return
 
 
 def _send_parts(s3: S3Client, bucket: str, key: str, path: Path, upload: Upload, progress: Progress) -> None:
-    """Upload in parts. Every part has a checksum; the last is sent only if the whole is what it was."""
+    """Upload in parts. Every part has a checksum; the last is sent only if the file has not changed."""
     from boto3.s3.transfer import TransferConfig
 
     part = max(IN_PARTS, -(-upload.size // _MOST_PARTS))
@@ -107,7 +107,7 @@ def _send_parts(s3: S3Client, bucket: str, key: str, path: Path, upload: Upload,
 
 
 class _Unchanged:
-    """A file that, at its end, fails if it is not what was planned: the upload is then given up."""
+    """A file whose last read fails if the content is not what was planned, which aborts the upload."""
 
     def __init__(self, file: Any, upload: Upload) -> None:
         self._file, self._upload = file, upload
@@ -126,4 +126,5 @@ class _Unchanged:
 
 
 def changed(upload: Upload) -> HpcError:
-    return HpcError(f"{upload.path} changed while it was sent; nothing was submitted: repeat when it is complete")
+    """Return the error for a file that changed during its upload."""
+    return HpcError(f"{upload.path} changed while it was sent; nothing was submitted: repeat when the file is complete")

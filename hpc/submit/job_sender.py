@@ -1,10 +1,10 @@
-"""Sending the jobs of a run, each exactly once. The only place that calls SubmitJob.
+"""Submission of the jobs of a run, each exactly once. No other module calls SubmitJob.
 
-SubmitJob has no client token: when its answer is lost, a job may exist or not. So
-- no call without a claim of the part in S3 (`hpc.runs.claims`), and none where another process holds it;
-- after an answer that was lost, none before AWS Batch has had time to list the job, and was asked for it by name;
-- a job that was sent twice all the same does nothing: its containers find another job's id in the claim.
-docs/exactly-once.md has the protocol on one page.
+SubmitJob has no client token: if its answer is lost, the job may or may not exist. Therefore
+- SubmitJob is called only with a claim of the part in S3 (`hpc.runs.claims`) that no other process holds;
+- after a lost answer it is called again only after AWS Batch had time to list the job and ListJobs did not find it;
+- a job that is submitted twice nevertheless does nothing: its containers find another job's id in the claim.
+docs/exactly-once.md describes the protocol on one page.
 """
 
 from __future__ import annotations
@@ -25,35 +25,35 @@ from hpc.request.dependencies import resolved
 from hpc.runs.claims import Claims, HeldClaim
 
 LIST_LAG_S = 12.0
-"""For how long after a lost answer ListJobs is asked before the job is sent again."""
+"""Seconds after a lost answer during which the job is looked for with ListJobs, before it is sent again."""
 STALE_S = CONNECT_TIMEOUT_S + SEND_TIMEOUT_S + LIST_LAG_S
-"""Age of a claim at which its process no longer has a call of SubmitJob under way, and ListJobs knows the last."""
+"""Age of a claim at which its process has no SubmitJob call in progress, and ListJobs shows the last one."""
 GIVE_UP_S = 90.0
-"""Without any job accepted for so long, the user is told."""
+"""Seconds without an accepted job after which submission fails with an error."""
 LOOK_DELAYS_S = (0.25, 0.5, 1.0, 2.0, 4.0)
-"""Between looks; the last is repeated."""
+"""Seconds between calls of ListJobs; the last is repeated."""
 
 _NOT_ACCEPTED = ("TooManyRequestsException", "ThrottlingException", "Throttling", "RequestLimitExceeded")
 
 
 @dataclass
 class Pending:
-    """A job of the run of which AWS Batch's id is not known."""
+    """A job of the run whose job id is not known yet."""
 
     number: int | None
-    """Of the part; None for a barrier."""
+    """Number of the part; None for a barrier."""
     job: dict[str, Any]
     key: str
     claim: HeldClaim = field(default_factory=HeldClaim)
     uncertain: bool = False
-    """A job may exist: it was sent, by this process or by another."""
+    """A job may exist: this process or another may have sent it."""
     not_before: float = 0.0
     """Monotonic time before which it is not sent (again)."""
     tries: int = 0
 
 
 Accepted = Callable[[int, str, bool], None]
-"""Called with part, job id and whether it is settled that no other job of the part exists."""
+"""Called with part, job id and whether no other job of the part can exist."""
 
 
 class JobSender:
@@ -72,7 +72,7 @@ class JobSender:
         ]
 
     def read_claims(self) -> None:
-        """Take over the jobs that an earlier or concurrent submitter knows."""
+        """Take over the job ids that an earlier or concurrent submitter has written."""
         for part in list(self.pending):
             part.uncertain = not self._reread(part) and bool(part.claim.by)
 
@@ -81,13 +81,13 @@ class JobSender:
 
         Raises:
             HpcError: AWS Batch does not answer.
-            ClientError: it refuses.
+            ClientError: AWS Batch refuses a job.
         """
         looks = 0
         try:
             while True:
                 now, looked = time.monotonic(), self._look()
-                for part in list(self.pending):  # by the time of the look: sending the parts before may take long
+                for part in list(self.pending):  # at the time of the look: sending earlier parts may take long
                     if now >= part.not_before and (looked or not part.uncertain) and self._ready(part):
                         self._send(part)
                 if not self.pending:
@@ -100,7 +100,7 @@ class JobSender:
             self._release()
 
     def _look(self) -> bool:
-        """Look for the jobs of uncertain parts; return whether AWS answered."""
+        """Look for the jobs of uncertain parts with ListJobs and the claims; return whether AWS answered."""
         from botocore.exceptions import ClientError, EndpointConnectionError, HTTPClientError
 
         unknown = [part for part in self.pending if part.uncertain]
@@ -113,7 +113,7 @@ class JobSender:
             for part in unknown:
                 if not self._reread(part) and (found := listed.get(part.job["jobName"])):
                     self._settle(part, found[0])
-                elif not part.claim.by:  # whoever held it sent nothing
+                elif not part.claim.by:  # its former holder sent nothing
                     part.not_before = 0.0
         except (HTTPClientError, EndpointConnectionError):
             return False
@@ -131,7 +131,7 @@ class JobSender:
         return bool(part.claim.job_id)
 
     def _ready(self, part: Pending) -> bool:
-        """Whether every job that it waits for has its id."""
+        """Return whether the ids of all its dependencies are known."""
         names = {item.job["jobName"] for item in self.pending}
         return names.isdisjoint(item.get("jobId") for item in part.job.get("dependsOn", ()))
 
@@ -140,10 +140,10 @@ class JobSender:
 
         if not self._take(part):
             return
-        before, part.uncertain = part.uncertain, True  # until an answer says that there is no job
+        before, part.uncertain = part.uncertain, True  # until an answer shows that there is no job
         try:
             job_id = self._clients.batch_once.submit_job(**resolved(part.job, self._ids))["jobId"]
-        except (ConnectTimeoutError, EndpointConnectionError):  # no connection, so nothing was sent
+        except (ConnectTimeoutError, EndpointConnectionError):  # no connection: nothing was sent
             part.uncertain = before
             self._later(part)
         except ClientError as error:
@@ -154,7 +154,7 @@ class JobSender:
             if error_code(error) not in _NOT_ACCEPTED:
                 raise
             self._later(part)
-        except (HTTPClientError, KeyError, ValueError):  # no job id in the answer, or only half of it
+        except (HTTPClientError, KeyError, ValueError):  # no job id in the answer, or a truncated answer
             self._wait_for_list(part)
         else:
             self._settle(part, job_id)
@@ -164,7 +164,7 @@ class JobSender:
         if part.claim.by and part.claim.by != self._claims.me and part.claim.age_s < STALE_S:
             self._wait_for(part, STALE_S - part.claim.age_s)
             return False
-        # a stale claim's job may have been sent; ours was not accepted, unless it is uncertain
+        # a stale claim's job may have been sent; this process's was not accepted, unless uncertain
         sends = part.claim.sends + 1 if part.uncertain or part.claim.by != self._claims.me else part.claim.sends
         claim = self._claims.write(part.key, part.claim, sends=sends)
         if claim:
@@ -174,7 +174,7 @@ class JobSender:
         return claim is not None
 
     def _settle(self, part: Pending, job_id: str) -> None:
-        """Write the job into the claim; end it where the claim names another."""
+        """Write the job id into the claim, unless the claim already names another job."""
         from botocore.exceptions import BotoCoreError, ClientError
 
         try:
@@ -208,7 +208,7 @@ class JobSender:
         part.not_before = time.monotonic() + delay_s
 
     def _release(self) -> None:
-        """Free what this process has claimed and certainly not sent."""
+        """Release the claims of jobs that this process certainly has not sent."""
         from botocore.exceptions import BotoCoreError, ClientError
 
         for part in self.pending:
@@ -216,7 +216,7 @@ class JobSender:
                 try:
                     self._claims.write(part.key, part.claim, sends=part.claim.sends - 1, free=True)
                 except (ClientError, BotoCoreError):
-                    return  # it will be stale soon
+                    return  # the claims become stale soon
 
 
 def _transient(error: Any) -> bool:
@@ -225,18 +225,18 @@ def _transient(error: Any) -> bool:
 
 
 def end_extra(clients: Clients, queue: str, bucket: str, paths: RunPaths, held: set[str]) -> list[str]:
-    """End the run's jobs whose part is held by another; return a line about each.
+    """Terminate the run's jobs whose part is held by another job; return a line about each.
 
     Args:
-        held: jobs that are known to hold their part. A job that is not among them may be one that was sent since, or
-            may still become the holder: its claim decides.
+        held: jobs that are known to hold their part. The claim decides about any other job, which may have been sent
+            since, or may still become the holder.
     """
     claims = Claims.of_this_process(clients.s3, bucket)
     lines = list[str]()
     listed = jobs.by_name(clients.batch, queue, f"{paths.run_id}-*")
     extra = list[str]()
     for name, ids in listed.items():
-        named = run_ids.of_job_name(name)  # None: a barrier too many does no harm
+        named = run_ids.of_job_name(name)  # None: a barrier, of which a duplicate is harmless
         if named and not held.issuperset(ids):
             holder = claims.read(paths.job(named[1])).job_id
             extra += [job_id for job_id in ids if holder not in {None, job_id}]

@@ -1,4 +1,4 @@
-"""Sending a plan: the run is claimed, its files are uploaded, its jobs are sent."""
+"""Submission of a plan: upload the files, claim the run, send the jobs."""
 
 from __future__ import annotations
 
@@ -26,15 +26,15 @@ if TYPE_CHECKING:
     from types_boto3_s3.client import S3Client
 
 PART_THREADS = 4
-"""Of one large file; each holds about a MiB."""
+"""Threads for one large file; each holds about 1 MiB."""
 
 
 def submit(plan: Plan, clients: Clients, environment: str, *, progress: Progress) -> records.Record:
-    """Send a run, or the rest of it if it was sent in part.
+    """Send a run, or the rest of a run that was sent in part.
 
     Raises:
-        BadInput: the run id stands for a different request.
-        HpcError: AWS refused, or does not answer; the message says how to go on.
+        BadInput: the run id belongs to a different request.
+        HpcError: AWS refused or does not answer; the message states how to continue.
     """
     layout = plan.request.layout
     record = records.Record(
@@ -61,7 +61,7 @@ def submit(plan: Plan, clients: Clients, environment: str, *, progress: Progress
     try:
         with translate_aws_errors():
             sender = JobSender(_registered(plan, clients), clients, accepted)
-            # Before the claim: a run whose files changed meanwhile has asked for nothing.
+            # Before the claim, so that a run whose files changed meanwhile leaves no request.
             content_store.send(clients.s3, plan.bucket, plan.paths.project, plan.uploads, progress)
             if not _claim(plan, clients.s3, record.submitted_at):
                 sender.read_claims()
@@ -76,7 +76,7 @@ def submit(plan: Plan, clients: Clients, environment: str, *, progress: Progress
 
 
 def _registered(plan: Plan, clients: Clients) -> Plan:
-    """Register the job definition that the plan brings along, and let its jobs name the revision."""
+    """Register the plan's custom job definition, and let its jobs refer to the revision."""
     if plan.definition is None:
         return plan
     name, arn = plan.definition["jobDefinitionName"], job_definitions.register(clients.batch, plan.definition)
@@ -85,7 +85,11 @@ def _registered(plan: Plan, clients: Clients) -> Plan:
 
 
 def _claim(plan: Plan, s3: S3Client, submitted_at: str) -> bool:
-    """Write request.json and return True, unless it is there; one that is there must be the same request."""
+    """Write request.json and return True; return False if it exists with the same request.
+
+    Raises:
+        BadInput: it exists with a different request.
+    """
     request = replace(plan.request, submitted_by=user_name(), submitted_at=submitted_at, client=client_name())
     written = put_if(
         s3,
@@ -97,10 +101,10 @@ def _claim(plan: Plan, s3: S3Client, submitted_at: str) -> bool:
     )
     if written is None:
         answer = s3.get_object(Bucket=plan.bucket, Key=plan.paths.request)
-        there = RunRequest.from_json(json.loads(answer["Body"].read()))
-        if there.sha256 != plan.request.sha256:
+        existing = RunRequest.from_json(json.loads(answer["Body"].read()))
+        if existing.sha256 != plan.request.sha256:
             raise BadInput(
-                f"run {plan.run_id} was submitted by {there.submitted_by} at {there.submitted_at} with"
+                f"run {plan.run_id} was submitted by {existing.submitted_by} at {existing.submitted_at} with"
                 " a different request (command, options or input files); repeat that request, or submit a new run"
                 " without --run and --once"
             )
@@ -108,7 +112,7 @@ def _claim(plan: Plan, s3: S3Client, submitted_at: str) -> bool:
 
 
 def _upload_rows(rows: Rows, plan: Plan, s3: S3Client, progress: Progress) -> None:
-    """Upload the rows; both objects are whole before a job can look for them."""
+    """Upload the rows and their index; both are complete before a job can read them."""
     from boto3.s3.transfer import TransferConfig
 
     config = TransferConfig(max_concurrency=PART_THREADS)

@@ -1,4 +1,4 @@
-"""What an environment published is kept for a minute, and forgotten where it misleads."""
+"""The published environment is cached for a minute, and discarded if it misleads."""
 
 from __future__ import annotations
 

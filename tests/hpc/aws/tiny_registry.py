@@ -23,7 +23,7 @@ class TinyRegistry:
 
     port: int = 0
     broken: bool = False
-    """Whether it answers everything with 503."""
+    """Answer every request with 503."""
     content: dict[str, bytes] = field(default_factory=dict[str, bytes])
     """Manifests and configurations by path."""
 
@@ -37,7 +37,7 @@ class TinyRegistry:
         digest = manifests[0][1]
         if len(manifests) > 1:
             listed = [{"digest": where, "platform": {"os": "linux", "architecture": item}} for item, where in manifests]
-            # What builders add beside the images proper.
+            # Builders add attestations next to the images.
             listed.append({"digest": digest, "platform": {"os": "unknown", "architecture": "unknown"}})
             digest = self._put(name, {"schemaVersion": 2, "mediaType": INDEX, "manifests": listed})
         self.content[f"{name}/manifests/{tag}"] = self.content[f"{name}/manifests/{digest}"]

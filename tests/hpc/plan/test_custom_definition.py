@@ -34,7 +34,7 @@ def own(environment: Environment) -> Environment:
 
 
 def container() -> dict[str, Any]:
-    """What DescribeJobDefinitions shows, with its empty members."""
+    """A definition as DescribeJobDefinitions returns it, with its empty members."""
     return {
         "image": "123456789012.dkr.ecr.us-east-1.amazonaws.com/hpc@sha256:0",
         "command": [],
@@ -146,7 +146,7 @@ def test_every_node_range_gets_the_image(own: Environment) -> None:
     assert ready.request.slots_per_node == 36
 
 
-def test_secrets_join_those_of_the_definition_and_stand_nowhere_else(own: Environment) -> None:
+def test_secrets_join_those_of_the_definition_and_are_nowhere_else(own: Environment) -> None:
     ready = made(own, DefinitionFacts(base=base()), image=None, secrets={"LICENSE": f"{SECRET}:key::"})
     assert ready.definition is not None
     properties = ready.definition["containerProperties"]
@@ -180,11 +180,11 @@ def test_an_image_that_does_not_start_hpc_node_is_refused_with_the_lines_to_add(
 
 
 @pytest.mark.parametrize("entrypoint", [("/opt/venv/bin/hpc-node",), ("tini", "--", "hpc-node"), None])
-def test_hpc_node_may_stand_anywhere_in_the_entrypoint(own: Environment, entrypoint: tuple[str, ...] | None) -> None:
+def test_hpc_node_may_be_anywhere_in_the_entrypoint(own: Environment, entrypoint: tuple[str, ...] | None) -> None:
     assert made(own, DefinitionFacts(base=base(), image=replace(GOOD, entrypoint=entrypoint))).definition
 
 
-def test_why_there_is_no_image_is_said_with_all_other_complaints(own: Environment) -> None:
+def test_a_missing_image_is_reported_with_all_other_complaints(own: Environment) -> None:
     found = DefinitionFacts(base=base(), complaint="--image x: no such image")
     assert complaints(own, found, image=f"{REPOSITORY}:v1", retries=99) == [
         "--retries 99: 0 to 9 are allowed",
@@ -192,7 +192,7 @@ def test_why_there_is_no_image_is_said_with_all_other_complaints(own: Environmen
     ]
 
 
-def test_a_project_without_developer_policy_hears_which_line_is_missing(own: Environment) -> None:
+def test_the_complaint_about_a_missing_developer_policy_names_the_line(own: Environment) -> None:
     spec = JobSpec(command=("true",), project="climate", image=f"{REPOSITORY}:v1", secrets={"A": SECRET})
     assert custom_definition_target(spec, own) is None
     lines = complaints(own, None, project="climate", image=f"{REPOSITORY}:v1", secrets={"A": SECRET})
@@ -219,7 +219,7 @@ def test_an_image_that_the_developer_policy_refuses_is_refused_here(
 @pytest.mark.parametrize(
     ("name", "arn", "expected"),
     [
-        ("A", SECRET.replace("license", "payroll"), "adds it to `secrets: [arn:aws:secretsmanager:"),
+        ("A", SECRET.replace("license", "payroll"), "add it to `secrets: [arn:aws:secretsmanager:"),
         ("HPC_A", SECRET, "the name becomes a variable"),
         ("1A", SECRET, "the name becomes a variable"),
     ],

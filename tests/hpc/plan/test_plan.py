@@ -38,7 +38,7 @@ def test_a_plain_job_is_one_request_with_the_queues_definition(environment: Envi
     assert not {"arrayProperties", "nodeOverrides", "dependsOn", "retryStrategy", "timeout"} & set(job)
 
 
-def test_every_option_has_its_place_in_the_request(environment: Environment) -> None:
+def test_every_option_is_in_the_request(environment: Environment) -> None:
     made = plan(
         spec(
             queue="shared", array=7, vcpus=2, memory_mib=4096, after=("a", "b"), retries=2, timeout_s=120,
@@ -68,7 +68,7 @@ def test_in_a_fair_share_queue_a_job_counts_as_its_projects_unless_it_says_other
     assert job["shareIdentifier"] == expected
 
 
-def test_elsewhere_a_job_has_no_share(environment: Environment) -> None:
+def test_in_other_queues_a_job_has_no_share(environment: Environment) -> None:
     (job,) = plan(spec(project="climate"), environment, RUN_ID).jobs
     assert "shareIdentifier" not in job
 
@@ -146,7 +146,7 @@ def test_local_inputs_are_objects_named_by_their_content_each_once(environment: 
 
 
 @pytest.mark.parametrize("command", [("x" * 40_000,), ("echo", ""), ("echo", "Ref::alpha"), ("echo", "caf\udce9")])
-def test_what_the_api_would_not_pass_on_as_it_is_travels_in_the_request(
+def test_a_command_that_the_api_would_change_is_in_the_request(
     environment: Environment, command: tuple[str, ...]
 ) -> None:
     made = plan(spec(*command), environment, RUN_ID)
@@ -176,7 +176,7 @@ def test_outputs_are_names_patterns_and_destinations(environment: Environment) -
     assert request.patterns == ("out/*.vtk", "result.csv")
 
 
-def test_the_hash_tells_requests_apart_by_options_and_by_content(environment: Environment, tmp_path: Path) -> None:
+def test_the_hash_distinguishes_requests_by_options_and_content(environment: Environment, tmp_path: Path) -> None:
     path = tmp_path / "in.dat"
     path.write_text("1")
     wanted = spec(inputs=(Input("IN", str(path)),))
@@ -195,7 +195,7 @@ def test_the_hash_tells_requests_apart_by_options_and_by_content(environment: En
         ({"definition": "mpj"}, ["--definition mpj", "did you mean mpi?"]),
         ({"definition": "mpi"}, ["multi-node jobs", "single jobs"]),
         ({"definition": "mpi"}, ["needs 1 EFA devices", "queue loosely-coupled has 0"]),
-        ({"array": 1}, ["--array 1", "2 or more", "leave --array out"]),
+        ({"array": 1}, ["--array 1", "2 or more", "omit --array"]),
         ({"name": "my run"}, ["'my run'", "letters, digits, - and _"]),
         ({"name": "x" * 129}, ["129 characters", "at most 100"]),
         ({"nodes": 2, "queue": "loosely-coupled"}, ["--nodes 2", "Spot"]),
@@ -231,7 +231,7 @@ def test_the_hash_tells_requests_apart_by_options_and_by_content(environment: En
         ({"inputs": (Input("IN", "s3://bucket"),)}, ["write s3://bucket/key"]),
         ({"outputs": ("HPC_X",)}, ["'HPC_X'", "letters, digits and _"]),
         ({"outputs": ("/abs/x",)}, ["/abs/x", "relative to the command's working directory"]),
-        ({"outputs": ("a/../../x",)}, ["stays in it"]),
+        ({"outputs": ("a/../../x",)}, ["must not leave it"]),
         ({"outputs": ("A=out.csv",)}, ["write NAME=s3://bucket/key"]),
         ({"outputs": ("A=s3://other/x",)}, ["write below s3://data/default/ only"]),
         ({"outputs": ("A=s3://data/default/runs/x",)}, ["belong to hpc"]),
@@ -245,7 +245,7 @@ def test_the_hash_tells_requests_apart_by_options_and_by_content(environment: En
         ({"command": ("curl", "-H", "ghp_" + "a" * 36)}, ["word 3", "a GitHub token", "--secret"]),
         ({"outputs": ("OUT", "OUT")}, ["OUT", "taken"]),
         ({"share": "team"}, ["--share", "first in, first out"]),
-        ({"queue": "shared"}, ["fair share", "add --share ID"]),
+        ({"queue": "shared"}, ["fair-share", "add --share ID"]),
         ({"command": ()}, ["no command given"]),
         ({"command": ("x" * 131_072,)}, ["word 1", "131,072 bytes", "--script FILE"]),
     ],
@@ -278,7 +278,7 @@ def test_an_environment_without_an_image_says_what_to_do(environment: Environmen
     assert "image_digest=" in text
 
 
-def test_a_definition_with_an_image_of_its_own_needs_none_of_the_environment(environment: Environment) -> None:
+def test_a_definition_with_an_image_needs_none_of_the_environment(environment: Environment) -> None:
     own = replace(environment.definitions["default", "task"], image="registry.example/tool@sha256:0")
     definitions = {**environment.definitions, ("default", "task"): own}
     empty = replace(environment, meta=replace(environment.meta, image=None), definitions=definitions)
@@ -298,7 +298,7 @@ WORD = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0")
     timeout_s=st.none() | st.integers(-5, 100_000),
     variables=st.dictionaries(st.text(max_size=8), WORD, max_size=3),
 )
-def test_every_request_is_refused_in_words_or_is_one_that_the_service_can_take(
+def test_every_request_is_refused_with_a_message_or_accepted_by_the_service(
     environment: Environment, submit_job_shape: Any, command: list[str], variables: dict[str, str], **options: Any
 ) -> None:
     try:

@@ -50,7 +50,7 @@ def test_two_rows_that_write_the_same_object_are_noticed(
     assert plan(spec(tasks=tasks, outputs=outputs, only=((0, 1),)), environment, RUN_ID).request.tasks == 2
 
 
-def test_what_is_asked_for_the_end_of_an_attempt_is_in_the_request(environment: Environment) -> None:
+def test_checkpoint_and_signal_are_in_the_request(environment: Environment) -> None:
     asked = spec(on_failure="logs", checkpoint_minutes=10, signal="usr1@90", timeout_s=3600)
     request = plan(asked, environment, RUN_ID).request
     assert (request.on_failure, request.checkpoint_minutes) == ("logs", 10)
@@ -93,7 +93,7 @@ def test_columns_with_a_role_are_no_values_for_the_command(environment: Environm
         ),
     ],
 )
-def test_what_is_wrong_with_a_sweep_is_told_with_what_is_allowed(
+def test_a_complaint_about_a_sweep_states_what_is_allowed(
     environment: Environment, tmp_path: Path, header: str, cell: str, options: dict[str, Any], words: list[str]
 ) -> None:
     path = tmp_path / "t.csv"

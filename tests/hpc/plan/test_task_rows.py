@@ -85,7 +85,7 @@ def test_a_file_that_changes_after_it_was_checked_is_not_sent(tmp_path: Path) ->
         rows.write(tmp_path, PATHS)
 
 
-def test_a_full_disk_is_told_with_the_way_out(tmp_path: Path) -> None:
+def test_a_full_disk_is_reported_with_the_remedy(tmp_path: Path) -> None:
     path = tmp_path / "t.csv"
     path.write_text("a\n1\n")
     with pytest.raises(HpcError, match="set TMPDIR"):

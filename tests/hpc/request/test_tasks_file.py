@@ -66,7 +66,9 @@ def test_only_the_first_complaints_are_shown(tmp_path: Path) -> None:
         ("t.jsonl", '{"a": 1}\n{"b": 1}\n', "columns b given, the first line has a"),
     ],
 )
-def test_a_file_that_is_no_tasks_file_is_refused_in_words(tmp_path: Path, name: str, text: str, words: str) -> None:
+def test_a_file_that_is_not_a_tasks_file_is_refused_with_a_message(
+    tmp_path: Path, name: str, text: str, words: str
+) -> None:
     complaints = _write(tmp_path, name, text).scan().complaints
     assert words in " ".join(complaints)
 

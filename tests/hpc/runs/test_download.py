@@ -1,4 +1,4 @@
-"""Outputs that come to this machine are what S3 has: by the SDK's checks, and by ours where it has none."""
+"""Downloaded outputs are what S3 has: checked by the SDK, or by `hpc` where the SDK does not."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from hpc.runs.download import ATTEMPTS, fetch
 from hpc.runs.outputs import Output
 
 NAME = "b" * 255
-"""As long as Linux takes."""
+"""The longest file name that Linux allows."""
 PART = 300_000
 CONTENT = bytes(range(256)) * 4000
 PARTS = [CONTENT[start : start + PART] for start in range(0, len(CONTENT), PART)]
@@ -37,13 +37,13 @@ def sha256(content: bytes) -> dict[str, str]:
 
 @dataclass
 class OneObject:
-    """S3 with one object of several parts, or of one; a part is answered as the documentation of GetObject says."""
+    """S3 with one object of several parts, or of one; a part is answered as documented for GetObject."""
 
     etag: str = OF_PARTS
     keeps_sha256: bool = False
     headers: dict[str, str] = field(default_factory=dict[str, str])
     damaged: int = 0
-    """So many of the next answers have a wrong byte."""
+    """Number of the next answers that have a wrong byte."""
     cut: int = 0
     tells_place: bool = True
     asked: list[str] = field(default_factory=list[str])
@@ -144,7 +144,7 @@ def test_an_etag_under_a_key_of_kms_is_not_believed_to_be_one_of_the_content(s3:
 
 
 @pytest.mark.parametrize("etag", [OF_PARTS, OF_ALL])
-def test_what_arrives_damaged_again_and_again_is_told_and_not_left(s3: OneObject, tmp_path: Path, etag: str) -> None:
+def test_repeated_damage_is_an_error_and_leaves_no_file(s3: OneObject, tmp_path: Path, etag: str) -> None:
     s3.etag, s3.damaged = etag, 1000
     with pytest.raises(HpcError, match=r"s3://data/runs/r/outputs/0/b+: the content has .*; fetch again"):
         s3.fetch(tmp_path)

@@ -31,13 +31,13 @@ def test_a_record_is_read_back_as_it_was_saved() -> None:
     assert list(records.recent("dev", 5)) == [RECORD]
 
 
-def test_other_environments_know_nothing_of_it() -> None:
+def test_other_environments_do_not_have_the_record() -> None:
     records.save(RECORD)
     assert records.load("prod", RECORD.run_id) is None
     assert list(records.recent("prod", 5)) == []
 
 
-def test_a_half_written_record_is_as_if_it_were_not_there(tmp_path: Path) -> None:
+def test_an_incomplete_record_is_ignored(tmp_path: Path) -> None:
     path = tmp_path / "hpc" / "dev" / "20261122-173355-k3v9qz.json"
     path.parent.mkdir(parents=True)
     path.write_text('{"run_id": "20261122-1733')

@@ -98,10 +98,8 @@ def test_a_job_that_is_remembered_is_not_forgotten_where_neither_claim_nor_listi
     assert parts(recovery.record(clients, environment, RUN_ID, known))[0] == (0, "c", True)
 
 
-def test_a_run_without_a_job_and_one_that_nobody_asked_for_are_told_apart(
-    clients: Any, environment: Environment
-) -> None:
-    with pytest.raises(NotFound, match=f"was asked for, but AWS Batch has no job of it.*--run {RUN_ID}"):
+def test_a_run_without_a_job_and_an_unknown_run_are_distinguished(clients: Any, environment: Environment) -> None:
+    with pytest.raises(NotFound, match=f"was requested, but AWS Batch has no job of it.*--run {RUN_ID}"):
         recovery.record(clients, environment, RUN_ID, None)
     with pytest.raises(NotFound, match="not found in environment dev"):
         recovery.record(clients, environment, "20261122-173355-aaaaaa", None)
