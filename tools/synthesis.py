@@ -63,7 +63,7 @@ def _surroundings(root: Path, environment: str, folder: str) -> dict[str, str]:
 
     PYTHONPATH leads to the folder's own source roots: they come before the editable install of this one.
     """
-    context = json.loads((root / "cdk.json").read_text())["context"]
+    context = json.loads((root / "cdk.json").read_text()).get("context", {})
     kept = {key: value for key, value in os.environ.items() if not key.startswith(("AWS_", "CDK_"))}
     return {
         **kept,

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import subprocess
 import tempfile
-import tomllib
 from pathlib import Path
 
 import click
 
+import hpc
 from tools.image import bootstrap, context, efa, engine
 from tools.image import push as pushing
 from tools.synthesis import ROOT
@@ -77,10 +77,9 @@ def _arguments(**values: str) -> list[str]:
 
 def _source() -> dict[str, str]:
     """Return the arguments that say what the image is built from."""
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     describe = ["git", "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"]
     asked = subprocess.run(describe, cwd=ROOT, capture_output=True, text=True, check=False)
-    return {"VERSION": project["version"], "REVISION": asked.stdout.strip() or "unknown"}
+    return {"VERSION": hpc.__version__, "REVISION": asked.stdout.strip() or "unknown"}
 
 
 if __name__ == "__main__":

@@ -13,7 +13,7 @@ from tools.diff.__main__ import main
 from tools.diff.base import commit_of
 from tools.synthesis import ROOT
 
-SOURCE = ["app.py", "cdk.json", "environments", "stacks", "constructs", "hpc", "requirements.txt"]
+SOURCE = ["app.py", "cdk.json", "environments", "constructs", "hpc", "requirements.txt"]
 IGNORED = shutil.ignore_patterns("__pycache__")
 
 
