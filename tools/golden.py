@@ -10,6 +10,7 @@ import difflib
 import io
 import shutil
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 import click
@@ -17,7 +18,15 @@ from ruamel.yaml import YAML
 from ruamel.yaml.comments import CommentedMap, CommentedSeq
 from ruamel.yaml.scalarstring import LiteralScalarString
 
-from tools.synthesis import ROOT, Stacks, SynthesisError, environments, synthesize_all
+from tools.synthesis import (
+    ENVIRONMENTS,
+    ROOT,
+    Stacks,
+    SynthesisError,
+    environments,
+    environments_option,
+    synthesize_all,
+)
 
 GOLDEN = ROOT / "tests" / "golden"
 STATEFUL_FILE = "stateful-ids.txt"
@@ -120,18 +129,40 @@ def accept(folder: Path, stacks: Stacks, give_up: frozenset[str]) -> list[str]:
 @click.option(
     "--give-up", default="", help="STACK/LOGICAL_ID of stateful resources, or ENVIRONMENT, whose loss is meant."
 )
-@click.option("--folder", type=click.Path(path_type=Path), default=GOLDEN, help="Where the golden templates are.")
-@click.option("--root", type=click.Path(path_type=Path, exists=True), default=ROOT, help="The source.")
-def main(give_up: str, folder: Path, root: Path) -> None:
+@click.option("--check", is_flag=True, help="Accept nothing; print what differs, and end with exit code 1 if it does.")
+@environments_option
+@click.option(
+    "--golden",
+    type=click.Path(path_type=Path),
+    help="Where the golden templates are.  [default: tests/golden; golden/ below another folder of environments]",
+)
+def main(give_up: str, check: bool, folder: Path, golden: Path | None) -> None:
     """Accept the templates of the working tree as the golden ones."""
-    names = environments(root)
+    golden = golden or (GOLDEN if folder == ROOT / ENVIRONMENTS else folder / "golden")
+    names = environments(ROOT, folder)
     try:
-        found = synthesize_all((root, name) for name in names)
+        found = {name: stacks for (_, name), stacks in synthesize_all(((ROOT, name) for name in names), folder).items()}
     except SynthesisError as error:
         raise click.ClickException(str(error)) from None
-    meant = frozenset(give_up.split())
-    lost = [line for name in names for line in accept(folder / name, found[root, name], meant)]
-    for stale in sorted(path for path in folder.iterdir() if path.is_dir() and path.name not in names):
+    if check:
+        _check(golden, found)
+    else:
+        _accept(golden, found, frozenset(give_up.split()))
+
+
+def _check(golden: Path, found: Mapping[str, Stacks]) -> None:
+    names = sorted({*found, *(path.name for path in golden.glob("*/"))})
+    shown = [text for name in names if (text := differences(golden / name, found.get(name, {})))]
+    if shown:
+        click.echo("\n".join(shown))
+        click.echo("the templates are not the golden ones; if this is meant: make golden, and commit it", err=True)
+        sys.exit(1)
+
+
+def _accept(golden: Path, found: Mapping[str, Stacks], meant: frozenset[str]) -> None:
+    golden.mkdir(parents=True, exist_ok=True)
+    lost = [line for name, stacks in found.items() for line in accept(golden / name, stacks, meant)]
+    for stale in sorted(path for path in golden.iterdir() if path.is_dir() and path.name not in found):
         if stale.name in meant or not listed_ids(stale):
             shutil.rmtree(stale)
         else:

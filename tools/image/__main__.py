@@ -11,7 +11,7 @@ import click
 import hpc
 from tools.image import bootstrap, context, efa, engine
 from tools.image import push as pushing
-from tools.synthesis import ROOT
+from tools.synthesis import ROOT, environments_option
 
 CACHE = ROOT / ".local" / "image"
 NAME = "hpc-batch"
@@ -57,12 +57,13 @@ def build(target: str, base: str | None, with_efa: bool, arch: str | None, engin
 @_target
 @_efa
 @_engine
+@environments_option
 @click.argument("environment")
-def push(target: str, with_efa: bool, engine_name: str | None, environment: str) -> None:
+def push(target: str, with_efa: bool, engine_name: str | None, folder: Path, environment: str) -> None:
     """Push what was built to ENVIRONMENT's repository, and print its digest."""
     builder = engine.find(engine_name)
     digest = pushing.push(builder, builder.local(_name(target, with_efa)), environment)
-    click.echo(f"pin it in environments/{environment}.yaml:\n\nimage: {{digest: {digest!r}}}\n", err=True)
+    click.echo(f"pin it in {folder.name}/{environment}.yaml:\n\nimage: {{digest: {digest!r}}}\n", err=True)
     click.echo(f"or deploy it now: cdk deploy --all -c env={environment} -c image_digest={digest}", err=True)
     click.echo(digest)
 

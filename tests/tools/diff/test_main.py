@@ -100,6 +100,16 @@ def test_one_environment_can_be_asked_for_and_reads_as_markdown(repository: Path
 
 
 @pytest.mark.slow
+def test_environments_of_another_repository_are_the_same_on_both_sides(repository: Path, tmp_path: Path) -> None:
+    (tmp_path / "lab.yaml").write_text("")
+    done = run(repository, "main", "--json", "--environments", str(tmp_path))
+    assert done.exit_code == 0, done.output
+    (changed,) = json.loads(done.stdout)["environments"].items()
+    assert changed[0] == "lab"
+    assert {item["verdict"] for item in changed[1]["changes"]} == {"infrastructure update", "in place"}
+
+
+@pytest.mark.slow
 def test_an_environment_that_cannot_be_synthesized_says_why(repository: Path) -> None:
     broken = repository / "environments" / "broken.yaml"
     broken.write_text("networks: {}\n")
