@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -42,21 +43,21 @@ def connect(name: str | None = None, *, profile: str | None = None, region: str 
 class Cluster(Session):
     """A deployed environment."""
 
-    def plan(self, spec: JobSpec, run_id: str | None = None) -> Plan:
+    def plan(self, spec: JobSpec, run_id: str | None = None, *, complaints: Sequence[str] = ()) -> Plan:
         """Return what `submit` would send, by an environment that may be remembered: up to a minute old.
 
         Raises:
             BadInput: with every complaint.
         """
         try:
-            return self._plan(spec, run_id)
+            return self._plan(spec, run_id, complaints)
         except BadInput:
             if not self.environment.remembered:
                 raise
         self.refresh()  # it may have changed within the last minute
-        return self._plan(spec, run_id)
+        return self._plan(spec, run_id, complaints)
 
-    def _plan(self, spec: JobSpec, run_id: str | None) -> Plan:
+    def _plan(self, spec: JobSpec, run_id: str | None, complaints: Sequence[str]) -> Plan:
         from hpc.plan.plan import custom_definition_target, plan
         from hpc.submit import job_definitions
 
@@ -64,8 +65,8 @@ class Cluster(Session):
         with translate_aws_errors():
             environment = job_definitions.with_own(self.environment, project, spec.definition, self.clients)
             target = custom_definition_target(spec, environment)
-            found = job_definitions.find(spec, target, self.clients) if target else None
-        return plan(spec, environment, run_id or run_ids.new(), found)
+            facts = job_definitions.find(spec, target, self.clients) if target else None
+        return plan(spec, environment, run_id or run_ids.new(), facts, complaints=complaints)
 
     def remaining(self, spec: JobSpec) -> Remaining:
         """Return what is left of a request: without the tasks whose outputs all exist at their destinations."""

@@ -8,6 +8,7 @@ from aws_cdk import aws_ssm as ssm
 from constructs import Construct
 
 from hpc.contract import objects
+from hpc.contract.version import VERSION
 
 LONGEST_VALUE = 4096
 """https://docs.aws.amazon.com/systems-manager/latest/userguide/parameter-store-advanced-parameters.html"""
@@ -47,6 +48,6 @@ class Publication(Construct):
             "-".join(parts),
             type="String",
             name=name,
-            description=f"hpc-batch contract {objects.VERSION}",
+            description=f"hpc-batch contract {VERSION}",
             value=value,
         )

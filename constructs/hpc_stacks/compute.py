@@ -6,6 +6,7 @@ import aws_cdk as cdk
 from constructs import Construct
 
 from hpc.contract import objects
+from hpc.contract.version import VERSION
 from hpc_constructs import stack_reference
 from hpc_constructs.access.permissions import WorkloadRole, ecs_tasks_principal
 from hpc_constructs.access.secrets import grant_read_secrets
@@ -177,7 +178,7 @@ class ComputeStack(EnvironmentStack):
         foundation, environment = self._foundation, self._environment
         self._publication.meta(
             objects.Meta(
-                version=objects.VERSION,
+                version=VERSION,
                 environment=environment.name,
                 bucket=foundation.data.name,
                 log_group=foundation.logs.name,

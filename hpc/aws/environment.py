@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from hpc.aws import environment_cache
-from hpc.contract import objects
+from hpc.contract import objects, version
 from hpc.errors import BadInput, HpcError, NotFound
 
 if TYPE_CHECKING:
@@ -84,9 +84,9 @@ def _published(ssm: SSMClient, path: str) -> dict[str, dict[str, str]]:
 
 def _parse(name: str, items: dict[str, str]) -> Environment:
     meta = objects.from_json(objects.Meta, items["meta"])
-    if int(meta.version.split(".")[0]) > int(objects.VERSION.split(".")[0]):
+    if version.major(meta.version) > version.major(version.VERSION):
         raise HpcError(
-            f"environment {name} speaks contract {meta.version}, this hpc speaks {objects.VERSION};"
+            f"environment {name} speaks contract {meta.version}, this hpc speaks {version.VERSION};"
             " install the newer one, from the repository that the environment was deployed from"
         )
     queues = dict[str, objects.Queue]()

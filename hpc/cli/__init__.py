@@ -1,4 +1,4 @@
-"""The command line: a thin layer over the library. stdout carries ids and data, stderr what people read."""
+"""The command line: a thin layer over the library. stdout carries ids and data, stderr the text for people."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from hpc.errors import EXIT_FAILED, EXIT_INTERRUPTED, EXIT_TERMINATED, BadInput,
 
 
 class Terminated(KeyboardInterrupt):
-    """SIGTERM came: what is under way is recorded as for SIGINT."""
+    """SIGTERM: work in progress is recorded as for SIGINT."""
 
 
 def main() -> None:
-    """Run `hpc`; every failure ends in one clear line for each complaint and a documented exit code."""
+    """Run `hpc`. A failure prints one line for each complaint and ends with a documented exit code."""
     signal.signal(signal.SIGTERM, _terminate)
     sys.exit(run(sys.argv[1:]))
 
@@ -38,12 +38,12 @@ def run(arguments: list[str]) -> int:
     except click.ClickException as error:
         error.show()
         return error.exit_code
-    except (click.Abort, KeyboardInterrupt) as error:  # click makes the first of the second
+    except (click.Abort, KeyboardInterrupt) as error:  # click turns the second into the first
         terminated = isinstance(error.__cause__ or error, Terminated)
         word = "terminated" if terminated else "interrupted"
-        click.echo(f"hpc: {word}; jobs that were submitted go on", err=True)
+        click.echo(f"hpc: {word}; submitted jobs keep running", err=True)
         return EXIT_TERMINATED if terminated else EXIT_INTERRUPTED
-    except BrokenPipeError:  # the reader of stdout has enough: hpc logs RUN | head
+    except BrokenPipeError:  # the reader of stdout has closed it: hpc logs RUN | head
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return EXIT_FAILED
     except OSError as error:

@@ -1,4 +1,4 @@
-"""`hpc` itself and its options; each command is loaded when it is called, because start-up time is felt."""
+"""`hpc` and its global options. A command's module is imported when the command runs, to keep start-up short."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _COMMANDS = {
 
 
 class LazyGroup(click.Group):
-    """Knows the commands' names; imports a command's module when it runs or shows its help."""
+    """A group that imports the module of a command when it runs or shows its help."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
         return list(_COMMANDS)
@@ -34,9 +34,9 @@ class LazyGroup(click.Group):
 
 
 @click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
-@click.option("--env", metavar="NAME", help="Environment; default: $HPC_ENV, then the only one of the account.")
-@click.option("--profile", metavar="NAME", help="Profile of the AWS configuration files.")
-@click.option("--region", metavar="REGION", help="AWS Region; default: that of the profile.")
+@click.option("--env", metavar="NAME", help="Environment. Default: $HPC_ENV, then the only one in the account.")
+@click.option("--profile", metavar="NAME", help="Profile in the AWS configuration files.")
+@click.option("--region", metavar="REGION", help="AWS Region. Default: the profile's.")
 @click.version_option(package_name="hpc-batch")
 @click.pass_context
 def hpc(ctx: click.Context, env: str | None, profile: str | None, region: str | None) -> None:
@@ -44,12 +44,12 @@ def hpc(ctx: click.Context, env: str | None, profile: str | None, region: str | 
 
     \b
       hpc submit -- python -c 'print(42)'              one job
-      hpc submit --tasks sweep.csv -- ./model {alpha}   one task a row
-      hpc submit --nodes 4 -- mpirun ./solver           MPI over four nodes
-      hpc status RUN; hpc logs -f RUN; hpc fetch RUN    RUN is what submit printed
+      hpc submit --tasks sweep.csv -- ./model {alpha}   one task for each row
+      hpc submit --nodes 4 -- mpirun ./solver           MPI on four nodes
+      hpc status RUN; hpc logs -f RUN; hpc fetch RUN    RUN is the id that submit printed
 
-    Exit codes: 0 done; 1 AWS or this machine refused; 2 something given is wrong, nothing was sent; 130 interrupted.
-    wait and submit --wait exit with the job's own code (125: it ended before its command could exit).
+    Exit codes: 0 success; 1 AWS or this machine refused; 2 bad input, nothing was sent; 130 interrupted. wait and
+    submit --wait exit with the code of the job (125: it ended before its command could exit).
     """
     ctx.obj = connect(env, profile=profile, region=region)
 
@@ -58,7 +58,7 @@ pass_cluster = click.make_pass_decorator(Cluster)
 
 
 def hint(*lines: str) -> None:
-    """Tell people on stderr what they may want to do next."""
+    """Print useful next commands on stderr."""
     for line in lines:
         click.echo(f"  {line}", err=True)
 

@@ -14,11 +14,14 @@ from hpc.units import show_mib
 
 
 @click.command()
-@click.option("--project", metavar="P", help="Only those of this project. Default: all.")
+@click.option("--project", metavar="P", help="Only of this project. Default: all projects.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @pass_cluster
 def definitions(cluster: Cluster, project: str | None, as_json: bool) -> None:
-    """List the job definitions that --definition takes: the deployed ones, and those that --image made."""
+    """List the job definitions that --definition accepts.
+
+    These are the deployed ones, and those that --image and --secret have registered.
+    """
     cluster.refresh()
     found = [item for item in cluster.definitions() if project in (None, item.definition.project)]
     if as_json:

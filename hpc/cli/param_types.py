@@ -1,4 +1,4 @@
-"""Sizes and times on the command line."""
+"""Parameter types of the command line: memory sizes and durations."""
 
 from __future__ import annotations
 

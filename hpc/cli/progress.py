@@ -1,4 +1,4 @@
-"""Progress on stderr. Of a run until it ends: a live line on a terminal, a line at every change elsewhere."""
+"""Progress on stderr: a live line on a terminal, a line for each change elsewhere."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from hpc.runs.run import Run
 from hpc.units import show_seconds
 
 QUIET_S = 2.0
-"""Without a terminal: at most one line in this time, so that logs of scripts stay short."""
+"""Seconds between two lines without a terminal, so that logs of scripts stay short."""
 WORTH_A_BAR = 1_000_000
-"""Bytes."""
+"""Bytes from which a transfer shows a progress bar."""
 
 
 def watch(run: Run) -> int:
-    """Wait for the end of the run, showing how far it is; return the exit code that stands for it."""
+    """Wait for the end of the run, showing its progress; return its exit code."""
     line = _Line(sys.stderr.isatty())
     started = time.monotonic()
     try:
@@ -49,7 +49,7 @@ def watch(run: Run) -> int:
 
 @contextmanager
 def bar(what: str, size: int) -> Generator[Callable[[int], None]]:
-    """Show on stderr how many bytes of `size` have been moved, if there is anything to wait for."""
+    """Show on stderr how many of `size` bytes have been moved, if that takes long enough to watch."""
     if size < WORTH_A_BAR:
         yield lambda _: None
         return
@@ -63,7 +63,7 @@ def bar(what: str, size: int) -> Generator[Callable[[int], None]]:
 
 
 def summary(jobs: list[Job]) -> str:
-    """Return how many jobs (children, where there is an array) are in which state: `RUNNING 8  SUCCEEDED 92`."""
+    """Count jobs, or children of arrays, by status: `RUNNING 8  SUCCEEDED 92`."""
     counts = dict.fromkeys(STATUSES, 0)
     for job in jobs:
         if job.array_summary and job.array_size:
@@ -78,7 +78,7 @@ def summary(jobs: list[Job]) -> str:
 
 
 class _Line:
-    """One line that is rewritten on a terminal, and printed when it changes elsewhere."""
+    """A line that is rewritten in place on a terminal, and printed at each change elsewhere."""
 
     def __init__(self, is_terminal: bool) -> None:
         self._is_terminal = is_terminal

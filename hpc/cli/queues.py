@@ -16,7 +16,7 @@ from hpc.units import show_mib
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @pass_cluster
 def queues(cluster: Cluster, as_json: bool) -> None:
-    """List the queues of the environment and the largest job that each can run."""
+    """List the queues and the largest job that each can run."""
     cluster.refresh()
     found = cluster.environment.queues.values()
     if as_json:

@@ -1,4 +1,4 @@
-"""Commands about runs that were submitted: status, wait, logs, fetch, cancel."""
+"""Commands on submitted runs: status, wait, logs, fetch, cancel."""
 
 from __future__ import annotations
 
@@ -30,7 +30,10 @@ JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @JSON
 @pass_cluster
 def status(cluster: Cluster, run: str | None, as_json: bool) -> None:
-    """Show where a run is and why; without RUN, the latest runs submitted from this machine."""
+    """Show the state of a run, or list the latest runs.
+
+    Without RUN, lists the latest runs submitted from this machine.
+    """
     if run is None:
         _recent(cluster, as_json)
         return
@@ -89,18 +92,20 @@ def _recent(cluster: Cluster, as_json: bool) -> None:
 @RUN
 @pass_cluster
 def wait(cluster: Cluster, run: str) -> int:
-    """Wait for the end of a run and exit with its exit code: that of the main node, or of the first failed child;
-    125 if it ended before its command could exit."""
+    """Wait for the end of a run and exit with its exit code.
+
+    The code is that of the main node, or of the first failed child; 125 if it ended before its command could exit.
+    """
     return watch(cluster.find(run))
 
 
 @click.command()
 @RUN
-@click.option("-f", "--follow", is_flag=True, help="Go on until the run has ended; exit with its exit code.")
+@click.option("-f", "--follow", is_flag=True, help="Follow until the run has ended; exit with its exit code.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object a line.")
 @pass_cluster
 def logs(cluster: Cluster, run: str, follow: bool, as_json: bool) -> int:
-    """Print what a run has written, of all its children or nodes."""
+    """Print the logs of a run, of all its children and nodes."""
     found = cluster.find(run)
     seen = False
     for label, line in found.log_lines(follow=follow):
@@ -120,16 +125,16 @@ def logs(cluster: Cluster, run: str, follow: bool, as_json: bool) -> int:
 
 @click.command()
 @RUN
-@click.option("--to", type=click.Path(path_type=Path), metavar="DIR", help="Folder; default: one named as the run.")
+@click.option("--to", type=click.Path(path_type=Path), metavar="DIR", help="Folder. Default: one named after the run.")
 @JSON
 @pass_cluster
 def fetch(cluster: Cluster, run: str, to: Path | None, as_json: bool) -> None:
-    """Download the outputs of a run, or of one of its tasks, and print the folder."""
+    """Download the outputs of a run or task and print the folder."""
     found = cluster.find(run)
     folder = to or Path(found.run_id)
     outputs = found.outputs()
     if not outputs:
-        raise NotFound(f"{found.reference} has left no output so far; it is {_state(found)}")
+        raise NotFound(f"{found.reference} has no output yet; it is {_state(found)}")
     with bar("downloading", sum(output.size for output in outputs)) as progress:
         files = found.fetch(folder, outputs, progress=progress)
     click.echo(f"{len(files)} files", err=True)
@@ -145,11 +150,11 @@ def _state(run: Run) -> str:
 
 @click.command()
 @click.argument("runs", metavar="RUN|RUN:INDEX|JOB...", nargs=-1, required=True)
-@click.option("--reason", default="ended by hpc cancel", metavar="TEXT", help="Stands in the job's status reason.")
+@click.option("--reason", default="ended by hpc cancel", metavar="TEXT", help="Shown as the status reason of the job.")
 @JSON
 @pass_cluster
 def cancel(cluster: Cluster, runs: tuple[str, ...], reason: str, as_json: bool) -> None:
-    """End runs or jobs: those that wait are cancelled, those that run are stopped."""
+    """Cancel waiting jobs and stop running ones."""
     found = [cluster.find(run) for run in runs]
     ended = [(run, job, done) for run in found for job, done in run.cancel(reason)]
     for _, job, done in ended:

@@ -19,9 +19,6 @@ import json
 from dataclasses import dataclass
 from typing import Any, Literal, TypeVar, get_args
 
-VERSION = "1.1"
-"""`major.minor`. A reader refuses only a higher major; a higher minor may add keys, which readers ignore."""
-
 SSM_ROOT = "/hpc"
 
 Kind = Literal["single", "multi-node"]

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import struct
 from dataclasses import dataclass
-from typing import Any
 
 TASK_OFFSET = struct.Struct("<Q")
 """A number of bytes in a run's `tasks_index`."""
@@ -30,16 +29,6 @@ class Layout:
     """Tasks that one child runs, one after the other; the last child of a part may have fewer."""
     only: tuple[Range, ...] | None = None
     """The indexes of the run, in growing order; None where every position is an index."""
-
-    @classmethod
-    def of(cls, request: dict[str, Any]) -> Layout:
-        """Read it from a request.json."""
-        only = request.get("only")
-        return cls(
-            parts=tuple((int(part["offset"]), int(part["size"])) for part in request["parts"]),
-            pack=int(request.get("pack") or 1),
-            only=None if only is None else tuple((int(first), int(last)) for first, last in only),
-        )
 
     def children(self, part: int) -> int:
         """Return how many children the job of a part has; a job of one child is no array."""

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import json
 import os
+from dataclasses import replace
 
 from hpc.contract import exit_codes
+from hpc.contract.task_status import StoredOutput
 from hpc.node import lease, task_rows
 from hpc.node import request as requests
 from hpc.node.execute import Outcome, now, run_task, status_of, where
 from hpc.node.failure import Failure, say
 from hpc.node.job_context import JobContext, from_environment
 from hpc.node.s3.client import S3, S3Error
-from hpc.node.staging import Stored
 from hpc.node.supervisor import Supervisor
 from hpc.node.task import Task, prepare
 
@@ -49,6 +50,7 @@ def _lead(s3: S3, context: JobContext, supervisor: Supervisor, argv: list[str]) 
         from hpc.node.packed_tasks import run_pack
 
         return run_pack(s3, context, request, supervisor, argv)
+    positions = request.layout.positions(context.part, context.array_index)
     task = prepare(s3, context, request, os.environ, supervisor)
     try:
         if context.nodes > 1:
@@ -56,9 +58,9 @@ def _lead(s3: S3, context: JobContext, supervisor: Supervisor, argv: list[str]) 
 
             outcome, outputs = multi_node.lead(task, supervisor, argv)
         else:
-            say(f"task {request.index}, attempt {context.attempt}, run {context.run_id}{where()}")
+            say(f"task {task.index}, attempt {context.attempt}, run {context.run_id}{where()}")
             try:
-                row = task_rows.read(s3, context, request.positions)[0] if request.has_tasks else None
+                row = task_rows.read(s3, context, positions)[0] if request.tasks is not None else None
                 outcome, outputs = run_task(task, supervisor, row, argv)
             except Failure as failure:
                 supervisor.interruptible = False
@@ -73,14 +75,14 @@ def _lead(s3: S3, context: JobContext, supervisor: Supervisor, argv: list[str]) 
         task.remove()
 
 
-def _report(task: Task, outcome: Outcome, outputs: list[Stored], started_at: str) -> int:
+def _report(task: Task, outcome: Outcome, outputs: list[StoredOutput], started_at: str) -> int:
     """Write the status, last of all; return the exit code."""
     context, status = task.context, status_of(task, outcome, outputs, started_at)
     try:
         if context.nodes > 1:  # the other nodes have sent theirs
-            prefix = context.paths.output(task.request.index)
-            status["outputs"] = [{"key": key, "size": size} for key, size, _ in task.s3.list(context.bucket, prefix)]
-        task.s3.put(context.bucket, context.paths.status(task.request.index), json.dumps(status).encode())
+            listed = task.s3.list(context.bucket, context.paths.output(task.index))
+            status = replace(status, outputs=tuple(StoredOutput(key=key, size=size) for key, size, _ in listed))
+        task.s3.put(context.bucket, context.paths.status(task.index), json.dumps(status.to_json()).encode())
     except S3Error as error:
         say(f"cannot write the status of this task: {error}")
         return outcome.exit_code or exit_codes.STAGE_OUT

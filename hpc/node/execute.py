@@ -5,15 +5,14 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
 
 from hpc.contract import exit_codes
+from hpc.contract.task_status import StoredOutput, TaskStatus
 from hpc.node import task_rows
 from hpc.node.failure import Failure, say
 from hpc.node.job_context import instance_facts
-from hpc.node.staging import Stored
 from hpc.node.supervisor import Supervisor, signal_name
 from hpc.node.task import Task
 
@@ -26,11 +25,10 @@ class Outcome:
 
 def run_task(
     task: Task, supervisor: Supervisor, row: task_rows.Row | None, argv: Sequence[str]
-) -> tuple[Outcome, list[Stored]]:
+) -> tuple[Outcome, list[StoredOutput]]:
     """Run one task on this node: stage in, the command with the row filled in, stage out."""
     try:
-        request, command = (task.request, list(argv)) if row is None else task_rows.fill(task.request, row, argv)
-        task = replace(task, request=request)
+        task, command = (task, list(argv)) if row is None else task_rows.fill(task, row, argv)
         outcome = run_command(task, supervisor, command, task.stage_in())
     except Failure as failure:
         outcome = Outcome(failure.exit_code, str(failure))
@@ -64,7 +62,7 @@ def run_command(task: Task, supervisor: Supervisor, command: list[str], env: dic
     return Outcome(0)
 
 
-def stage_out(task: Task, outcome: Outcome) -> tuple[Outcome, list[Stored]]:
+def stage_out(task: Task, outcome: Outcome) -> tuple[Outcome, list[StoredOutput]]:
     """Store what the task left; where that fails, a command that succeeded has failed."""
     try:
         return outcome, task.stage_out(failed=outcome.exit_code != 0)
@@ -75,20 +73,20 @@ def stage_out(task: Task, outcome: Outcome) -> tuple[Outcome, list[Stored]]:
         return Outcome(failure.exit_code, str(failure)), []
 
 
-def status_of(task: Task, outcome: Outcome, outputs: list[Stored], started_at: str) -> dict[str, Any]:
-    """Return what is kept of a task that has ended."""
-    return {
-        "index": task.request.index,
-        "job_id": task.context.job_id,
-        "attempt": task.context.attempt,
-        "exit_code": outcome.exit_code,
-        "reason": outcome.reason,
-        "started_at": started_at,
-        "stopped_at": now(),
-        "instance": instance_facts(os.environ),
-        "phases": task.phases,
-        "outputs": [asdict(item) for item in outputs],
-    }
+def status_of(task: Task, outcome: Outcome, outputs: list[StoredOutput], started_at: str) -> TaskStatus:
+    """Return the status of a task that has ended now."""
+    return TaskStatus(
+        index=task.index,
+        job_id=task.context.job_id,
+        attempt=task.context.attempt,
+        exit_code=outcome.exit_code,
+        reason=outcome.reason,
+        started_at=started_at,
+        stopped_at=now(),
+        instance=instance_facts(os.environ),
+        phases=task.phases,
+        outputs=tuple(outputs),
+    )
 
 
 def where() -> str:

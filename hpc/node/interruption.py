@@ -15,8 +15,8 @@ from pathlib import Path
 
 from hpc.contract import variables
 from hpc.contract.paths import HOST_SPOT_NOTICE
+from hpc.contract.run_request import RunRequest
 from hpc.node.failure import say
-from hpc.node.request import Request
 from hpc.node.supervisor import Supervisor
 
 POLL_S = 1.0
@@ -34,12 +34,12 @@ HOST_GRACE_S = 60.0
 class Interruption:
     """Watches for it while a command runs."""
 
-    def __init__(self, supervisor: Supervisor, request: Request, env: Mapping[str, str]) -> None:
+    def __init__(self, supervisor: Supervisor, request: RunRequest, env: Mapping[str, str]) -> None:
         folder = env.get(variables.ENV_HOST)
         self._notice = Path(folder, HOST_SPOT_NOTICE) if folder else None
         self._supervisor = supervisor
-        self._signal = signal.Signals[request.signal] if request.signal else signal.SIGTERM
-        self._before_s = float(request.signal_before_s) if request.signal else NOTICE_S
+        self._signal = signal.Signals[request.signal.name] if request.signal else signal.SIGTERM
+        self._before_s = float(request.signal.before_s) if request.signal else NOTICE_S
         self._timeout_at = None
         if request.signal and request.timeout_s:
             self._timeout_at = time.monotonic() + request.timeout_s

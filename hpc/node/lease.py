@@ -6,10 +6,10 @@ S3 refuses a write whose condition does not hold
 
 from __future__ import annotations
 
-import json
-from typing import Any
+from dataclasses import replace
 
 from hpc.contract import exit_codes
+from hpc.contract.claim import Claim, Lease
 from hpc.node.failure import Failure
 from hpc.node.job_context import JobContext
 from hpc.node.s3.client import S3, S3Error
@@ -42,10 +42,10 @@ def _job_of_part(s3: S3, context: JobContext, job_id: str) -> str:
     key = context.paths.job(context.part)
     for _ in range(_TRIES):
         found = s3.get_tagged(context.bucket, key)
-        claim: dict[str, Any] = json.loads(found[0]) if found else {"by": "", "sends": 1}
-        if claim.get("job_id"):
-            return claim["job_id"]
-        mine = json.dumps(claim | {"job_id": job_id}).encode()
+        claim = Claim.from_bytes(found[0]) if found else Claim(sends=1)
+        if claim.job_id:
+            return claim.job_id
+        mine = replace(claim, job_id=job_id).to_bytes()
         if s3.replace(context.bucket, key, mine, found[1]) if found else s3.create(context.bucket, key, mine):
             return job_id
     raise Failure(exit_codes.STAGE_IN, f"s3://{context.bucket}/{key} names no job and cannot be written")
@@ -53,15 +53,15 @@ def _job_of_part(s3: S3, context: JobContext, job_id: str) -> str:
 
 def _take_task(s3: S3, context: JobContext) -> None:
     key = context.paths.lease(context.part, context.array_index)
-    mine = json.dumps({"job_id": context.job_id, "attempt": context.attempt}).encode()
-    if s3.create(context.bucket, key, mine):
+    mine = Lease(job_id=context.job_id, attempt=context.attempt)
+    if s3.create(context.bucket, key, mine.to_bytes()):
         return
-    holder = json.loads(s3.get(context.bucket, key))
-    if holder["job_id"] == context.job_id and holder["attempt"] < context.attempt:
-        s3.put(context.bucket, key, mine)
-    elif holder != json.loads(mine):  # equal when the answer to our own first write was lost
+    holder = Lease.from_bytes(s3.get(context.bucket, key))
+    if holder.job_id == mine.job_id and holder.attempt < mine.attempt:
+        s3.put(context.bucket, key, mine.to_bytes())
+    elif holder != mine:  # equal when the answer to our own first write was lost
         raise Failure(
             exit_codes.DUPLICATE,
-            f"task {context.array_index} of part {context.part} is held by attempt {holder['attempt']} "
-            f"of job {holder['job_id']}; this is attempt {context.attempt} of {context.job_id} and does nothing",
+            f"task {context.array_index} of part {context.part} is held by attempt {holder.attempt}"
+            f" of job {holder.job_id}; this is attempt {context.attempt} of {context.job_id} and does nothing",
         )

@@ -5,12 +5,12 @@ from __future__ import annotations
 import os
 
 from hpc.contract import exit_codes, variables
+from hpc.contract.task_status import StoredOutput
 from hpc.node import request as requests
 from hpc.node.execute import Outcome, run_command, stage_out, where
 from hpc.node.failure import Failure, say
 from hpc.node.job_context import JobContext, heartbeat_s, rendezvous_timeout_s
 from hpc.node.s3.client import S3
-from hpc.node.staging import Stored
 from hpc.node.supervisor import Interrupted, Supervisor
 from hpc.node.task import Task, prepare
 from hpc.node.wireup import efa, heartbeat, mpi
@@ -23,7 +23,7 @@ END_GRACE_S = 20.0
 (https://docs.aws.amazon.com/batch/latest/APIReference/API_TerminateJob.html)."""
 
 
-def lead(task: Task, supervisor: Supervisor, argv: list[str]) -> tuple[Outcome, list[Stored]]:
+def lead(task: Task, supervisor: Supervisor, argv: list[str]) -> tuple[Outcome, list[StoredOutput]]:
     """Run the command on the main node, once all others are ready; return how it ended, and what this node stored."""
     address = own_address(os.environ)
     _introduce(task.context, address)

@@ -10,14 +10,14 @@ import signal
 import time
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
 
 from hpc.contract import exit_codes, placeholders
+from hpc.contract.run_request import RunRequest
+from hpc.contract.task_status import TaskStatus
 from hpc.node import task_rows
 from hpc.node.execute import Outcome, now, run_task, status_of
 from hpc.node.failure import Failure, say
 from hpc.node.job_context import JobContext
-from hpc.node.request import Request
 from hpc.node.s3.client import S3, S3Error
 from hpc.node.supervisor import Supervisor
 from hpc.node.task import Task, prepare
@@ -32,7 +32,7 @@ class Statuses:
     def __init__(self, s3: S3, context: JobContext, supervisor: Supervisor) -> None:
         self._s3, self._supervisor = s3, supervisor
         self._bucket, self._key = context.bucket, context.paths.pack_status(context.part, context.array_index)
-        self._records: dict[int, dict[str, Any]] = {}
+        self._records: dict[int, TaskStatus] = {}
         self._flushed_at = 0.0
         self._dirty = self._failed = False
         if context.attempt > 1:
@@ -40,11 +40,11 @@ class Statuses:
 
     def exit_code(self, index: int) -> int | None:
         """Return a task's exit code, None if it has not ended."""
-        return self._records[index]["exit_code"] if index in self._records else None
+        return self._records[index].exit_code if index in self._records else None
 
-    def add(self, record: dict[str, Any]) -> None:
+    def add(self, record: TaskStatus) -> None:
         """Take the status of a task; write it at once if the last write was a while ago, else soon."""
-        self._records[record["index"]] = record
+        self._records[record.index] = record
         self._dirty = True
         left = self._flushed_at + FLUSH_S - time.monotonic()
         if left <= 0:
@@ -55,7 +55,7 @@ class Statuses:
     def flush(self) -> bool:
         """Write what is new; return whether all is written."""
         if self._dirty:
-            lines = "".join(json.dumps(record) + "\n" for record in self._records.values())
+            lines = "".join(json.dumps(record.to_json()) + "\n" for record in self._records.values())
             try:
                 self._s3.put(self._bucket, self._key, lines.encode())
                 self._dirty = False
@@ -64,27 +64,28 @@ class Statuses:
             self._flushed_at = time.monotonic()
         return not self._dirty
 
-    def _earlier(self) -> dict[int, dict[str, Any]]:
+    def _earlier(self) -> dict[int, TaskStatus]:
         try:
             lines = self._s3.get(self._bucket, self._key).splitlines()
         except S3Error as error:
             if error.status in {403, 404}:  # an earlier attempt ended before its first task
                 return {}
             raise Failure(exit_codes.STAGE_IN, f"cannot read how far the last attempt came: {error}") from error
-        records = [json.loads(line) for line in lines]
-        return {record["index"]: record for record in records}
+        records = [TaskStatus.from_json(json.loads(line)) for line in lines]
+        return {record.index: record for record in records}
 
 
-def run_pack(s3: S3, context: JobContext, request: Request, supervisor: Supervisor, argv: Sequence[str]) -> int:
+def run_pack(s3: S3, context: JobContext, request: RunRequest, supervisor: Supervisor, argv: Sequence[str]) -> int:
     """Run the tasks of this child; return 0 if all have succeeded, else the exit code of the first that has not."""
-    indexes = [request.layout.index(position) for position in request.positions]
+    positions = request.layout.positions(context.part, context.array_index)
+    indexes = [request.layout.index(position) for position in positions]
     statuses = Statuses(s3, context, supervisor)
     todo = [number for number, index in enumerate(indexes) if statuses.exit_code(index) != 0]
     if not todo:
         say("all tasks of this child have succeeded in earlier attempts")
         return 0
     say(f"tasks {indexes[0]} to {indexes[-1]}, {len(todo)} to run, attempt {context.attempt}, run {context.run_id}")
-    held = task_rows.read(s3, context, request.positions) if request.has_tasks else []
+    held = task_rows.read(s3, context, positions) if request.tasks is not None else []
     base = prepare(s3, context, request, os.environ, supervisor)
     try:
         common = _stage_common(base)
@@ -92,8 +93,8 @@ def run_pack(s3: S3, context: JobContext, request: Request, supervisor: Supervis
         for number in todo:
             if base.interruption.is_near:
                 break
-            request_of_task = replace(common, index=indexes[number])
-            _run_one(base, request_of_task, supervisor, held[number] if held else None, argv, statuses)
+            row = held[number] if held else None
+            _run_one(base, common, indexes[number], supervisor, row, argv, statuses)
     finally:
         written = statuses.flush()
         base.remove()
@@ -107,7 +108,7 @@ def run_pack(s3: S3, context: JobContext, request: Request, supervisor: Supervis
     return failed or (0 if written else exit_codes.STAGE_OUT)
 
 
-def _stage_common(base: Task) -> Request:
+def _stage_common(base: Task) -> RunRequest:
     """Stage what all tasks share; return the request of a task without it."""
     staged = base.stage_in()
     paths = {item.name: staged[item.name] for item in base.request.inputs}
@@ -116,16 +117,17 @@ def _stage_common(base: Task) -> Request:
 
 def _run_one(
     base: Task,
-    request: Request,
+    request: RunRequest,
+    index: int,
     supervisor: Supervisor,
     row: task_rows.Row | None,
     argv: Sequence[str],
     statuses: Statuses,
 ) -> None:
-    say(f"task {request.index}")
-    started_at, folder = now(), base.node_folder / str(request.index)
+    say(f"task {index}")
+    started_at, folder = now(), base.node_folder / str(index)
     staged = base.workdir if request.workdir else None
-    task = replace(base, request=request, node_folder=folder, staged_workdir=staged, phases={}, quiet=True)
+    task = replace(base, request=request, index=index, node_folder=folder, staged_workdir=staged, phases={}, quiet=True)
     try:
         (folder / "outputs").mkdir(parents=True)
     except OSError as error:
@@ -133,7 +135,7 @@ def _run_one(
     else:
         outcome, outputs = run_task(task, supervisor, row, argv)
     if outcome.reason:
-        say(f"task {request.index}: {outcome.reason}")
+        say(f"task {index}: {outcome.reason}")
     statuses.add(status_of(task, outcome, outputs, started_at))
     shutil.rmtree(folder, ignore_errors=True)
     for name in placeholders.with_role(row or {}, "--input"):

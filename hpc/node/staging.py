@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import hashlib
-import json
 import shutil
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -16,9 +15,10 @@ from urllib.parse import urlsplit
 from hpc.common import crc
 from hpc.contract import exit_codes, variables
 from hpc.contract.paths import object_key
+from hpc.contract.run_request import FolderListing, InputReference
+from hpc.contract.task_status import StoredOutput
 from hpc.node.failure import Failure
 from hpc.node.job_context import JobContext
-from hpc.node.request import Input
 from hpc.node.s3 import download, s5cmd, upload
 from hpc.node.s3.client import S3, S3Error
 from hpc.node.s3.download import Source
@@ -32,15 +32,6 @@ MOST_COMPLAINTS = 100
 _DENIED = "; the job role reads the project's prefix and the read_buckets of its YAML, and writes the prefix alone"
 
 T = TypeVar("T")
-
-
-@dataclass(frozen=True, kw_only=True)
-class Stored:
-    """An object that was written."""
-
-    key: str
-    size: int
-    """Bytes."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,7 +50,7 @@ class TransferStats:
 
 
 def stage_in(
-    s3: S3, context: JobContext, inputs: Iterable[tuple[Input, Path]], scratch: Path
+    s3: S3, context: JobContext, inputs: Iterable[tuple[InputReference, Path]], scratch: Path
 ) -> tuple[dict[str, str], TransferStats]:
     """Fetch inputs, each into a folder of its own; return the local path of each, by its name.
 
@@ -71,7 +62,7 @@ def stage_in(
     """
     began = time.monotonic()
     paths: dict[str, str] = {}
-    found: list[tuple[Input, Path, list[Source]]] = []
+    found: list[tuple[InputReference, Path, list[Source]]] = []
     for item, target in inputs:
         try:
             target.mkdir(parents=True, exist_ok=True)
@@ -124,18 +115,20 @@ def _fetch(s3: S3, sources: Sequence[Source]) -> None:
     _each(fetch, sources, lambda source: source.size, download.LARGE, exit_codes.STAGE_IN, "input")
 
 
-def stage_out(s3: S3, bucket: str, files: Mapping[str, Path], scratch: Path) -> tuple[list[Stored], TransferStats]:
+def stage_out(
+    s3: S3, bucket: str, files: Mapping[str, Path], scratch: Path
+) -> tuple[list[StoredOutput], TransferStats]:
     """Send files, given by key; return what was stored, in the order of its keys.
 
     Raises:
         Failure: a file could not be sent; the others were.
     """
     began = time.monotonic()
-    sends = [(path, Stored(key=key, size=path.stat().st_size)) for key, path in sorted(files.items())]
+    sends = [(path, StoredOutput(key=key, size=path.stat().st_size)) for key, path in sorted(files.items())]
     left = s5cmd.send(s3, bucket, {stored.key: (path, stored.size) for path, stored in sends}, scratch)
     todo = [(path, stored) for path, stored in sends if stored.key in left]
 
-    def send(item: tuple[Path, Stored], pool: ThreadPoolExecutor | None) -> None:
+    def send(item: tuple[Path, StoredOutput], pool: ThreadPoolExecutor | None) -> None:
         upload.send(s3, item[0], bucket, item[1].key, item[1].size, pool)
 
     _each(send, todo, lambda item: item[1].size, upload.PART, exit_codes.STAGE_OUT, "output")
@@ -157,7 +150,7 @@ def check_room(size: int, folder: Path) -> None:
         )
 
 
-def _sources(s3: S3, context: JobContext, item: Input, target: Path) -> Iterator[Source]:
+def _sources(s3: S3, context: JobContext, item: InputReference, target: Path) -> Iterator[Source]:
     """Yield what makes up an input."""
     if item.object:
         yield _stored(context, item.object, target / Path(item.file).name, item.size, item.executable)
@@ -182,11 +175,11 @@ def _tree(s3: S3, context: JobContext, sha256: str, target: Path) -> Iterator[So
     text = s3.get(context.bucket, object_key(context.project, sha256))
     if hashlib.sha256(text).hexdigest() != sha256:
         raise Failure(exit_codes.STAGE_IN, f"the listing {sha256} in the content store is damaged")
-    listing = json.loads(text)
-    for name in listing["empty_folders"]:
+    listing = FolderListing.from_bytes(text)
+    for name in listing.empty_folders:
         _inside(target, name).mkdir(parents=True, exist_ok=True)
-    for file in listing["files"]:
-        yield _stored(context, file["object"], _inside(target, file["path"]), file["size"], file["executable"])
+    for file in listing.files:
+        yield _stored(context, file.object, _inside(target, file.path), file.size, file.executable)
 
 
 def _inside(target: Path, name: str) -> Path:

@@ -15,12 +15,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hpc.contract import exit_codes, variables
-from hpc.contract.run_request import LOG_SUFFIXES
+from hpc.contract.run_request import LOG_SUFFIXES, RunRequest
+from hpc.contract.task_status import StoredOutput
 from hpc.node import output_files, staging
 from hpc.node.failure import Failure, say
 from hpc.node.interruption import Interruption
 from hpc.node.job_context import JobContext, scratch
-from hpc.node.request import Request
 from hpc.node.s3.client import S3
 from hpc.node.supervisor import Supervisor
 
@@ -32,7 +32,12 @@ if TYPE_CHECKING:
 class Task:
     s3: S3
     context: JobContext
-    request: Request
+    request: RunRequest
+    """What was asked, with the row of the tasks file filled in."""
+    index: int
+    """Number of the task within the run: of the first, where the container runs several."""
+    files: Mapping[str, str] = field(default_factory=dict[str, str])
+    """File of an output below the task's outputs, where it is not the output's name."""
     folder: Path
     """The same path on every node."""
     node_folder: Path
@@ -88,7 +93,7 @@ class Task:
         return {
             **os.environ,
             **self.request.environment,
-            variables.ENV_INDEX: str(self.request.index),
+            variables.ENV_INDEX: str(self.index),
             variables.ENV_INPUT_DIR: str(self.inputs),
             variables.ENV_OUTPUT_DIR: str(self.outputs),
             variables.ENV_NODE_LOG: str(self.node_log),
@@ -105,7 +110,7 @@ class Task:
         except (OSError, shutil.Error) as error:
             raise Failure(exit_codes.STAGE_IN, f"cannot prepare the folders of this task: {error}") from error
 
-    def stage_out(self, *, failed: bool = False) -> list[staging.Stored]:
+    def stage_out(self, *, failed: bool = False) -> list[StoredOutput]:
         """Send what the command left on this node; nodes other than the main one send it to `node-<k>/`.
 
         Raises:
@@ -131,7 +136,7 @@ class Task:
         from hpc.node.checkpoint import Checkpoint
 
         node = self.context.node if self.context.nodes > 1 else None
-        prefix = self.context.paths.checkpoint(self.request.index, node)
+        prefix = self.context.paths.checkpoint(self.index, node)
         folder = self.node_folder / "checkpoint"
         return Checkpoint(s3=self.s3, bucket=self.context.bucket, prefix=prefix, folder=folder)
 
@@ -176,17 +181,17 @@ class Task:
                 if moved.files:
                     say(f"checkpoint: {moved}")
             elif self.context.is_main:
-                prefix = self.context.paths.checkpoint(self.request.index, None)
+                prefix = self.context.paths.checkpoint(self.index, None)
                 replace(self.checkpoint, prefix=prefix).remove()
         except Failure as failure:
             say(f"checkpoint: {failure}")
 
     def _leaving(self) -> dict[str, Path]:
         """Return the files to send, by key."""
-        prefix = self.context.paths.output(self.request.index)
-        destinations = self.request.destinations
+        prefix = self.context.paths.output(self.index)
+        destinations = dict(self.request.destinations)
         if not self.context.is_main:
-            prefix, destinations = f"{prefix}node-{self.context.node}/", {}
+            prefix, destinations = f"{prefix}node-{self.context.node}/", dict[str, str]()
         files: dict[str, Path] = {}
         for name, path in output_files.below(self.outputs).items():
             destination = destinations.get(name.partition("/")[0])
@@ -199,7 +204,7 @@ class Task:
 
     def _named(self) -> list[tuple[str, Path]]:
         """Return the outputs that have a name, and where the command is to write them."""
-        return [(name, self.outputs / self.request.files.get(name, name)) for name in self.request.outputs]
+        return [(name, self.outputs / self.files.get(name, name)) for name in self.request.outputs]
 
     def missing_outputs(self) -> list[str]:
         """Return what the command should have left and has not, in words."""
@@ -218,7 +223,7 @@ class Task:
             shutil.rmtree(self.folder, ignore_errors=True)
 
 
-def prepare(s3: S3, context: JobContext, request: Request, env: Mapping[str, str], supervisor: Supervisor) -> Task:
+def prepare(s3: S3, context: JobContext, request: RunRequest, env: Mapping[str, str], supervisor: Supervisor) -> Task:
     """Make the folders of a task.
 
     Raises:
@@ -237,6 +242,7 @@ def prepare(s3: S3, context: JobContext, request: Request, env: Mapping[str, str
         s3=s3,
         context=context,
         request=request,
+        index=request.layout.index(request.layout.positions(context.part, context.array_index).start),
         folder=folder,
         node_folder=node_folder,
         node_log=node_log,

@@ -8,13 +8,12 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from hpc.contract import exit_codes, placeholders
+from hpc.contract.run_request import InputReference
 from hpc.contract.task_layout import TASK_OFFSET
 from hpc.node.failure import Failure
 from hpc.node.job_context import JobContext
-from hpc.node.request import Input, Request
 from hpc.node.s3.client import S3, S3Error
-
-_OFFSET = TASK_OFFSET
+from hpc.node.task import Task
 
 Row = dict[str, str]
 
@@ -25,61 +24,68 @@ def read(s3: S3, context: JobContext, positions: range) -> list[Row]:
     Raises:
         Failure: they are not there, or S3 does not answer.
     """
-    paths, bucket = context.paths, context.bucket
     try:
-        index = s3.get(bucket, paths.tasks_index, positions.start * _OFFSET.size, (positions.stop + 1) * _OFFSET.size)
-        offsets = [offset for (offset,) in _OFFSET.iter_unpack(index[: len(index) // _OFFSET.size * _OFFSET.size])]
-        if len(offsets) != len(positions) + 1:
-            raise _refused(context, positions, f"{paths.tasks_index} ends before")
-        lines = s3.get(bucket, paths.tasks, offsets[0], offsets[-1])
+        return [_row(line) for line in _lines(s3, context, positions)]
     except S3Error as error:
         code = exit_codes.BAD_REQUEST if error.status in {403, 404, 416} else exit_codes.STAGE_IN
         raise Failure(code, f"cannot read the rows of this container's tasks: {error}") from error
-    starts = [offset - offsets[0] for offset in offsets]
-    try:
-        return [_row(lines[start:stop]) for start, stop in itertools.pairwise(starts)]
     except ValueError as error:
-        raise _refused(context, positions, str(error)) from error
+        where = f"s3://{context.bucket}/{context.paths.tasks}, lines {positions.start + 1} to {positions.stop}"
+        raise Failure(exit_codes.BAD_REQUEST, f"{where}: {error}") from error
 
 
-def fill(request: Request, row: Row, argv: Sequence[str]) -> tuple[Request, list[str]]:
-    """Return the request of one task, with what the row's columns say, and its command.
+def _lines(s3: S3, context: JobContext, positions: range) -> list[bytes]:
+    paths, bucket, size = context.paths, context.bucket, TASK_OFFSET.size
+    try:
+        index = s3.get(bucket, paths.tasks_index, positions.start * size, (positions.stop + 1) * size)
+    except S3Error as error:
+        if error.status not in {403, 404}:
+            raise
+        # Clients before contract 1.2 may not have written it: the rows are all that there is.
+        lines = s3.get(bucket, paths.tasks).splitlines()[positions.start : positions.stop]
+        if len(lines) < len(positions):
+            raise ValueError("the object ends before") from None
+        return lines
+    offsets = [offset for (offset,) in TASK_OFFSET.iter_unpack(index[: len(index) // size * size])]
+    if len(offsets) != len(positions) + 1:
+        raise ValueError(f"{paths.tasks_index} ends before")
+    rows = s3.get(bucket, paths.tasks, offsets[0], offsets[-1])
+    return [rows[start - offsets[0] : stop - offsets[0]] for start, stop in itertools.pairwise(offsets)]
+
+
+def fill(task: Task, row: Row, argv: Sequence[str]) -> tuple[Task, list[str]]:
+    """Return the task with what the row's columns say, and its command.
 
     Raises:
         Failure: the command names a column that the row does not have.
     """
-    plain = placeholders.plain(row)
+    request, plain = task.request, placeholders.plain(row)
     try:
         command = [placeholders.substitute(word, plain) for word in argv]
         destinations = {name: placeholders.substitute(uri, plain) for name, uri in request.destinations.items()}
     except KeyError as error:
         raise Failure(
-            exit_codes.BAD_REQUEST, f"task {request.index}: there is no column {error}; it has: {', '.join(row)}"
+            exit_codes.BAD_REQUEST, f"task {task.index}: there is no column {error}; it has: {', '.join(row)}"
         ) from error
     inputs = tuple(
-        Input.of({"uri": cell} if cell.startswith("s3://") else json.loads(cell), name)
+        InputReference.from_json({"uri": cell} if cell.startswith("s3://") else json.loads(cell), name)
         for name, cell in placeholders.with_role(row, "--input").items()
     )
-    environment = {**request.environment, **placeholders.with_role(row, "--setenv")}
     outputs = placeholders.with_role(row, "--output")
     uris = {name: cell for name, cell in outputs.items() if cell.startswith("s3://")}
     filled = replace(
         request,
         inputs=request.inputs + inputs,
-        environment=environment,
+        environment={**request.environment, **placeholders.with_role(row, "--setenv")},
         outputs=request.outputs + tuple(outputs),
-        files={name: cell for name, cell in outputs.items() if name not in uris},
         destinations={**destinations, **uris},
     )
-    return filled, command
+    files = {name: cell for name, cell in outputs.items() if name not in uris}
+    return replace(task, request=filled, files=files), command
 
 
 def _row(line: bytes) -> Row:
     if not line.startswith(b"{"):
         raise ValueError("expected one JSON object for each task")
-    return json.loads(line)
-
-
-def _refused(context: JobContext, positions: range, why: str) -> Failure:
-    where = f"s3://{context.bucket}/{context.paths.tasks}, lines {positions.start + 1} to {positions.stop}"
-    return Failure(exit_codes.BAD_REQUEST, f"{where}: {why}")
+    # Contract 1.0 kept the cells of a JSONL file as they were.
+    return {name: cell if isinstance(cell, str) else json.dumps(cell) for name, cell in json.loads(line).items()}

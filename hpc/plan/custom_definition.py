@@ -87,8 +87,15 @@ def _check_reference(flag: str, image: str, project: objects.Project, meta: obje
         )
 
 
-def check_image(image: Image, target: Target, meta: objects.Meta) -> Iterator[str]:
-    """Yield why the image cannot do what it is for, as far as the registry told."""
+def check_facts(facts: DefinitionFacts | None, target: Target, meta: objects.Meta) -> Iterator[str]:
+    """Yield why the image cannot be used, as far as the registry reports; nothing where no service was asked."""
+    if facts and facts.complaint:
+        yield facts.complaint
+    if facts and facts.image:
+        yield from _check_image(facts.image, target, meta)
+
+
+def _check_image(image: Image, target: Target, meta: objects.Meta) -> Iterator[str]:
     wanted = target.queue.architecture
     if wanted and image.architectures and wanted not in image.architectures:
         yield (

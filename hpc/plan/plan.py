@@ -2,29 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 from hpc.aws.environment import Environment
+from hpc.common.file_tree import TreeEntry
 from hpc.contract import objects
 from hpc.contract.paths import RunPaths
 from hpc.contract.placeholders import Column
-from hpc.contract.task_layout import Layout, Range
+from hpc.contract.run_request import RunRequest
+from hpc.contract.task_layout import Layout
+from hpc.contract.version import is_newer
 from hpc.errors import BadInput
 from hpc.plan import custom_definition, local_files
 from hpc.plan.custom_definition import DefinitionFacts
-from hpc.plan.local_files import LocalFiles, Objects, Upload
-from hpc.plan.run_request import body, digest
+from hpc.plan.local_files import Content, LocalFiles, Upload
+from hpc.plan.run_request import run_request, task_layout
 from hpc.plan.submit_job import barrier_job, submit_jobs
 from hpc.plan.task_rows import Rows
 from hpc.request import dependencies, index_ranges, messages, output_spec, secret_scan
 from hpc.request.batch_limits import MAX_DEPENDENCIES
 from hpc.request.checks import check_request, check_uri
+from hpc.request.dependencies import Barrier
 from hpc.request.job_spec import JobSpec
-from hpc.request.messages import unknown
 from hpc.request.target import Target, check_against, check_readable, check_writable
-from hpc.request.tasks_file import CheckCell, Scan
+from hpc.request.tasks_file import Scan
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,8 +38,8 @@ class Plan:
 
     paths: RunPaths
     bucket: str
-    request: dict[str, Any]
-    """The body of `request.json`, but for who submits when."""
+    request: RunRequest
+    """The run's request.json, but for who submits when."""
     definition: dict[str, Any] | None
     """The RegisterJobDefinition request of a definition that this run alone may need; the jobs name it."""
     notes: tuple[str, ...]
@@ -53,181 +58,272 @@ class Plan:
         return self.paths.run_id
 
 
-def custom_definition_target(spec: JobSpec, environment: Environment) -> Target | None:
-    """Return the target of a request that needs a job definition of its own, if `plan` can make one."""
-    target = _target(spec, environment, []) if custom_definition.is_needed(spec) else None
-    return None if target is None or any(custom_definition.check(spec, target, environment.meta)) else target
-
-
-def plan(spec: JobSpec, environment: Environment, run_id: str, told: DefinitionFacts | None = None) -> Plan:
-    """Work out what `submit` will send.
+def plan(
+    spec: JobSpec,
+    environment: Environment,
+    run_id: str,
+    facts: DefinitionFacts | None = None,
+    *,
+    complaints: Sequence[str] = (),
+) -> Plan:
+    """Return what `submit` will send.
 
     Args:
-        told: what the services say of the definition and the image, for a request that is `custom_definition_target`.
+        facts: the services' answers about definition and image, where `custom_definition_target` asks for them.
+        complaints: what was found wrong already, when the request was read.
 
     Raises:
         BadInput: the request cannot be right, with every complaint that can be found without a service.
     """
-    complaints = list[str]()
-    files = local_files.find(spec, complaints)
-    target = _target(spec, environment, complaints)
-    scan = None
-    if spec.tasks:
-        check = _cell_check(target, environment.meta, files)
-        scan = spec.tasks.scan(_only(spec), check, output_spec.clash_check(spec.outputs))
-    complaints += check_request(spec, scan)
-    if target is None:
-        raise BadInput(complaints)
-    target, register = _own_definition(spec, target, environment, told, complaints)
-    complaints += check_against(spec, target, environment.meta)
-    if complaints:
-        raise BadInput(complaints)
-    content = Objects(files)
-    paths = RunPaths(project=target.project.name, run_id=run_id)
-    rows = _rows(spec, scan, {cell: content.reference(found) for cell, found in files.cells.items()})
-    request = body(spec, target, run_id, rows, files, content)
-    request["own_definition"] = register and register["jobDefinitionName"]
-    request["sha256"] = digest(request, spec, rows)
-    layout = Layout.of(request)
-    complaints += _check_parents(spec, layout)
-    after, barriers = _after(spec, target, environment, run_id, complaints)
-    if complaints:
-        raise BadInput(complaints)
-    jobs = tuple(submit_jobs(spec, target, environment, request, after))
-    return Plan(
-        paths=paths,
-        bucket=environment.meta.bucket,
-        request=request,
-        definition=register,
-        notes=(told.note,) if told and told.note else (),
-        uploads=content.uploads,
-        rows=rows,
-        barriers=barriers,
-        jobs=jobs,
-        queue=target.queue.name,
-    )
+    draft = _Draft(spec, environment, run_id, facts)
+    if found := [*complaints, *draft.check()]:
+        raise BadInput(found)
+    return draft.plan()
 
 
-def _own_definition(
-    spec: JobSpec, target: Target, environment: Environment, told: DefinitionFacts | None, complaints: list[str]
-) -> tuple[Target, dict[str, Any] | None]:
-    """Return the target, with a job definition of the run's own and its RegisterJobDefinition request if it needs
-    one."""
-    if not custom_definition.is_needed(spec):
-        return target, None
-    found = [*custom_definition.check(spec, target, environment.meta)]
-    complaints += found or _check_found(target, environment.meta, told)
-    if found or told is None or (spec.image and not told.image):
-        return target, None
-    register = custom_definition.derive(spec, target, environment.name, told)
-    complaints += custom_definition.check_size(register)
-    return custom_definition.with_definition(target, register, told), register
+def custom_definition_target(spec: JobSpec, environment: Environment) -> Target | None:
+    """Return the target of a request that needs a custom job definition, if `plan` can make one."""
+    target = _find_target(spec, environment) if custom_definition.is_needed(spec) else None
+    return None if target is None or any(custom_definition.check(spec, target, environment.meta)) else target
 
 
-def _check_found(target: Target, meta: objects.Meta, found: DefinitionFacts | None) -> Iterator[str]:
-    if found is None:
-        raise ValueError("a plan with --image or --secret needs what hpc.submit.job_definitions.find says")
-    if found.complaint:
-        yield found.complaint
-    if found.image:
-        yield from custom_definition.check_image(found.image, target, meta)
+@dataclass(frozen=True)
+class _Draft:
+    """A request on its way to a plan: each value is derived once, when it is first needed."""
 
+    spec: JobSpec
+    environment: Environment
+    run_id: str
+    facts: DefinitionFacts | None
 
-def _only(spec: JobSpec) -> tuple[Range, ...] | None:
-    return None if spec.only is None else index_ranges.merge(spec.only)
+    def check(self) -> Iterator[str]:
+        """Yield every complaint: of a request that is right otherwise, those about its dependencies and the content of
+        its files, which may be large."""
+        found = [*self._check_request()] or [*self._check_dependencies(), *self.content.complaints]
+        yield from found or self._check_contract()
 
+    def plan(self) -> Plan:
+        """Return the plan of a draft without complaints.
 
-def _rows(spec: JobSpec, scan: Scan | None, files: dict[str, dict[str, Any]]) -> Rows | None:
-    if spec.tasks is None or scan is None:
-        return None
-    return Rows(
-        file=spec.tasks, only=_only(spec), count=scan.chosen, size=scan.size, sha256=scan.sha256, local_files=files
-    )
+        Raises:
+            ValueError: it needs a custom job definition, and no service was asked about it.
+        """
+        if custom_definition.is_needed(self.spec) and self.custom is None:
+            raise ValueError("a plan with --image or --secret needs the facts of hpc.submit.job_definitions.find")
+        assert self.target is not None  # noqa: S101 - else there was a complaint
+        target, barriers = self.target, self._barriers
+        jobs = submit_jobs(self.spec, target, self.environment, self.request, self._after[1])
+        return Plan(
+            paths=RunPaths(project=target.project.name, run_id=self.run_id),
+            bucket=self.environment.meta.bucket,
+            request=self.request,
+            definition=self.custom,
+            notes=(self.facts.note,) if self.facts and self.facts.note else (),
+            uploads=self.content.uploads,
+            rows=self.rows,
+            barriers=barriers,
+            jobs=tuple(jobs),
+            queue=target.queue.name,
+        )
 
+    # ------------------------------------------------------------------------------------------------------- checks
 
-def _cell_check(target: Target | None, meta: objects.Meta, files: LocalFiles) -> CheckCell:
-    """Return what is asked about every cell of a column with a role."""
+    def _check_request(self) -> Iterator[str]:
+        yield from local_files.check_files(self.files, self.spec)
+        yield from _check_target(self.spec, self.environment)
+        yield from check_request(self.spec, self.scan)
+        if self.target is None or self._named is None:
+            return
+        meta = self.environment.meta
+        if custom_definition.is_needed(self.spec):
+            yield from custom_definition.check(self.spec, self._named, meta)
+            yield from custom_definition.check_facts(self.facts, self._named, meta)
+            yield from custom_definition.check_size(self.custom or {})
+        yield from check_against(self.spec, self.target, meta)
 
-    def check(column: Column, cell: str) -> str | None:
-        if column.role == "--output":
-            if cell.startswith("s3://"):
-                complaint = check_uri(cell) or (check_writable(cell, target, meta) if target else None)
-            else:
-                complaint = output_spec.check_file_name(cell)
-            return complaint and f"--output {column.name}: {complaint}"
-        if column.role == "--setenv" and (found := secret_scan.kind(cell)):
-            return f"--setenv {column.name}: this looks like {found}; give it to all tasks by --secret NAME=<its ARN>"
-        if column.role != "--input":
+    def _check_contract(self) -> Iterator[str]:
+        meta = self.environment.meta
+        if is_newer(self.request.needs, meta.version):
+            yield (
+                f"this request needs contract {self.request.needs}, environment {meta.environment} was deployed with"
+                f" {meta.version}, and images of that time would run it wrongly: the platform team pushes a new image"
+                f" and deploys it (make push ENV={meta.environment}, then cdk deploy), or you install the hpc-batch"
+                " that the environment was deployed from"
+            )
+
+    def _check_dependencies(self) -> Iterator[str]:
+        if self._after[0] and self._barrier_target is None:
+            yield (
+                f"--after: {len(self.spec.after)} jobs given, AWS Batch allows {MAX_DEPENDENCIES} without jobs that"
+                " wait in between, and the environment has no queue of single jobs for those"
+            )
+        own = [self.layout.children(part) for part in range(len(self.layout.parts))]
+        parents = [parent.children for parent in self.spec.after_each]
+        if parents and parents != own:
+            yield (
+                f"--after-each: that run has {messages.arrays(parents)}, this one {messages.arrays(own)}; give both"
+                " the same number of tasks (and the same --pack), or wait for all of it with --after"
+            )
+
+    # ------------------------------------------------------------------------------------------------------- values
+
+    @cached_property
+    def _named(self) -> Target | None:
+        """The target that the request names."""
+        return _find_target(self.spec, self.environment)
+
+    @cached_property
+    def target(self) -> Target | None:
+        """The target, with the custom job definition if the request needs one."""
+        if self._named is None or self.custom is None or self.facts is None:
+            return self._named
+        return custom_definition.with_definition(self._named, self.custom, self.facts)
+
+    @cached_property
+    def custom(self) -> dict[str, Any] | None:
+        """The RegisterJobDefinition request, where one is needed and can be made."""
+        spec, target, facts, meta = self.spec, self._named, self.facts, self.environment.meta
+        if target is None or facts is None or not custom_definition.is_needed(spec):
             return None
-        if not cell.startswith("s3://"):
-            found = files.look_up(cell)
-            return found and f"--input {column.name}: {found}"
-        complaint = check_uri(cell) or (check_readable(cell, target, meta) if target else None)
-        return complaint and f"--input {column.name}: {complaint}"
+        if any(custom_definition.check(spec, target, meta)) or (spec.image and not facts.image):
+            return None
+        return custom_definition.derive(spec, target, self.environment.name, facts)
+
+    @cached_property
+    def _scanned(self) -> tuple[Scan | None, Mapping[str, tuple[TreeEntry, ...]]]:
+        """The tasks file, and the local files that its cells name."""
+        if self.spec.tasks is None:
+            return None, {}
+        cells = dict[str, tuple[TreeEntry, ...]]()
+        check = _cell_check(self._named, self.environment.meta, cells)
+        return self.spec.tasks.scan(self._only, check, output_spec.clash_check(self.spec.outputs)), cells
+
+    @property
+    def scan(self) -> Scan | None:
+        return self._scanned[0]
+
+    @cached_property
+    def files(self) -> LocalFiles:
+        return replace(local_files.find(self.spec), cells=self._scanned[1])
+
+    @cached_property
+    def content(self) -> Content:
+        return local_files.read(self.files)
+
+    @property
+    def _only(self) -> tuple[tuple[int, int], ...] | None:
+        return None if self.spec.only is None else index_ranges.merge(self.spec.only)
+
+    @cached_property
+    def layout(self) -> Layout:
+        return task_layout(self.spec, self.scan.chosen if self.scan else None)
+
+    @cached_property
+    def rows(self) -> Rows | None:
+        if self.spec.tasks is None or self.scan is None:
+            return None
+        roles = tuple(sorted({column.role for column in self.scan.columns if column.role}))
+        return Rows(
+            file=self.spec.tasks,
+            only=self._only,
+            count=self.scan.chosen,
+            size=self.scan.size,
+            sha256=self.scan.sha256,
+            column_roles=roles,
+            local_files=self.content.cells,
+        )
+
+    @cached_property
+    def request(self) -> RunRequest:
+        assert self.target is not None  # noqa: S101 - else there was a complaint
+        name = self.custom["jobDefinitionName"] if self.custom else None
+        return run_request(self.spec, self.target, self.run_id, self.layout, self.rows, self.content, name)
+
+    @cached_property
+    def _after(self) -> tuple[list[Barrier], list[str]]:
+        """The barriers that `--after` takes, and what the run's own jobs depend on."""
+        free = MAX_DEPENDENCIES - (1 if self.spec.after_each else 0) - (2 if self.spec.one_by_one else 0)
+        return dependencies.barriers(self.spec.after, self.run_id, most=free)
+
+    @cached_property
+    def _barrier_target(self) -> Target | None:
+        """Where barriers go: to the run's own queue, or the first one of single jobs."""
+        if self.target is None:
+            return None
+        definitions = self.environment.definitions_of(self.target.project.name)
+        for queue in (self.target.queue, *self.environment.queues.values()):
+            if queue.kind == "single" and queue.definition in definitions:
+                return replace(self.target, queue=queue, definition=definitions[queue.definition])
+        return None
+
+    @property
+    def _barriers(self) -> tuple[dict[str, Any], ...]:
+        to = self._barrier_target
+        if to is None:
+            return ()
+        return tuple(barrier_job(item, self.spec, to, self.environment, self.run_id) for item in self._after[0])
+
+
+def _cell_check(
+    target: Target | None, meta: objects.Meta, cells: dict[str, tuple[TreeEntry, ...]]
+) -> Callable[[Column, str], Iterator[str]]:
+    """Return the check of a cell of a column with a role.
+
+    Args:
+        cells: gets the local files that cells name.
+    """
+
+    def check(column: Column, cell: str) -> Iterator[str]:
+        yield from (f"{column.role} {column.name}: {text}" for text in _check_cell(column, cell))
+
+    def _check_cell(column: Column, cell: str) -> Iterator[str]:
+        if column.role == "--setenv":
+            if found := secret_scan.kind(cell):
+                yield f"this looks like {found}; give it to all tasks by --secret NAME=<its ARN>"
+        elif cell.startswith("s3://"):
+            wrong = [*check_uri(cell)]
+            allowed = check_writable if column.role == "--output" else check_readable
+            yield from wrong or (allowed(cell, target, meta) if target else ())
+        elif column.role == "--output":
+            yield from output_spec.check_file_name(cell)
+        elif column.role == "--input":
+            yield from _check_local(cell)
+
+    def _check_local(cell: str) -> Iterator[str]:
+        first_time = cell not in cells
+        if first_time:
+            if not cell or not Path(cell).exists():
+                yield f"{cell!r}: no such file or folder here; write a path or s3://bucket/key"
+                return
+            cells[cell] = local_files.entries(Path(cell))
+        if first_time:
+            yield from local_files.check_entries(cell, cells[cell])
 
     return check
 
 
-def _target(spec: JobSpec, environment: Environment, complaints: list[str]) -> Target | None:
-    """Find project, queue and definition, or add what is unknown to the complaints."""
-    project_name = spec.project or environment.meta.default_project
-    project = environment.projects.get(project_name)
-    if project is None:
-        complaints.append(unknown("--project", project_name, environment.projects, "project"))
-    queue_name = spec.queue or _default_queue(spec, environment)
-    queue = environment.queues.get(queue_name)
-    if queue is None:
-        complaints.append(unknown("--queue", queue_name, environment.queues, "queue"))
+def _find_target(spec: JobSpec, environment: Environment) -> Target | None:
+    """Return project, queue and definition; None where one is unknown."""
+    project = environment.projects.get(spec.project or environment.meta.default_project)
+    queue = environment.queues.get(spec.queue or _default_queue(spec, environment))
     if project is None or queue is None:
         return None
-    definitions = environment.definitions_of(project.name)
-    definition = definitions.get(spec.definition or queue.definition)
-    if definition is None:
-        name = spec.definition or queue.definition
-        complaints.append(unknown("--definition", name, definitions, f"definition in project {project.name}"))
-        return None
-    return Target(project=project, queue=queue, definition=definition)
+    definition = environment.definitions_of(project.name).get(spec.definition or queue.definition)
+    return None if definition is None else Target(project=project, queue=queue, definition=definition)
 
 
-def _after(
-    spec: JobSpec, target: Target, environment: Environment, run_id: str, complaints: list[str]
-) -> tuple[list[str], tuple[dict[str, Any], ...]]:
-    """Return what the run's jobs depend on by `--after`, and the SubmitJob requests of barriers where that is too
-    much for one job."""
-    waiting, after = dependencies.barriers(spec.after, run_id, most=_free_dependencies(spec))
-    place = _target_of_barriers(target, environment) if waiting else None
-    if place is None:
-        if waiting:
-            complaints.append(
-                f"--after: {len(spec.after)} jobs given, AWS Batch allows {MAX_DEPENDENCIES} without jobs that wait in"
-                " between, and the environment has no queue of single jobs for those"
-            )
-        return after, ()
-    return after, tuple(barrier_job(barrier, spec, place, environment, run_id) for barrier in waiting)
-
-
-def _target_of_barriers(target: Target, environment: Environment) -> Target | None:
-    """Return where barriers go: to the run's own queue, or the first one of single jobs."""
-    definitions = environment.definitions_of(target.project.name)
-    for queue in (target.queue, *environment.queues.values()):
-        if queue.kind == "single" and queue.definition in definitions:
-            return replace(target, queue=queue, definition=definitions[queue.definition])
-    return None
-
-
-def _free_dependencies(spec: JobSpec) -> int:
-    """Return how many entries of `dependsOn` are left for `--after`."""
-    return MAX_DEPENDENCIES - (1 if spec.after_each else 0) - (2 if spec.one_by_one else 0)
-
-
-def _check_parents(spec: JobSpec, layout: Layout) -> Iterator[str]:
-    own = [layout.children(part) for part in range(len(layout.parts))]
-    parents = [parent.children for parent in spec.after_each]
-    if parents and parents != own:
-        yield (
-            f"--after-each: that run has {messages.arrays(parents)}, this one {messages.arrays(own)}; give both the"
-            " same number of tasks (and the same --pack), or wait for all of it with --after"
-        )
+def _check_target(spec: JobSpec, environment: Environment) -> Iterator[str]:
+    """Yield what of project, queue and definition is unknown."""
+    project = spec.project or environment.meta.default_project
+    queue = spec.queue or _default_queue(spec, environment)
+    if project not in environment.projects:
+        yield messages.unknown("--project", project, environment.projects, "project")
+    if queue not in environment.queues:
+        yield messages.unknown("--queue", queue, environment.queues, "queue")
+    if project in environment.projects and queue in environment.queues:
+        name, known = spec.definition or environment.queues[queue].definition, environment.definitions_of(project)
+        if name not in known:
+            yield messages.unknown("--definition", name, known, f"definition in project {project}")
 
 
 def _default_queue(spec: JobSpec, environment: Environment) -> str:

@@ -10,7 +10,7 @@ from hpc.common import run_ids
 from hpc.common.file_tree import is_text
 from hpc.common.local_user import user_name
 from hpc.contract import exit_codes, objects, variables
-from hpc.contract.task_layout import Layout
+from hpc.contract.run_request import RunRequest
 from hpc.request.batch_limits import MAX_PAYLOAD_BYTES
 from hpc.request.dependencies import Barrier, depends_on
 from hpc.request.job_spec import JobSpec
@@ -24,7 +24,7 @@ _RETRY_COMMAND = [
 
 
 def submit_jobs(
-    spec: JobSpec, target: Target, environment: Environment, request: dict[str, Any], after: list[str]
+    spec: JobSpec, target: Target, environment: Environment, request: RunRequest, after: list[str]
 ) -> list[dict[str, Any]]:
     """Return the SubmitJob request of each part. What AWS Batch would not pass on as it is, the container takes from
     request.json: the job then carries a word about where the command is.
@@ -32,9 +32,9 @@ def submit_jobs(
     Args:
         after: Batch job ids that must have succeeded, and names of jobs that are submitted before these.
     """
-    layout = Layout.of(request)
+    layout = request.layout
 
-    def jobs(command: list[str] | None) -> list[dict[str, Any]]:
+    def jobs(command: tuple[str, ...] | None) -> list[dict[str, Any]]:
         return [
             _submit_job(spec, target, environment, request, part, command)
             | _array(layout.children(part))
@@ -42,11 +42,11 @@ def submit_jobs(
             for part in range(len(layout.parts))
         ]
 
-    found = jobs(request["command"])
-    return found if _passes(request["command"], found) else jobs(None)
+    found = jobs(request.command)
+    return found if _passes(request.command, found) else jobs(None)
 
 
-def _passes(command: list[str], jobs: list[dict[str, Any]]) -> bool:
+def _passes(command: tuple[str, ...], jobs: list[dict[str, Any]]) -> bool:
     """Whether AWS Batch takes the requests and leaves the command as it is: it refuses empty words, knows only UTF-8
     and replaces `Ref::name` (https://docs.aws.amazon.com/batch/latest/userguide/job_definition_parameters.html)."""
     plain = all(word and "Ref::" not in word and is_text(word) for word in command)
@@ -57,8 +57,8 @@ def _array(children: int) -> dict[str, Any]:
     return {"arrayProperties": {"size": children}} if children > 1 else {}
 
 
-def _dependencies(spec: JobSpec, request: dict[str, Any], part: int, children: int, after: list[str]) -> dict[str, Any]:
-    before = [run_ids.job_name(request["run_id"], part - 1, request["name"])] if spec.one_by_one and part else []
+def _dependencies(spec: JobSpec, request: RunRequest, part: int, children: int, after: list[str]) -> dict[str, Any]:
+    before = [run_ids.job_name(request.run_id, part - 1, request.name)] if spec.one_by_one and part else []
     each = spec.after_each[part] if spec.after_each else None
     items = depends_on([*after, *before], each, one_by_one=spec.one_by_one and children > 1)
     return {"dependsOn": items} if items else {}
@@ -82,12 +82,12 @@ def _submit_job(
     spec: JobSpec,
     target: Target,
     environment: Environment,
-    request: dict[str, Any],
+    request: RunRequest,
     part: int,
-    command: list[str] | None,
+    command: tuple[str, ...] | None,
 ) -> dict[str, Any]:
-    name = run_ids.job_name(request["run_id"], part, request["name"])
-    job = _common(name, spec, target, environment, request["run_id"])
+    name = run_ids.job_name(request.run_id, part, request.name)
+    job = _common(name, spec, target, environment, request.run_id)
     override = _container_override(spec, request, part, command)
     if spec.nodes is None:
         job["containerOverrides"] = override
@@ -123,11 +123,13 @@ def _common(name: str, spec: JobSpec, target: Target, environment: Environment, 
     return job
 
 
-def _container_override(spec: JobSpec, request: dict[str, Any], part: int, command: list[str] | None) -> dict[str, Any]:
+def _container_override(
+    spec: JobSpec, request: RunRequest, part: int, command: tuple[str, ...] | None
+) -> dict[str, Any]:
     override: dict[str, Any] = {
-        "command": command or ["command:", "see", "request.json"],
+        "command": list(command or ("command:", "see", "request.json")),
         "environment": [
-            {"name": variables.ENV_RUN_ID, "value": request["run_id"]},
+            {"name": variables.ENV_RUN_ID, "value": request.run_id},
             {"name": variables.ENV_PART, "value": str(part)},
         ],
     }

@@ -8,9 +8,9 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from hpc.contract.paths import RunPaths
+from hpc.contract.run_request import InputReference
 from hpc.contract.task_layout import TASK_OFFSET, Range
 from hpc.errors import HpcError
 from hpc.request.tasks_file import BadRow, TasksFile
@@ -27,7 +27,9 @@ class Rows:
     """Bytes of the rows as the file has them."""
     sha256: str
     """Of the rows as the file has them."""
-    local_files: Mapping[str, dict[str, Any]] = field(default_factory=dict[str, dict[str, Any]])
+    column_roles: tuple[str, ...] = ()
+    """Roles that its columns have."""
+    local_files: Mapping[str, InputReference] = field(default_factory=dict[str, InputReference])
     """What stands for a file of this machine that a cell of `--input` names."""
 
     @property
@@ -65,5 +67,5 @@ class Rows:
         row: dict[str, str] = json.loads(line)
         for header, cell in row.items():
             if header.startswith("--input ") and cell in self.local_files:
-                row[header] = json.dumps(self.local_files[cell])
+                row[header] = json.dumps(self.local_files[cell].to_json())
         return json.dumps(row).encode() + b"\n"

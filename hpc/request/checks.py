@@ -206,18 +206,16 @@ def _check_data(spec: JobSpec) -> Iterator[str]:
 def _check_input(item: Input) -> Iterator[str]:
     flag = f"--input {item.name}={item.source}"
     if item.is_uri:
-        if complaint := check_uri(item.source):
-            yield f"--input {item.name}={complaint}"
+        yield from (f"--input {item.name}={text}" for text in check_uri(item.source))
     elif not item.path.exists():
         yield f"{flag}: no such file or folder here; paths are relative to the folder you are in"
 
 
-def check_uri(source: str) -> str | None:
-    """Return what is wrong with the form of an object's address, None if nothing is."""
+def check_uri(source: str) -> Iterator[str]:
+    """Yield what is wrong with the form of an object's address."""
     bucket, _, key = source.removeprefix("s3://").partition("/")
-    if source.startswith("s3://") and bucket and key:
-        return None
-    return f"{source}: write s3://bucket/key for an object, s3://bucket/prefix/ for a folder"
+    if not (source.startswith("s3://") and bucket and key):
+        yield f"{source}: write s3://bucket/key for an object, s3://bucket/prefix/ for a folder"
 
 
 def _check_destinations(spec: JobSpec) -> Iterator[str]:

@@ -30,12 +30,11 @@ def parse(text: str) -> OutputSpec:
     return OutputSpec(pattern=text)
 
 
-def check_file_name(name: str) -> str | None:
-    """Return what is wrong with the name that a row gives to the file or folder of an output."""
+def check_file_name(name: str) -> Iterator[str]:
+    """Yield what is wrong with the name that a row gives to the file or folder of an output."""
     path = PurePosixPath(name)
     if not name or path.is_absolute() or ".." in path.parts or name.endswith("/"):
-        return f"{name!r}: give a file name, as in fit/a.txt, or s3://bucket/key"
-    return None
+        yield f"{name!r}: give a file name, as in fit/a.txt, or s3://bucket/key"
 
 
 def columns_of(destination: str) -> list[str]:
@@ -43,27 +42,26 @@ def columns_of(destination: str) -> list[str]:
     return placeholders.named_in([destination])
 
 
-def clash_check(outputs: Iterable[str]) -> Callable[[dict[str, str]], str | None]:
-    """Return what says, given one row of a tasks file after the other, that an earlier one writes the same object.
+def clash_check(outputs: Iterable[str]) -> Callable[[dict[str, str]], Iterator[str]]:
+    """Return a check that, given one row of a tasks file after the other, finds those that write the same object.
 
     Of what was seen a number of 64 bits is kept: a million rows take some 60 MB.
     """
     fixed = [wanted for wanted in map(parse, outputs) if wanted.destination]
     seen = set[int]()
 
-    def check_row(row: dict[str, str]) -> str | None:
+    def check_row(row: dict[str, str]) -> Iterator[str]:
         plain = placeholders.plain(row)
         try:
             found = [(wanted.name, placeholders.substitute(wanted.destination or "", plain)) for wanted in fixed]
         except KeyError:  # said of the whole file, once
-            return None
+            return
         cells = placeholders.with_role(row, "--output").items()
         for name, uri in [*found, *((name, cell) for name, cell in cells if cell.startswith("s3://"))]:
             number = hash(uri + name if uri.endswith("/") else uri)
             if number in seen:
-                return f"--output {name}: {uri} is where an earlier row writes too; each row needs a place of its own"
+                yield f"--output {name}: {uri} is where an earlier row writes too; each row needs a place of its own"
             seen.add(number)
-        return None
 
     return check_row
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 import signal
 
+from hpc.contract.run_request import Signal
+
 DEFAULT_BEFORE_S = 60
 """Slurm's (https://slurm.schedmd.com/sbatch.html#OPT_signal)."""
 LONGEST_BEFORE_S = 65535
@@ -12,8 +14,8 @@ _FORM = re.compile(r"(?:SIG)?([A-Z][A-Z0-9]*)(?:@([0-9]{1,5}))?")
 _NOT_CAUGHT = {"KILL", "STOP"}
 
 
-def parse(text: str) -> tuple[str, int]:
-    """Return the name of the signal, as in SIGUSR1, and how many seconds before the end it is sent.
+def parse(text: str) -> Signal:
+    """Return the signal, and the seconds before the end at which it is sent.
 
     Raises:
         ValueError: it is no signal; the message says what is allowed.
@@ -24,4 +26,4 @@ def parse(text: str) -> tuple[str, int]:
     before_s = int(found[2] or DEFAULT_BEFORE_S)
     if not 1 <= before_s <= LONGEST_BEFORE_S:
         raise ValueError(f"{text!r}: 1 to {LONGEST_BEFORE_S:,} seconds are allowed")
-    return f"SIG{found[1]}", before_s
+    return Signal(name=f"SIG{found[1]}", before_s=before_s)

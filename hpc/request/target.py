@@ -120,36 +120,34 @@ def _check_share(spec: JobSpec, target: Target) -> Iterator[str]:
 
 
 def _check_buckets(spec: JobSpec, target: Target, meta: objects.Meta) -> Iterator[str]:
-    for item in (item for item in spec.inputs if item.is_uri):
-        if complaint := check_readable(item.source, target, meta):
-            yield f"--input {item.name}={complaint}"
+    for item in spec.inputs:
+        if item.is_uri:
+            yield from (f"--input {item.name}={text}" for text in check_readable(item.source, target, meta))
 
 
-def check_readable(uri: str, target: Target, meta: objects.Meta) -> str | None:
-    """Return why the project's jobs cannot read an object in S3, None if they can."""
+def check_readable(uri: str, target: Target, meta: objects.Meta) -> Iterator[str]:
+    """Yield why the project's jobs cannot read an object in S3."""
     bucket, _, key = uri.removeprefix("s3://").partition("/")
     own = bucket == meta.bucket and key.startswith(f"{target.project.name}/")
-    if own or bucket in target.project.read_buckets:
-        return None
-    others = ", ".join(target.project.read_buckets) or "no other bucket"
-    return (
-        f"{uri}: jobs of project {target.project.name} read s3://{meta.bucket}/{target.project.name}/ and {others};"
-        " the platform team adds buckets by read_buckets"
-    )
+    if not own and bucket not in target.project.read_buckets:
+        others = ", ".join(target.project.read_buckets) or "no other bucket"
+        yield (
+            f"{uri}: jobs of project {target.project.name} read s3://{meta.bucket}/{target.project.name}/ and {others};"
+            " the platform team adds buckets by read_buckets"
+        )
 
 
 def _check_destinations(spec: JobSpec, target: Target, meta: objects.Meta) -> Iterator[str]:
     for text in spec.outputs:
         destination = output_spec.parse(text).destination or ""
-        if destination.startswith("s3://") and (complaint := check_writable(destination, target, meta)):
-            yield f"--output {text}: {complaint}"
+        if destination.startswith("s3://"):
+            yield from (f"--output {text}: {found}" for found in check_writable(destination, target, meta))
 
 
-def check_writable(uri: str, target: Target, meta: objects.Meta) -> str | None:
-    """Return why an output cannot be kept at an address in S3, None if it can."""
+def check_writable(uri: str, target: Target, meta: objects.Meta) -> Iterator[str]:
+    """Yield why an output cannot be kept at an address in S3."""
     own = f"s3://{meta.bucket}/{target.project.name}/"
     if not uri.startswith(own):
-        return f"{uri}: jobs of project {target.project.name} write below {own} only"
-    if uri.removeprefix(own).startswith(("runs/", "objects/")):
-        return f"{uri}: runs/ and objects/ belong to hpc; choose another folder below {own}"
-    return None
+        yield f"{uri}: jobs of project {target.project.name} write below {own} only"
+    elif uri.removeprefix(own).startswith(("runs/", "objects/")):
+        yield f"{uri}: runs/ and objects/ belong to hpc; choose another folder below {own}"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import hashlib
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
@@ -20,12 +20,10 @@ _HEADER = (
     "columns are NAME, --setenv NAME, --input NAME, --output NAME, each once; a plain one is letters, digits, _ . -"
 )
 
-CheckCell = Callable[[Column, str], str | None]
-"""What is wrong with a cell of a column that has a role; None if nothing is."""
-
-
-CheckRow = Callable[[dict[str, str]], str | None]
-"""What is wrong with a row beside the rows before it; None if nothing is."""
+CheckCell = Callable[[Column, str], Iterable[str]]
+"""Yields what is wrong with a cell of a column that has a role."""
+CheckRow = Callable[[dict[str, str]], Iterable[str]]
+"""Yields what is wrong with a row, given the rows before it."""
 
 
 class BadRow(ValueError):  # noqa: N818
@@ -79,8 +77,8 @@ class TasksFile:
     def scan(
         self,
         only: Sequence[Range] | None = None,
-        check: CheckCell = lambda _column, _cell: None,
-        check_row: CheckRow = lambda _row: None,
+        check: CheckCell = lambda _column, _cell: (),
+        check_row: CheckRow = lambda _row: (),
     ) -> Scan:
         """Check, count and hash the rows in one pass."""
         if self.path.suffix not in _SUFFIXES:
@@ -90,18 +88,18 @@ class TasksFile:
         complaints, chosen, digest = list[str](), _chosen(only), hashlib.sha256()
         try:
             for line, row in self._numbered():
-                complaint = row if isinstance(row, str) else None
+                found = [row] if isinstance(row, str) else []
                 if not isinstance(row, str):
                     if header is None:
                         header = tuple(column for name in row if (column := placeholders.parse(name)))
                     if chosen(count):
                         encoded = _encode(row)
-                        complaint = _not_an_argument(encoded, row) or _cells(header, row, check) or check_row(row)
+                        found = [*_not_an_argument(encoded, row)] or [*_cells(header, row, check), *check_row(row)]
                         size += len(encoded)
                         chosen_count += 1
                         digest.update(encoded)
-                if complaint is not None:
-                    complaints.append(f"{self.path}:{line}: {complaint}")
+                if found:
+                    complaints.append(f"{self.path}:{line}: {'; '.join(found)}")
                 count += 1
         except (OSError, UnicodeDecodeError) as error:
             return _nothing(f"--tasks {self.path}: cannot be read: {error}")
@@ -144,37 +142,35 @@ def _chosen(only: Sequence[Range] | None) -> Callable[[int], bool]:
     return chosen
 
 
-def _cells(header: tuple[Column, ...], row: dict[str, str], check: CheckCell) -> str | None:
+def _cells(header: tuple[Column, ...], row: dict[str, str], check: CheckCell) -> Iterator[str]:
     for column, cell in zip(header, row.values(), strict=True):
-        if column.role is not None and (complaint := check(column, cell)):
-            return complaint
-    return None
+        if column.role is not None:
+            yield from check(column, cell)
 
 
-def _not_an_argument(encoded: bytes, row: dict[str, str]) -> str | None:
-    """Say why no process could get a cell of this row as an argument or variable."""
+def _not_an_argument(encoded: bytes, row: dict[str, str]) -> Iterator[str]:
+    """Yield why no process could get a cell of this row as an argument or variable."""
     if b"\\u0000" not in encoded and b"\\ud" not in encoded:  # as JSON writes what is looked for
-        return None
+        return
     for name, value in row.items():
         if "\0" in value or any("\ud800" <= character <= "\udfff" for character in value):
-            return f"column {name}: holds a NUL or half a surrogate pair, which no command can be given"
-    return None
+            yield f"column {name}: holds a NUL or half a surrogate pair, which no command can be given"
 
 
-def _header(names: Sequence[str]) -> str | None:
-    """Say what is wrong with the columns."""
+def _check_header(names: Sequence[str]) -> Iterator[str]:
+    """Yield what is wrong with the columns."""
     parsed = [placeholders.parse(name) for name in names]
-    if None in parsed:
-        return f"column {names[parsed.index(None)]!r} in the header; {_HEADER}"
-    return None if len(set(parsed)) == len(parsed) else f"a column name that is there twice; {_HEADER}"
+    yield from (f"column {name!r} in the header; {_HEADER}" for name in names if placeholders.parse(name) is None)
+    if None not in parsed and len(set(parsed)) < len(parsed):
+        yield f"a column name that occurs twice; {_HEADER}"
 
 
 def _table_rows(file: Iterator[str], delimiter: str) -> Iterator[tuple[int, dict[str, str] | str]]:
     reader = csv.reader(file, delimiter=delimiter, strict=True)
     try:
         header = next((cells for cells in reader if cells), list[str]())
-        if complaint := _header(header):
-            yield reader.line_num, complaint
+        if complaints := list(_check_header(header)):
+            yield reader.line_num, "; ".join(complaints)
             return
         for cells in reader:
             if not cells:
@@ -202,8 +198,8 @@ def _json_rows(file: Iterator[str]) -> Iterator[tuple[int, dict[str, str] | str]
             continue
         typed = cast("dict[str, object]", row)
         if first is None:
-            if complaint := _header(list(typed)):
-                yield number, complaint
+            if complaints := list(_check_header(list(typed))):
+                yield number, "; ".join(complaints)
                 return
             first = list(typed)
         if set(typed) != set(first):

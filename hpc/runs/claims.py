@@ -7,7 +7,6 @@ submitter died in between. Each write is conditional on what the writer has read
 
 from __future__ import annotations
 
-import json
 import secrets
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -15,6 +14,7 @@ from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any
 
 from hpc.aws.clients import error_code
+from hpc.contract.claim import Claim
 
 if TYPE_CHECKING:
     from types_boto3_s3.client import S3Client
@@ -26,15 +26,9 @@ ABSENT = ("NoSuchKey", "AccessDenied")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Claim:
-    """What the object says."""
+class HeldClaim(Claim):
+    """A claim as it was found in S3."""
 
-    job_id: str | None = None
-    """The part's Batch job; None while it is being sent."""
-    by: str = ""
-    """The process that sends it; empty when none does."""
-    sends: int = 0
-    """How many calls of SubmitJob may have been accepted; above 1 there may be an extra job."""
     etag: str = ""
     """Empty where there is no object."""
     age_s: float = 0.0
@@ -53,30 +47,30 @@ class Claims:
     def of_this_process(cls, s3: S3Client, bucket: str) -> Claims:
         return cls(s3, bucket, secrets.token_hex(8))
 
-    def read(self, key: str) -> Claim:
+    def read(self, key: str) -> HeldClaim:
         """Return what the object says; a claim without ETag if it is not there."""
         from botocore.exceptions import ClientError
 
         try:
             answer = self.s3.get_object(Bucket=self.bucket, Key=key)
-            found = json.loads(answer["Body"].read())
+            found = Claim.from_bytes(answer["Body"].read())
         except ClientError as error:
             if error_code(error) in ABSENT:
-                return Claim()
+                return HeldClaim()
             raise
         now = answer["ResponseMetadata"].get("HTTPHeaders", {}).get("date")
         then = answer["LastModified"]
         age_s = ((parsedate_to_datetime(now) if now else datetime.now(UTC)) - then).total_seconds()
-        return Claim(job_id=found["job_id"], by=found["by"], sends=found["sends"], etag=answer["ETag"], age_s=age_s)
+        return HeldClaim(**vars(found), etag=answer["ETag"], age_s=age_s)
 
     def write(
-        self, key: str, before: Claim, *, job_id: str | None = None, sends: int, free: bool = False
-    ) -> Claim | None:
+        self, key: str, before: HeldClaim, *, job_id: str | None = None, sends: int, free: bool = False
+    ) -> HeldClaim | None:
         """Replace what was read before; return None if somebody else has written since."""
         from botocore.exceptions import ClientError
 
-        by = "" if free else self.me
-        body = json.dumps({"job_id": job_id, "by": by, "sends": sends, "write": secrets.token_hex(4)}).encode()
+        claim = Claim(job_id=job_id, by="" if free else self.me, sends=sends, write=secrets.token_hex(4))
+        body = claim.to_bytes()
         condition: dict[str, Any] = {"IfMatch": before.etag} if before.etag else {"IfNoneMatch": "*"}
         try:
             etag = self.s3.put_object(Bucket=self.bucket, Key=key, Body=body, **condition)["ETag"]
@@ -87,4 +81,4 @@ class Claims:
             if answer["Body"].read() != body:  # equal when the answer to our own first try was lost
                 return None
             etag = answer["ETag"]
-        return Claim(job_id=job_id, by=by, sends=sends, etag=etag)
+        return HeldClaim(**vars(claim), etag=etag)

@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from hpc.aws.clients import error_code
 from hpc.aws.jobs import Job
 from hpc.contract.paths import RunPaths
+from hpc.contract.task_status import TaskStatus
 from hpc.runs.records import Record
 
 if TYPE_CHECKING:
@@ -35,11 +36,14 @@ def of_child(s3: S3Client, bucket: str, record: Record, job_id: str) -> Iterator
         return
     part, child = found
     paths = RunPaths(project=record.project, run_id=record.run_id)
-    told = _read(s3, bucket, paths.pack_status(record.parts[part].number, child))
+    ended = _read(s3, bucket, paths.pack_status(record.parts[part].number, child))
     for position in record.layout.positions(part, child):
         index = record.layout.index(position)
-        line = told.get(index, {"exit_code": None, "reason": "has not ended"})
-        yield Row(index=index, job_id=job_id, exit_code=line["exit_code"], reason=line["reason"])
+        status = ended.get(index)
+        if status is None:
+            yield Row(index=index, job_id=job_id, exit_code=None, reason="has not ended")
+        else:
+            yield Row(index=index, job_id=job_id, exit_code=status.exit_code, reason=status.reason)
 
 
 def failed(s3: S3Client, bucket: str, record: Record, children: list[Job], most: int) -> list[Row]:
@@ -51,12 +55,12 @@ def failed(s3: S3Client, bucket: str, record: Record, children: list[Job], most:
     return found[:most]
 
 
-def _read(s3: S3Client, bucket: str, key: str) -> dict[int, dict[str, Any]]:
+def _read(s3: S3Client, bucket: str, key: str) -> dict[int, TaskStatus]:
     try:
         text = s3.get_object(Bucket=bucket, Key=key)["Body"].read()
     except s3.exceptions.ClientError as error:
         if error_code(error) == "NoSuchKey":
             return {}  # no task of it has ended
         raise
-    lines = [json.loads(line) for line in text.splitlines()]
-    return {line["index"]: line for line in lines}
+    statuses = (TaskStatus.from_json(json.loads(line)) for line in text.splitlines())
+    return {status.index: status for status in statuses}

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import json
-from typing import Any
 
 from hpc.aws import jobs
 from hpc.aws.clients import Clients, error_code
 from hpc.aws.environment import Environment
 from hpc.common import run_ids
 from hpc.contract.paths import RunPaths
-from hpc.contract.task_layout import Layout
+from hpc.contract.run_request import RunRequest
 from hpc.errors import NotFound
 from hpc.runs import records
 from hpc.runs.claims import ABSENT, Claims
@@ -27,7 +26,7 @@ def record(clients: Clients, environment: Environment, run_id: str, known: recor
     """
     project, request = _request(clients, environment, run_id)
     paths = RunPaths(project=project, run_id=run_id)
-    layout = Layout.of(request)
+    layout = request.layout
     claims = Claims.of_this_process(clients.s3, environment.meta.bucket)
     found = dict[int, tuple[str, bool]]()
     for number in range(len(layout.parts)):
@@ -35,8 +34,8 @@ def record(clients: Clients, environment: Environment, run_id: str, known: recor
         if claim.job_id:
             found[number] = claim.job_id, claim.sends == 1
     if len(found) < len(layout.parts):
-        queue = environment.queues.get(request["queue"])
-        listed = jobs.by_name(clients.batch, queue.arn if queue else request["queue"], f"{run_id}-*")
+        queue = environment.queues.get(request.queue)
+        listed = jobs.by_name(clients.batch, queue.arn if queue else request.queue, f"{run_id}-*")
         for name, ids in listed.items():
             named = run_ids.of_job_name(name)
             if named and named[1] not in found:
@@ -50,10 +49,10 @@ def record(clients: Clients, environment: Environment, run_id: str, known: recor
         run_id=run_id,
         environment=environment.name,
         project=project,
-        name=request["name"],
-        queue=request["queue"],
-        sha256=request["sha256"],
-        submitted_at=request.get("submitted_at", ""),
+        name=request.name,
+        queue=request.queue,
+        sha256=request.sha256,
+        submitted_at=request.submitted_at,
         parts=tuple(
             records.Part(number=number, job_id=found[number][0], offset=offset, size=size, settled=found[number][1])
             for number, (offset, size) in enumerate(layout.parts)
@@ -68,7 +67,7 @@ def record(clients: Clients, environment: Environment, run_id: str, known: recor
     return rebuilt
 
 
-def _request(clients: Clients, environment: Environment, run_id: str) -> tuple[str, dict[str, Any]]:
+def _request(clients: Clients, environment: Environment, run_id: str) -> tuple[str, RunRequest]:
     """Return project and request.json of a run."""
     for project in environment.projects:
         key = RunPaths(project=project, run_id=run_id).request
@@ -78,5 +77,5 @@ def _request(clients: Clients, environment: Environment, run_id: str) -> tuple[s
             if error_code(error) in ABSENT:
                 continue  # not in this project, or not ours to know
             raise
-        return project, json.loads(answer["Body"].read())
+        return project, RunRequest.from_json(json.loads(answer["Body"].read()))
     raise NotFound(f"run {run_id}: not found in environment {environment.name}; hpc status lists your runs")

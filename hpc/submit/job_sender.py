@@ -22,7 +22,7 @@ from hpc.contract.paths import RunPaths
 from hpc.errors import HpcError
 from hpc.plan.plan import Plan
 from hpc.request.dependencies import resolved
-from hpc.runs.claims import Claim, Claims
+from hpc.runs.claims import Claims, HeldClaim
 
 LIST_LAG_S = 12.0
 """For how long after a lost answer ListJobs is asked before the job is sent again."""
@@ -44,7 +44,7 @@ class Pending:
     """Of the part; None for a barrier."""
     job: dict[str, Any]
     key: str
-    claim: Claim = field(default_factory=Claim)
+    claim: HeldClaim = field(default_factory=HeldClaim)
     uncertain: bool = False
     """A job may exist: it was sent, by this process or by another."""
     not_before: float = 0.0

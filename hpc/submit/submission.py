@@ -13,7 +13,7 @@ from hpc.aws.clients import Clients, error_code, translate_aws_errors
 from hpc.common import run_ids
 from hpc.common.local_user import client_name, user_name
 from hpc.common.progress import Progress
-from hpc.contract.task_layout import Layout
+from hpc.contract.run_request import RunRequest
 from hpc.errors import BadInput, HpcError
 from hpc.plan.plan import Plan
 from hpc.plan.task_rows import Rows
@@ -36,14 +36,14 @@ def submit(plan: Plan, clients: Clients, environment: str, *, progress: Progress
         BadInput: the run id stands for a different request.
         HpcError: AWS refused, or does not answer; the message says how to go on.
     """
-    layout = Layout.of(plan.request)
+    layout = plan.request.layout
     record = records.Record(
         run_id=plan.run_id,
         environment=environment,
         project=plan.paths.project,
-        name=plan.request["name"],
+        name=plan.request.name,
         queue=plan.queue,
-        sha256=plan.request["sha256"],
+        sha256=plan.request.sha256,
         submitted_at=datetime.now(UTC).isoformat(timespec="seconds"),
         pack=layout.pack,
         only=layout.only,
@@ -88,22 +88,23 @@ def _claim(plan: Plan, s3: S3Client, submitted_at: str) -> bool:
     """Write request.json and return True, unless it is there; one that is there must be the same request."""
     from botocore.exceptions import ClientError
 
-    body = plan.request | {"submitted_by": user_name(), "submitted_at": submitted_at, "client": client_name()}
+    request = replace(plan.request, submitted_by=user_name(), submitted_at=submitted_at, client=client_name())
     try:
         s3.put_object(
             Bucket=plan.bucket,
             Key=plan.paths.request,
-            Body=json.dumps(body, indent=1).encode(),
+            Body=json.dumps(request.to_json(), indent=1).encode(),
             ContentType="application/json",
             IfNoneMatch="*",
         )
     except ClientError as error:
         if error_code(error) not in LOST:
             raise
-        there = json.loads(s3.get_object(Bucket=plan.bucket, Key=plan.paths.request)["Body"].read())
-        if there["sha256"] != plan.request["sha256"]:
+        answer = s3.get_object(Bucket=plan.bucket, Key=plan.paths.request)
+        there = RunRequest.from_json(json.loads(answer["Body"].read()))
+        if there.sha256 != plan.request.sha256:
             raise BadInput(
-                f"run {plan.run_id} was submitted by {there.get('submitted_by')} at {there.get('submitted_at')} with"
+                f"run {plan.run_id} was submitted by {there.submitted_by} at {there.submitted_at} with"
                 " a different request (command, options or input files); repeat that request, or submit a new run"
                 " without --run and --once"
             ) from None

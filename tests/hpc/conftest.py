@@ -8,6 +8,7 @@ import pytest
 
 from hpc.aws.environment import Environment
 from hpc.contract import objects
+from hpc.contract.version import VERSION
 from hpc.request.tasks_file import TasksFile
 
 
@@ -68,7 +69,7 @@ def environment() -> Environment:
     ]
     return Environment(
         meta=objects.Meta(
-            version=objects.VERSION,
+            version=VERSION,
             environment="dev",
             bucket="data",
             log_group="hpc-dev",

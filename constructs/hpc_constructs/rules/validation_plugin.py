@@ -8,7 +8,7 @@ from pathlib import Path
 import aws_cdk as cdk
 import jsii
 
-from hpc.contract import objects
+from hpc.contract.version import VERSION
 from hpc_constructs.rules import relations
 from hpc_constructs.rules.batch_model import Platform
 from hpc_constructs.rules.catalogue import Rule, catalogue
@@ -38,7 +38,7 @@ class Relations:
 
     @property
     def version(self) -> str:
-        return objects.VERSION
+        return VERSION
 
     @property
     def rule_ids(self) -> list[str]:

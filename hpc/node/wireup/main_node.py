@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import secrets
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from hpc.contract import exit_codes, variables
+from hpc.contract.rendezvous import AbsenceNote, RendezvousNote
 from hpc.node.failure import Failure, say
 from hpc.node.job_context import JobContext
 from hpc.node.s3.client import S3, S3Error
@@ -76,7 +75,9 @@ class MainNode:
             Failure: S3 does not take it.
         """
         port = self._listener.getsockname()[1]
-        self._leave_word(s3, {"address": self._address, "port": port, "token": self._token})
+        self._leave_note(
+            s3, RendezvousNote(job_id=self._context.job_id, address=self._address, port=port, token=self._token)
+        )
 
     def give_up(self, s3: S3, reason: str) -> None:
         """Let all nodes, also those that are still to come, know that the job ends."""
@@ -84,12 +85,12 @@ class MainNode:
         for peer in self._nodes.values():
             self._tell(peer, {"gave_up": reason})
         with contextlib.suppress(Failure):  # they have a deadline of their own
-            self._leave_word(s3, {"ended": reason})
+            self._leave_note(s3, RendezvousNote(job_id=self._context.job_id, ended=reason))
 
-    def _leave_word(self, s3: S3, word: Message) -> None:
+    def _leave_note(self, s3: S3, note: RendezvousNote) -> None:
         key = self._context.paths.rendezvous(self._context.part, self._context.attempt)
         try:
-            s3.put(self._context.bucket, key, json.dumps({"job_id": self._context.job_id, **word}).encode())
+            s3.put(self._context.bucket, key, note.to_bytes())
         except S3Error as error:
             raise Failure(exit_codes.RENDEZVOUS, f"cannot announce the main node: {error}") from error
 
@@ -124,18 +125,18 @@ class MainNode:
     def _read_words(self, s3: S3) -> None:
         """Look into S3 for nodes of this job that said why they do not come."""
         bucket, part, attempt = self._context.bucket, self._context.part, self._context.attempt
-        found: dict[str, Any] = {}
-        with contextlib.suppress(S3Error, ValueError, KeyError):
+        found: AbsenceNote | None = None
+        with contextlib.suppress(S3Error, ValueError, KeyError, TypeError):
             here = {
                 found.key
                 for found in s3.list(bucket, self._context.paths.rendezvous(part, attempt).removesuffix(".json"))
             }
             for node in self._missing():
                 if (key := self._context.paths.rendezvous(part, attempt, node)) in here:
-                    word = json.loads(s3.get(bucket, key))
-                    found = word if word["job_id"] == self._context.job_id else found
+                    note = AbsenceNote.from_bytes(s3.get(bucket, key))
+                    found = note if note.job_id == self._context.job_id else found
         if found:
-            raise Failure(int(found["exit_code"]), f"node {found['node']} does not come: {found['failed']}")
+            raise Failure(found.exit_code, f"node {found.node} does not come: {found.failed}")
 
     def wait_ready(self) -> None:
         """Wait until every node has fetched its inputs and tried the ways to the others.

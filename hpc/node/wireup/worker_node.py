@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import random
 import signal
 import socket
@@ -12,6 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from hpc.contract import exit_codes
+from hpc.contract.rendezvous import AbsenceNote, RendezvousNote
 from hpc.node.failure import Failure
 from hpc.node.job_context import JobContext
 from hpc.node.s3.client import S3, S3Error
@@ -139,18 +139,16 @@ def join(s3: S3, context: JobContext, address: str, supervisor: Supervisor, time
     listener = reachability.listen(address, context.nodes)
     while time.monotonic() < deadline:
         try:
-            where = json.loads(s3.get(context.bucket, key))
+            main = RendezvousNote.from_bytes(s3.get(context.bucket, key))
             # Another job that carries the same run is turned away by the lease; its nodes must not join this one.
-            if where["job_id"] == context.job_id:
-                if "ended" in where:
-                    raise Failure(
-                        exit_codes.RENDEZVOUS, f"the main node gave up before this one came: {where['ended']}"
-                    )
+            if main.job_id == context.job_id:
+                if main.ended:
+                    raise Failure(exit_codes.RENDEZVOUS, f"the main node gave up before this one came: {main.ended}")
                 unreached_since = unreached_since or time.monotonic()
-                channel, beat_s = _register(where, context, address, listener.getsockname()[1], deadline)
-                return ChildNode(channel, str(where["address"]), listener, supervisor, beat_s)
-            trouble = f"it speaks of another job, {where['job_id']}"
-        except (S3Error, PeerLost) as error:
+                channel, beat_s = _register(main, context, address, listener.getsockname()[1], deadline)
+                return ChildNode(channel, main.address, listener, supervisor, beat_s)
+            trouble = f"it speaks of another job, {main.job_id}"
+        except (S3Error, PeerLost, ValueError, KeyError, TypeError) as error:
             trouble = str(error)
         except _Unreached as error:
             trouble = str(error)
@@ -171,24 +169,23 @@ class _Unreached(Exception):  # noqa: N818 - an event, not an error of the progr
 
 def leave_word(s3: S3, context: JobContext, failure: Failure) -> None:
     """Tell a main node to which there is no connection why this one does not come."""
-    word = {"job_id": context.job_id, "node": context.node, "failed": str(failure), "exit_code": failure.exit_code}
+    note = AbsenceNote(job_id=context.job_id, node=context.node, failed=str(failure), exit_code=failure.exit_code)
     with contextlib.suppress(S3Error):
         key = context.paths.rendezvous(context.part, context.attempt, context.node)
-        s3.put(context.bucket, key, json.dumps(word).encode())
+        s3.put(context.bucket, key, note.to_bytes())
 
 
 def _register(
-    where: Mapping[str, object], context: JobContext, address: str, port: int, deadline: float
+    main: RendezvousNote, context: JobContext, address: str, port: int, deadline: float
 ) -> tuple[Channel, float]:
     """Return the connection, and the seconds between two signs of life."""
-    token, role = str(where["token"]), f"node {context.node} at {address}"
+    token, role = main.token, f"node {context.node} at {address}"
     left = max(0.1, min(SEND_TIMEOUT_S, deadline - time.monotonic()))
-    main = (str(where["address"]), int(str(where["port"])))
     try:
-        sock = socket.create_connection(main, timeout=left)
+        sock = socket.create_connection((main.address, main.port), timeout=left)
     except OSError as error:
         raise _Unreached(
-            f"{address} cannot connect to {main[0]}:{main[1]}: {error}; {reachability.advice()}"
+            f"{address} cannot connect to {main.address}:{main.port}: {error}; {reachability.advice()}"
         ) from error
     channel = Channel(sock)
     try:

@@ -3,9 +3,11 @@ from __future__ import annotations
 import subprocess
 import sys
 
+import click
 import pytest
 
 from hpc.cli import run
+from hpc.cli.submit import submit
 
 COMMANDS = ["submit", "status", "wait", "logs", "fetch", "cancel", "queues", "definitions"]
 
@@ -20,6 +22,23 @@ def test_help_names_every_command(capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["--help"]) == 0
     text = capsys.readouterr().out
     assert [command for command in COMMANDS if command not in text] == []
+
+
+def test_no_summary_of_a_command_is_cut(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["--help"]) == 0
+    commands = capsys.readouterr().out.partition("Commands:\n")[2]
+    assert "..." not in commands
+    assert len(commands.splitlines()) == len(COMMANDS)
+
+
+def test_every_option_of_submit_is_in_one_group_of_its_help(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["submit", "--help"]) == 0
+    text = capsys.readouterr().out
+    titles = ["What to run", "Where to run", "Resources", "Sweeps", "Data", "Dependencies", "Reliability", "Output"]
+    assert [line.rstrip(":") for line in text.splitlines() if line.rstrip(":") in titles] == titles
+    options = [option.opts[0] for option in submit.params if isinstance(option, click.Option)]
+    assert len(options) == len(set(options))
+    assert [option for option in options if f"\n  {option}" not in text] == []
 
 
 @pytest.mark.parametrize(

@@ -26,7 +26,7 @@ def test_what_cannot_be_sent_is_named_with_the_reason(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe")
     found = {item.name: item.trouble for item in walk(tmp_path)}
     assert found == {
-        "gone": "a link to nowhere, which is not there",
+        "gone": "a link to nowhere, which does not exist",
         "pipe": "neither a file nor a folder",
         "sub/up": "a link to a folder that it lies in",
     }

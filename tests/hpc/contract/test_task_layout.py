@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hpc.contract.task_layout import Layout, Range
-from hpc.plan.run_request import parts
+from hpc.plan.run_request import task_layout
+from hpc.request.job_spec import JobSpec
 
 
 @st.composite
@@ -40,7 +41,7 @@ def test_every_chosen_number_is_run_by_exactly_one_child(only: tuple[Range, ...]
 
 @given(size=st.integers(1, 3_000_000), pack=st.integers(1, 1000))
 def test_parts_hold_all_tasks_in_as_few_arrays_as_the_service_takes(size: int, pack: int) -> None:
-    layout = Layout(parts=tuple(parts(size, pack)), pack=pack)
+    layout = task_layout(JobSpec(command=("true",), array=size, pack=pack), None)
     assert sum(length for _, length in layout.parts) == size
     children = [layout.children(part) for part in range(len(layout.parts))]
     assert all(count == 10_000 for count in children[:-1])

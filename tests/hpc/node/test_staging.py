@@ -14,7 +14,8 @@ from botocore.exceptions import ClientError
 from hpc.contract.paths import object_key
 from hpc.errors import HpcError
 from hpc.node.s3 import download
-from hpc.plan.local_files import Objects, Upload, find
+from hpc.plan import local_files
+from hpc.plan.local_files import Upload
 from hpc.request.job_spec import Input, JobSpec
 from hpc.submit import content_store
 from tests.hpc.node.conftest import Job
@@ -24,15 +25,15 @@ NAMES = ["plain", "two words", "ünï", "$(touch x); 'q\"", "*", "-rf", "new\nli
 
 def sent(job: Job, spec: JobSpec, name: str) -> dict[str, Any]:
     """Send a request's files; return what request.json says about one input."""
-    complaints = list[str]()
-    files = find(spec, complaints)
-    assert complaints == []
-    objects = Objects(files)
-    found = files.workdir if name == "workdir" else files.inputs[name]
-    assert found is not None
-    reference = objects.reference(found)
-    content_store.send(job.s3, job.bucket, "default", objects.uploads, lambda _: None)
-    return {"name": name, **reference}
+    files = local_files.find(spec)
+    assert list(local_files.check_files(files, spec)) == []
+    content = local_files.read(files)
+    assert content.complaints == ()
+    references = {item.name: item for item in content.inputs}
+    reference = content.workdir if name == "workdir" else references[name]
+    assert reference is not None
+    content_store.send(job.s3, job.bucket, "default", content.uploads, lambda _: None)
+    return reference.to_json() | {"name": name}
 
 
 def test_a_folder_arrives_as_it_was(job: Job, tmp_path: Path) -> None:

@@ -99,7 +99,7 @@ def test_the_plan_brings_the_projects_definition_with_the_image_and_the_job_name
     assert request["tags"]["hpc:project"] == "default"
     assert request["retryStrategy"] == base()["retryStrategy"]
     assert [job["jobDefinition"] for job in ready.jobs] == [request["jobDefinitionName"]]
-    assert ready.request["image"] == URI
+    assert ready.request.image == URI
 
 
 def test_planning_changes_nothing_and_gives_the_same_again(own: Environment) -> None:
@@ -122,7 +122,7 @@ def test_other_content_has_another_name(own: Environment, found: DefinitionFacts
     assert one.definition is not None
     assert other.definition is not None
     assert one.definition["jobDefinitionName"] != other.definition["jobDefinitionName"]
-    assert one.request["sha256"] != other.request["sha256"]
+    assert one.request.sha256 != other.request.sha256
 
 
 def test_an_own_definition_can_be_derived_again_under_a_name_that_does_not_grow(own: Environment) -> None:
@@ -143,7 +143,7 @@ def test_every_node_range_gets_the_image(own: Environment) -> None:
     check_shape(ready.definition)
     (item,) = ready.definition["nodeProperties"]["nodeRangeProperties"]
     assert (item["targetNodes"], item["container"]["image"], item["container"]["user"]) == ("0:", URI, "1000")
-    assert ready.request["slots_per_node"] == 36
+    assert ready.request.slots_per_node == 36
 
 
 def test_secrets_join_those_of_the_definition_and_stand_nowhere_else(own: Environment) -> None:
@@ -155,7 +155,7 @@ def test_secrets_join_those_of_the_definition_and_stand_nowhere_else(own: Enviro
         "TOKEN": f"{SECRET}:token::",
     }
     assert properties["image"] == container()["image"]
-    assert "LICENSE" not in json.dumps([*ready.jobs, ready.request])
+    assert "LICENSE" not in json.dumps([*ready.jobs, ready.request.to_json()])
 
 
 def test_the_barriers_of_many_parents_run_the_deployed_definition(own: Environment) -> None:

@@ -57,7 +57,7 @@ def test_every_option_has_its_place_in_the_request(environment: Environment) -> 
     assert job["retryStrategy"]["attempts"] == 3
     assert job["timeout"] == {"attemptDurationSeconds": 120}
     assert (job["shareIdentifier"], job["schedulingPriorityOverride"]) == ("team", 5)
-    assert (made.request["environment"], made.request["outputs"]) == ({"A": "1"}, ["OUT"])
+    assert (made.request.environment, made.request.outputs) == ({"A": "1"}, ("OUT",))
 
 
 @pytest.mark.parametrize(("share", "expected"), [(None, "climate"), ("urgent", "urgent")])
@@ -79,8 +79,8 @@ def test_retries_never_repeat_a_duplicate_start(environment: Environment) -> Non
 
 
 def test_the_request_says_whether_the_command_runs_on_every_node(environment: Environment) -> None:
-    assert plan(spec(nodes=4, every_node=True), environment, RUN_ID).request["every_node"] is True
-    assert plan(spec(nodes=4), environment, RUN_ID).request["every_node"] is False
+    assert plan(spec(nodes=4, every_node=True), environment, RUN_ID).request.every_node is True
+    assert plan(spec(nodes=4), environment, RUN_ID).request.every_node is False
 
 
 def test_nodes_go_to_the_multi_node_queue_as_node_overrides(environment: Environment) -> None:
@@ -95,8 +95,8 @@ def test_nodes_go_to_the_multi_node_queue_as_node_overrides(environment: Environ
 def test_a_tasks_file_is_an_array_of_its_rows(environment: Environment, tasks: TasksFile) -> None:
     made = plan(spec("model", "{alpha}", tasks=tasks), environment, RUN_ID)
     assert made.jobs[0]["arrayProperties"] == {"size": 3}
-    assert made.request["tasks"] == 3
-    assert made.request["parts"] == [{"offset": 0, "size": 3}]
+    assert made.request.tasks == 3
+    assert made.request.layout.parts == ((0, 3),)
     assert made.jobs[0]["containerOverrides"]["command"] == ["model", "{alpha}"]
 
 
@@ -105,7 +105,7 @@ def test_a_tasks_file_of_one_row_is_a_plain_job(environment: Environment, tmp_pa
     path.write_text("alpha\n1\n")
     made = plan(spec("model", "{alpha}", tasks=TasksFile(path)), environment, RUN_ID)
     assert "arrayProperties" not in made.jobs[0]
-    assert (made.request["tasks"], made.request["array"]) == (1, None)
+    assert (made.request.tasks, made.request.array) == (1, None)
 
 
 def test_a_tasks_file_beyond_the_largest_array_is_several_jobs_of_one_run(
@@ -114,11 +114,7 @@ def test_a_tasks_file_beyond_the_largest_array_is_several_jobs_of_one_run(
     path = tmp_path / "many.csv"
     path.write_text("alpha\n" + "1\n" * 20_001)
     made = plan(spec("model", "{alpha}", tasks=TasksFile(path)), environment, RUN_ID)
-    assert made.request["parts"] == [
-        {"offset": 0, "size": 10_000},
-        {"offset": 10_000, "size": 10_000},
-        {"offset": 20_000, "size": 1},
-    ]
+    assert made.request.layout.parts == ((0, 10_000), (10_000, 10_000), (20_000, 1))
     assert [job.get("arrayProperties") for job in made.jobs] == [{"size": 10_000}, {"size": 10_000}, None]
     assert [job["jobName"] for job in made.jobs] == [f"{RUN_ID}-{part}-model" for part in range(3)]
     parts = [{"name": "HPC_PART", "value": str(part)} for part in range(3)]
@@ -142,11 +138,11 @@ def test_local_inputs_are_objects_named_by_their_content_each_once(environment: 
         "files": [{"path": "sub/a.dat", "object": content, "size": 4, "executable": False}],
         "empty_folders": [],
     }
-    assert {item.pop("name"): item for item in made.request["inputs"]} == {
-        "FAR": {"uri": "s3://public-data/x/"},
-        "MESH": {"tree": listing.sha256, "size": 4, "files": 1},
-        "ONE": {"object": content, "size": 4, "file": "one.dat", "executable": False},
-    }
+    assert [item.to_json() for item in made.request.inputs] == [
+        {"name": "FAR", "uri": "s3://public-data/x/"},
+        {"name": "MESH", "tree": listing.sha256, "size": 4, "files": 1},
+        {"name": "ONE", "object": content, "size": 4, "file": "one.dat"},
+    ]
 
 
 @pytest.mark.parametrize("command", [("x" * 40_000,), ("echo", ""), ("echo", "Ref::alpha"), ("echo", "caf\udce9")])
@@ -155,7 +151,7 @@ def test_what_the_api_would_not_pass_on_as_it_is_travels_in_the_request(
 ) -> None:
     made = plan(spec(*command), environment, RUN_ID)
     override = made.jobs[0]["containerOverrides"]
-    assert made.request["command"] == list(command)
+    assert made.request.command == command
     assert {"name": "HPC_COMMAND", "value": "request"} in override["environment"]
     assert override["command"] == ["command:", "see", "request.json"]
 
@@ -166,29 +162,29 @@ def test_a_script_is_an_executable_input_and_the_command_its_arguments(
     script = tmp_path / "fit.sh"
     script.write_text("#!/bin/bash\necho $1\n")
     made = plan(JobSpec(command=("{a}", "two words"), script=script), environment, RUN_ID)
-    assert made.request["command"] == ["/bin/sh", "-c", 'exec "$HPC_SCRIPT" "$@"', "fit.sh", "{a}", "two words"]
-    assert made.request["name"] == "fit"
-    (sent,) = made.request["inputs"]
-    assert (sent["name"], sent["file"], sent["executable"]) == ("HPC_SCRIPT", "fit.sh", True)
+    assert made.request.command == ("/bin/sh", "-c", 'exec "$HPC_SCRIPT" "$@"', "fit.sh", "{a}", "two words")
+    assert made.request.name == "fit"
+    (sent,) = made.request.inputs
+    assert (sent.name, sent.file, sent.executable) == ("HPC_SCRIPT", "fit.sh", True)
 
 
 def test_outputs_are_names_patterns_and_destinations(environment: Environment) -> None:
     outputs = ("A", "B=s3://data/default/kept/b", "out/*.vtk", "result.csv")
     request = plan(spec(outputs=outputs), environment, RUN_ID).request
-    assert request["outputs"] == ["A", "B"]
-    assert request["destinations"] == {"B": "s3://data/default/kept/b"}
-    assert request["patterns"] == ["out/*.vtk", "result.csv"]
+    assert request.outputs == ("A", "B")
+    assert request.destinations == {"B": "s3://data/default/kept/b"}
+    assert request.patterns == ("out/*.vtk", "result.csv")
 
 
 def test_the_hash_tells_requests_apart_by_options_and_by_content(environment: Environment, tmp_path: Path) -> None:
     path = tmp_path / "in.dat"
     path.write_text("1")
     wanted = spec(inputs=(Input("IN", str(path)),))
-    first = plan(wanted, environment, RUN_ID).request["sha256"]
-    assert plan(wanted, environment, RUN_ID).request["sha256"] == first
-    assert plan(replace(wanted, retries=1), environment, RUN_ID).request["sha256"] != first
+    first = plan(wanted, environment, RUN_ID).request.sha256
+    assert plan(wanted, environment, RUN_ID).request.sha256 == first
+    assert plan(replace(wanted, retries=1), environment, RUN_ID).request.sha256 != first
     path.write_text("2")
-    assert plan(wanted, environment, RUN_ID).request["sha256"] != first
+    assert plan(wanted, environment, RUN_ID).request.sha256 != first
 
 
 @pytest.mark.parametrize(
@@ -315,4 +311,23 @@ def test_every_request_is_refused_in_words_or_is_one_that_the_service_can_take(
     overrides = job.get("containerOverrides") or job["nodeOverrides"]["nodePropertyOverrides"][0]["containerOverrides"]
     assert overrides["command"] == command
     assert len(job["jobName"]) <= run_ids.MAX_JOB_NAME
-    assert json.loads(json.dumps(made.request))["environment"] == variables
+    assert json.loads(json.dumps(made.request.to_json())).get("environment", {}) == variables
+
+
+@pytest.mark.parametrize(("options", "needs"), [({}, None), ({"pack": 2, "array": 4}, "1.2")])
+def test_what_images_of_an_older_environment_would_run_wrongly_is_refused_before_it_is_sent(
+    environment: Environment, options: dict[str, Any], needs: str | None
+) -> None:
+    older = replace(environment, meta=replace(environment.meta, version="1.1"))
+    if needs is None:
+        assert plan(spec(**options), older, RUN_ID).request.needs == "1.0"
+        return
+    (text,) = complaints(spec(**options), older)
+    words = [f"contract {needs}", "environment dev was deployed with 1.1", "make push ENV=dev", "install the hpc-batch"]
+    assert [word for word in words if word not in text] == []
+
+
+def test_complaints_about_reading_and_about_the_request_come_together(environment: Environment) -> None:
+    with pytest.raises(BadInput) as caught:
+        plan(spec(queue="none"), environment, RUN_ID, complaints=["--only x: no number"])
+    assert [text.split()[0] for text in caught.value.complaints] == ["--only", "--queue"]

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from hpc.aws.environment import Environment
+from hpc.contract.run_request import Signal
 from hpc.plan.plan import plan
 from hpc.request.tasks_file import TasksFile
 from tests.hpc.plan.planning import RUN_ID, complaints, spec
@@ -18,15 +19,15 @@ def test_packed_tasks_are_fewer_children_and_fewer_jobs(
 ) -> None:
     made = plan(spec("model", array=20_005, pack=pack), environment, RUN_ID)
     assert [job.get("arrayProperties", {"size": 0})["size"] for job in made.jobs] == children
-    assert made.request["pack"] == pack
-    assert sum(part["size"] for part in made.request["parts"]) == 20_005
+    assert made.request.layout.pack == pack
+    assert sum(size for _, size in made.request.layout.parts) == 20_005
 
 
 def test_chosen_tasks_alone_are_planned_and_their_numbers_kept(environment: Environment, tasks: TasksFile) -> None:
     made = plan(spec("model", "{alpha}", tasks=tasks, only=((2, 2), (0, 0))), environment, RUN_ID)
-    assert (made.request["only"], made.request["tasks"]) == ([[0, 0], [2, 2]], 2)
-    assert made.request["parts"] == [{"offset": 0, "size": 2}]
-    assert made.request["sha256"] != plan(spec("model", "{alpha}", tasks=tasks), environment, RUN_ID).request["sha256"]
+    assert (made.request.layout.only, made.request.tasks) == (((0, 0), (2, 2)), 2)
+    assert made.request.layout.parts == ((0, 2),)
+    assert made.request.sha256 != plan(spec("model", "{alpha}", tasks=tasks), environment, RUN_ID).request.sha256
 
 
 @pytest.mark.parametrize(
@@ -46,20 +47,20 @@ def test_two_rows_that_write_the_same_object_are_noticed(
     (text,) = complaints(spec(tasks=tasks, outputs=outputs), environment)
     assert "clash.csv:4: --output FIT: s3://data/default/" in text
     assert "an earlier row" in text
-    assert plan(spec(tasks=tasks, outputs=outputs, only=((0, 1),)), environment, RUN_ID).request["tasks"] == 2
+    assert plan(spec(tasks=tasks, outputs=outputs, only=((0, 1),)), environment, RUN_ID).request.tasks == 2
 
 
 def test_what_is_asked_for_the_end_of_an_attempt_is_in_the_request(environment: Environment) -> None:
     asked = spec(on_failure="logs", checkpoint_minutes=10, signal="usr1@90", timeout_s=3600)
     request = plan(asked, environment, RUN_ID).request
-    assert (request["on_failure"], request["checkpoint_minutes"]) == ("logs", 10)
-    assert (request["signal"], request["timeout_s"]) == ({"name": "SIGUSR1", "before_s": 90}, 3600)
+    assert (request.on_failure, request.checkpoint_minutes) == ("logs", 10)
+    assert (request.signal, request.timeout_s) == (Signal(name="SIGUSR1", before_s=90), 3600)
 
 
 def test_columns_with_a_role_are_no_values_for_the_command(environment: Environment, tmp_path: Path) -> None:
     path = tmp_path / "roles.tsv"
     path.write_text("alpha\t--setenv SEED\t--input MESH\n1\t7\ts3://public-data/a.msh\n")
-    assert plan(spec("model", "{alpha}", tasks=TasksFile(path)), environment, RUN_ID).request["tasks"] == 1
+    assert plan(spec("model", "{alpha}", tasks=TasksFile(path)), environment, RUN_ID).request.tasks == 1
     (text,) = complaints(spec("model", "{SEED}", tasks=TasksFile(path)), environment)
     assert "there is alpha" in text
 

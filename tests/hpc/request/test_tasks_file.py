@@ -59,7 +59,7 @@ def test_only_the_first_complaints_are_shown(tmp_path: Path) -> None:
         ("t.csv", "", "has no task"),
         ("t.csv", "a,b\n", "has no task"),
         ("t.csv", "a b,c\n1,2\n", "'a b' in the header"),
-        ("t.csv", "a,a\n1,2\n", "there twice"),
+        ("t.csv", "a,a\n1,2\n", "occurs twice"),
         ("t.csv", 'a\n"1\n', "not readable as a table"),
         ("t.jsonl", "{\n", "not JSON"),
         ("t.jsonl", "[1]\n", "not a JSON object"),
