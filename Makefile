@@ -154,11 +154,12 @@ clean: ## remove everything that was installed or written here
 .PHONY: install
 install: .venv/.installed node_modules/.installed ## install Python packages, Node and the CDK CLI into this folder
 
+# Wheels alone: what an sdist is built with has no hash here.
 .venv/.installed: requirements.txt pyproject.toml constructs/pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
 		|| { echo "$$($(PYTHON) --version) given, Python 3.11 or newer is needed: make PYTHON=/path/to/python3.11"; exit 2; }
 	$(PYTHON) -m venv .venv
-	pip install --quiet --disable-pip-version-check --require-hashes --requirement requirements.txt
+	pip install --quiet --disable-pip-version-check --only-binary :all: --require-hashes --requirement requirements.txt
 	pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable . --editable constructs
 	touch $@
 
