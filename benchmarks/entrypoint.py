@@ -1,9 +1,9 @@
-"""What hpc-node adds to a command: a task without files, and a packed row, beside the command run directly.
+"""Overhead of hpc-node: a task without files, and a packed row, compared with running the command directly.
 
 python -m benchmarks.entrypoint [--rounds 15] [--rows 200]
 
-S3 is the local cloud's own, on this machine. Every round runs the command alone, then through hpc-node, then `--rows`
-rows in one child and as many times alone. stdout: JSON; stderr: medians beside their bounds.
+S3 is that of the local cloud, on this machine. Every round runs the command directly, then through hpc-node, then
+`--rows` rows in one child job and as many direct runs. stdout: JSON; stderr: medians and their bounds.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ COMMAND = ["true"]
 
 
 def ask(url: str, run_id: str, rows: int) -> None:
-    """Write what `hpc submit` would have written."""
+    """Write the objects that `hpc submit` would write."""
     paths = RunPaths(project="default", run_id=run_id)
     s3 = boto3.client(
         "s3",
@@ -50,7 +50,7 @@ def ask(url: str, run_id: str, rows: int) -> None:
 
 
 def cost(command: list[str], env: dict[str, str], times: int = 1) -> tuple[float, float]:
-    """Return the seconds that it takes, and those of CPU."""
+    """Return elapsed seconds and CPU seconds."""
     began, before = time.perf_counter(), resource.getrusage(resource.RUSAGE_CHILDREN)
     for _ in range(times):
         subprocess.run(command, env=env, check=True, capture_output=True)
@@ -63,13 +63,13 @@ def cost(command: list[str], env: dict[str, str], times: int = 1) -> tuple[float
 @click.option("--rounds", type=click.IntRange(1), default=15, show_default=True)
 @click.option("--rows", type=click.IntRange(1), default=200, show_default=True)
 def main(rounds: int, rows: int) -> None:
-    """Time the entrypoint."""
+    """Measure the overhead of the entrypoint."""
     node = str(Path(sys.executable).parent / "hpc-node")
     found: dict[str, dict[str, list[float]]] = {what: {"wall": [], "cpu": []} for what in ("task", "row")}
     with tempfile.TemporaryDirectory(prefix="hpc-entrypoint-") as name, ministack(Path(name)) as url:
         env = {"PATH": os.environ["PATH"], "HOME": name, "AWS_ENDPOINT_URL": url, **KEYS,
                "HPC_BUCKET": BUCKET, "HPC_PROJECT": "default", "HPC_PART": "0"}  # fmt: skip
-        for number in range(rounds + 1):  # the first one warms up: bytecode, caches
+        for number in range(rounds + 1):  # the first round warms up bytecode and caches
             runs = {kind: {**env, "HPC_RUN_ID": f"{kind}-{number}"} for kind in found}
             ask(url, f"task-{number}", 0)
             ask(url, f"row-{number}", rows)

@@ -1,7 +1,7 @@
-"""The same storm of faults over `hpc` and the clients that people have: what is executed, twice, or not at all.
+"""Submission under faults, by `hpc` and other clients: jobs that run once, twice or not at all.
 
-Each job appends its name to one file, so executions are counted and not believed. `make bench-faults` prints a table
-in Markdown. The AWS CLI and awsbsub are installed below .local/, each with its own dependencies.
+Each job appends its name to a file, so that executions are counted. `make bench-faults` prints a Markdown table. The
+AWS CLI and awsbsub are installed below .local/, each with its own dependencies.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import boto3
 import click
@@ -49,8 +49,8 @@ FAULTS: dict[str, tuple[dict[str, Any], ...]] = {
         _SUBMIT | {"probability": 0.10, "response": {"abort_bytes": 0}},
     ),
 }
-"""What happens to calls of SubmitJob: one thing to three in ten, or the storm of all. `lost after`: the service has
-accepted the job, and the connection ends before the answer."""
+"""Faults of SubmitJob calls: one kind in 30% of them, or a mixture, the storm. `lost after`: the connection ends after
+the service has accepted the job and before it answers."""
 
 HEADER = [
     *("fault", "client", "seed", "asked", "faults", "errors shown", "executed", "executed twice", "lost"),
@@ -58,26 +58,29 @@ HEADER = [
 ]
 
 
+RetryMode = Literal["legacy", "standard", "adaptive"]
+
+
 @dataclass(frozen=True)
-class JobContext:
-    """Where a client submits: behind the storm."""
+class Target:
+    """Where a client submits: behind the faulty line."""
 
     url: str
     queue_arn: str
     bucket: str
     folder: Path
 
-    def client(self, **retries: Any) -> Any:
-        return boto3.client("batch", endpoint_url=self.url, config=Config(retries=retries, read_timeout=30))
+    def client(self, mode: RetryMode) -> Any:
+        return boto3.client("batch", endpoint_url=self.url, config=Config(retries={"mode": mode}, read_timeout=30))
 
 
 Submit = Callable[[str, list[str]], bool]
-"""Submits a command as a job of this name; returns whether the client said that it did."""
+"""Submit a command as a job of this name; return whether the client reported success."""
 
 
-def _hpc(_place: JobContext) -> Submit:
+def _hpc(_target: Target) -> Submit:
     cluster = hpc.connect("dev")
-    cluster.environment  # noqa: B018 - read once, before the threads
+    cluster.environment  # noqa: B018 - read once before the threads start
 
     def submit(name: str, command: list[str]) -> bool:
         try:
@@ -89,14 +92,14 @@ def _hpc(_place: JobContext) -> Submit:
     return submit
 
 
-def _boto3(mode: str, place: JobContext) -> Submit:
-    batch = place.client(mode=mode)
+def _boto3(mode: RetryMode, target: Target) -> Submit:
+    batch = target.client(mode)
 
     def submit(name: str, command: list[str]) -> bool:
         overrides: Any = {"command": command}
         try:
             answer = batch.submit_job(
-                jobName=name, jobQueue=place.queue_arn, jobDefinition=DEFINITION, containerOverrides=overrides
+                jobName=name, jobQueue=target.queue_arn, jobDefinition=DEFINITION, containerOverrides=overrides
             )
         except (ClientError, BotoCoreError):
             return False
@@ -105,11 +108,11 @@ def _boto3(mode: str, place: JobContext) -> Submit:
     return submit
 
 
-def _aws(place: JobContext) -> Submit:
+def _aws(target: Target) -> Submit:
     def submit(name: str, command: list[str]) -> bool:
         words = ",".join(f'"{word}"' for word in command)
         ended = subprocess.run(
-            [peers.tool("aws"), "batch", "submit-job", "--job-name", name, "--job-queue", place.queue_arn,
+            [peers.tool("aws"), "batch", "submit-job", "--job-name", name, "--job-queue", target.queue_arn,
              "--job-definition", DEFINITION, "--container-overrides", f"command=[{words}]"],
             capture_output=True, check=False,
         )  # fmt: skip
@@ -118,21 +121,21 @@ def _aws(place: JobContext) -> Submit:
     return submit
 
 
-def _awsbsub(place: JobContext) -> Submit:
-    peers.configure_awsbsub(place.folder, place.bucket, place.queue_arn, DEFINITION)
+def _awsbsub(target: Target) -> Submit:
+    peers.configure_awsbsub(target.folder, target.bucket, target.queue_arn, DEFINITION)
 
     def submit(name: str, command: list[str]) -> bool:
         with peers.terminal() as stdin:
             ended = subprocess.run(
                 [peers.tool("awsbsub"), "--job-name", name, "--", *command], stdin=stdin, capture_output=True,
-                env=os.environ | {"HOME": str(place.folder)}, check=False,
+                env=os.environ | {"HOME": str(target.folder)}, check=False,
             )  # fmt: skip
         return ended.returncode == 0
 
     return submit
 
 
-CLIENTS: dict[str, Callable[[JobContext], Submit]] = {
+CLIENTS: dict[str, Callable[[Target], Submit]] = {
     "hpc": _hpc,
     "boto3 legacy": partial(_boto3, "legacy"),
     "boto3 standard": partial(_boto3, "standard"),
@@ -143,7 +146,7 @@ CLIENTS: dict[str, Callable[[JobContext], Submit]] = {
 
 
 def measure(fault: str, client: str, count: int, seed: int, cloud: LocalCloud, folder: Path) -> list[object]:
-    """Submit `count` jobs through the fault; return the row of the table."""
+    """Submit `count` jobs under a fault; return the row of the table."""
     marks = folder / f"{client.replace(' ', '-')}-{seed}-{secrets.token_hex(3)}"  # others may use the same cloud
     marks.touch()
     names = [f"{marks.name}-{number}" for number in range(count)]
@@ -151,7 +154,7 @@ def measure(fault: str, client: str, count: int, seed: int, cloud: LocalCloud, f
         os.environ |= cloud.environment() | {"AWS_ENDPOINT_URL": line.url, "XDG_STATE_HOME": str(folder / "state")}
         environment = hpc.connect("dev").environment
         queue_arn = environment.queues[QUEUE].arn
-        submit = CLIENTS[client](JobContext(line.url, queue_arn, environment.meta.bucket, folder))
+        submit = CLIENTS[client](Target(line.url, queue_arn, environment.meta.bucket, folder))
         line.rules(*FAULTS[fault])
         began, since_ms = time.monotonic(), int(time.time() * 1000)
         with ThreadPoolExecutor(AT_ONCE) as pool:
@@ -169,21 +172,22 @@ def measure(fault: str, client: str, count: int, seed: int, cloud: LocalCloud, f
 
 
 def _ended_jobs(cloud: LocalCloud, queue_arn: str, since_ms: int, names: list[str]) -> int:
-    """Wait until all jobs submitted since then have ended; return how many there are of these names."""
+    """Wait until all jobs with these names, submitted since then, have ended; return their number."""
     batch = boto3.client("batch", endpoint_url=cloud.url)
     deadline = time.monotonic() + END_TIMEOUT_S
     wanted = set(names)
     while True:
-        after = [{"name": "AFTER_CREATED_AT", "values": [str(since_ms - 1)]}]
-        pages = batch.get_paginator("list_jobs").paginate(jobQueue=queue_arn, filters=after)
+        pages = batch.get_paginator("list_jobs").paginate(
+            jobQueue=queue_arn, filters=[{"name": "AFTER_CREATED_AT", "values": [str(since_ms - 1)]}]
+        )
         found = [job for page in pages for job in page["jobSummaryList"]]
         own = [
             job for job in found if job["jobName"] in wanted or any(job["jobName"].endswith(f"-{n}") for n in wanted)
         ]
-        if all(job["status"] in ("SUCCEEDED", "FAILED") for job in own):
+        if all(job.get("status") in ("SUCCEEDED", "FAILED") for job in own):
             return len(own)
         if time.monotonic() > deadline:
-            raise click.ClickException("the jobs do not end")
+            raise click.ClickException(f"jobs still run after {END_TIMEOUT_S} s")
         time.sleep(1)
 
 
@@ -199,11 +203,11 @@ def _deployed(url: str | None, folder: Path) -> Iterator[LocalCloud]:
 
 
 @click.command()
-@click.option("--count", default=100, show_default=True, help="Jobs that each client submits.")
-@click.option("--seeds", default=3, show_default=True, help="Storms for each client.")
+@click.option("--count", default=100, show_default=True, help="Jobs per client, fault and seed.")
+@click.option("--seeds", default=3, show_default=True, help="Seeds, and so runs, per client and fault.")
 @click.option("--client", "clients", multiple=True, type=click.Choice(list(CLIENTS)), help="Default: all.")
 @click.option("--fault", "faults", multiple=True, type=click.Choice(list(FAULTS)), help="Default: all.")
-@click.option("--url", help="A local cloud in which dev is deployed. Default: one is started.")
+@click.option("--url", help="URL of a local cloud with dev deployed. Default: start one.")
 def main(count: int, seeds: int, clients: tuple[str, ...], faults: tuple[str, ...], url: str | None) -> None:
     """Print the table."""
     with tempfile.TemporaryDirectory(prefix="hpc-bench-") as name, _deployed(url, Path(name)) as cloud:

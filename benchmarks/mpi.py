@@ -1,10 +1,10 @@
-"""Ping-pong and allreduce of mpi4py: through hpc-node, and by a plain mpirun on the same nodes.
+"""Ping-pong and allreduce with mpi4py: through hpc-node, and with a plain mpirun on the same nodes.
 
 python -m benchmarks.mpi [--rounds 5] [--on containers|namespaces]: `make bench-mpi`, as root on Debian
 
-Nodes are containers of the job image, which runs as its own user, or network namespaces of this machine.
-Every round runs both, one after the other, and takes of each step its fastest repetition: a rank that
-waits for its core is slow whoever started it. stdout: JSON; stderr: medians and their ratio.
+Nodes are containers of the job image, run as its user, or network namespaces of this machine. Every round runs both,
+one after the other, and takes the fastest repetition of each step, since a rank that waits for its core is slow with
+either launcher. stdout: JSON; stderr: medians and their ratio.
 """
 
 from __future__ import annotations
@@ -46,13 +46,13 @@ for size, times in ((8, 3000), (65536, 1000), (1 << 20, 300)):
 if world.rank == 0:
     print(json.dumps(found))
 """
-# Unbound: hosts in namespaces share the machine without knowing it, and each would take its first core.
+# Unbound: namespaces share the machine unknowingly, so each would bind to its first core.
 ON = {"containers": in_containers, "namespaces": in_namespaces}
 COMMAND = ("mpirun", "-np", str(NODES), "--map-by", "ppr:1:node", "--bind-to", "none", "python", "-c", PROGRAM)
 
 
 def measure(nodes: Nodes, rounds: int) -> dict[str, dict[str, list[float]]]:
-    """Return microseconds of every round, by step and launcher."""
+    """Return the microseconds of every round, by step and launcher."""
     found: dict[str, dict[str, list[float]]] = {}
     for number in range(rounds):
         for name, run in (("hpc-node", nodes.hpc_node), ("mpirun", nodes.plain)):
@@ -67,7 +67,7 @@ def measure(nodes: Nodes, rounds: int) -> dict[str, dict[str, list[float]]]:
 @click.option("--rounds", type=click.IntRange(1), default=5, show_default=True)
 @click.option("--on", type=click.Choice(list(ON)), default="containers", show_default=True)
 def main(rounds: int, on: str) -> None:
-    """Time messages between two nodes."""
+    """Measure messages between two nodes."""
     with ON[on](NODES) as nodes:
         found = measure(nodes, rounds)
     for step, times in found.items():

@@ -1,4 +1,4 @@
-"""The nodes that multi-node benchmarks run on: network namespaces of this machine, or containers that run already."""
+"""Nodes for multi-node benchmarks: network namespaces of this machine, or running containers."""
 
 from __future__ import annotations
 
@@ -36,26 +36,31 @@ esac
 
 @dataclass(frozen=True, kw_only=True)
 class Nodes:
-    """`enter[k]` is what puts a command on node k and its core; there it reaches S3 at `s3`, and Python's and MPI's
-    programs are in `programs`. S3 from here is `s3_here`."""
+    """`enter[k]` is the command prefix that runs a command on node k and its core. S3 is at `s3` on the nodes and at
+    `s3_here` in this process; `programs` is the nodes' folder of Python and MPI programs."""
 
     enter: tuple[tuple[str, ...], ...]
     addresses: tuple[str, ...]
     s3: str
     s3_here: str
     folder: Path
-    """Seen by all nodes under the same path."""
+    """Shared by all nodes under the same path."""
     programs: Path = BIN
 
     def hpc_node(self, count: int, *command: str, **environment: str) -> str:
-        """Run a multi-node job of the first `count` nodes; return what its command printed."""
+        """Run a multi-node job on the first `count` nodes; return the output of its command."""
         run_id = f"20261122-000000-{secrets.token_hex(3)}"
         asked = {
             "version": "1.1", "run_id": run_id, "project": "default", "kind": "multi-node", "tasks": None,
             "nodes": count, "vcpus": 1, "parts": [{"offset": 0, "size": 1}], "environment": environment,
         }  # fmt: skip
-        keys = {"aws_access_key_id": "test", "aws_secret_access_key": "test"}
-        s3 = boto3.client("s3", endpoint_url=self.s3_here, region_name="us-east-1", **keys)
+        s3 = boto3.client(
+            "s3",
+            endpoint_url=self.s3_here,
+            region_name="us-east-1",
+            aws_access_key_id="test",
+            aws_secret_access_key="test",  # noqa: S106 - the local cloud takes any
+        )
         with contextlib.suppress(s3.exceptions.BucketAlreadyOwnedByYou):
             s3.create_bucket(Bucket=BUCKET)
         key = RunPaths(project="default", run_id=run_id).request
@@ -83,7 +88,7 @@ class Nodes:
         return subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
     def plain(self, count: int, *command: str, **environment: str) -> str:
-        """Run a command on the first node, where `mpirun` spans the first `count` without hpc-node."""
+        """Run a command on the first node, with an `mpirun` that spans the first `count` nodes without hpc-node."""
         agent, hostfile = self.folder / "plain-agent", self.folder / "plain-hosts"
         cases = (
             f'{address}) exec {shlex.join(self.enter[node])} sh -c "$*";;'
@@ -104,17 +109,17 @@ class Nodes:
 
 
 PRIORITY = -15
-"""Nodes come before all else that the machine does: on hosts of their own, they have their own."""
+"""Nice value: nodes take precedence over everything else on this machine, as if each had a host to itself."""
 
 
 def core(node: int) -> int:
-    """Share the machine's cores out."""
+    """Return the core of a node."""
     return node % (os.cpu_count() or 1)
 
 
 @contextlib.contextmanager
 def _hosts(count: int) -> Iterator[tuple[Path, Hosts, str, str]]:
-    """Yield a folder, hosts, and the URLs of an S3 for them and for this process. Needs root."""
+    """Yield a folder, hosts, and the URLs of S3 for them and for this process. Needs root."""
     with (
         tempfile.TemporaryDirectory(prefix="hpc-bench-") as name,
         LocalCloud(Path(name, "cloud"), "--executor", "null") as cloud,
@@ -125,7 +130,7 @@ def _hosts(count: int) -> Iterator[tuple[Path, Hosts, str, str]]:
 
 @contextlib.contextmanager
 def in_namespaces(count: int) -> Iterator[Nodes]:
-    """Yield nodes that share the kernel, each with an address of its own. Needs root."""
+    """Yield nodes that are network namespaces, each with an address. Needs root."""
     with _hosts(count) as (folder, hosts, s3, s3_here):
         pinned = (("nice", "-n", str(PRIORITY), "taskset", "-c", str(core(node))) for node in range(count))
         enter = tuple((*hosts.on(node), *words) for node, words in enumerate(pinned))
@@ -136,9 +141,9 @@ def in_namespaces(count: int) -> Iterator[Nodes]:
 # ---------------------------------------------------------------------------------------------------- containers
 
 FIRST_PROCESS = 'exec 3<> "$0"; while IFS= read -r line <&3; do eval "$line" & done'
-"""Runs each line of a pipe."""
+"""Runs each line that is written to a pipe."""
 RUN_ON = """#!/bin/bash
-# run-on NODE WORDS...: have a container run a command, and be that command: output, errors, exit code.
+# run-on NODE WORDS...: run a command in a container; pass on its output, errors and exit code.
 node=$1; shift
 answer=$(mktemp --dry-run {folder}/answer-XXXXXXXX)
 mkfifo -m 666 "$answer".out "$answer".err "$answer".code
@@ -153,8 +158,8 @@ exit "$(cat "$answer".code)"
 
 @contextlib.contextmanager
 def in_containers(count: int) -> Iterator[Nodes]:
-    """Yield nodes that are containers of the job image, each with an address of its own, where the image's user runs
-    what is run. Needs root and podman."""
+    """Yield nodes that are containers of the job image, each with an address; commands run as the image's user. Needs
+    root and podman."""
     env = os.environ | podman_config.environment(ROOT / ".local" / "podman")
     make = ["make", "--silent", "image", "BASE=bootstrap"]
     image = subprocess.run(make, cwd=ROOT, env=env, check=True, stdout=subprocess.PIPE, text=True).stdout.strip()

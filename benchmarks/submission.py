@@ -1,10 +1,10 @@
-"""What it costs to submit: API calls, seconds and memory of `hpc`, awsbsub, the AWS CLI and boto3, in one go.
+"""The cost of submission: API calls, seconds and memory of `hpc`, awsbsub, the AWS CLI and boto3.
 
 python -m benchmarks.submission [--latency-ms 0 --latency-ms 50] [--only hpc]
 
-Every client sends to the same local cloud through the same proxy, which counts its requests and delays each. Nothing
-runs: the compute environments are disabled, which AWS Batch does not mind when a job is submitted. A sweep of `hpc` is
-a CSV file with a row for each task; the others' arrays carry a number only. stdout: a table in Markdown.
+Every client sends to the same local cloud through the same proxy, which counts and delays requests. No job runs: the
+compute environments are disabled, with which AWS Batch still accepts jobs. A sweep of `hpc` is a CSV file with a row
+for each task; the arrays of the others carry only an index. stdout: a Markdown table.
 """
 
 from __future__ import annotations
@@ -60,62 +60,62 @@ for number in range(int(sys.argv[1])):
 
 
 @dataclass(frozen=True)
-class JobContext:
+class Target:
     queue_arn: str
     folder: Path
 
 
-Commands = Callable[[JobContext, int], Iterator[list[str]]]
-"""The commands that submit so many tasks."""
+Commands = Callable[[Target, int], Iterator[list[str]]]
+"""The commands that submit a number of tasks."""
 
 
-def _hpc_sweep(place: JobContext, tasks: int) -> Iterator[list[str]]:
-    path = place.folder / f"{tasks}.csv"
+def _hpc_sweep(target: Target, tasks: int) -> Iterator[list[str]]:
+    path = target.folder / f"{tasks}.csv"
     path.write_text("alpha\n" + "".join(f"{number}\n" for number in range(tasks)))
     yield ["hpc", "submit", "--queue", QUEUE, "--tasks", str(path), "--", "echo", "{alpha}"]
 
 
-def _hpc_jobs(_place: JobContext, tasks: int) -> Iterator[list[str]]:
+def _hpc_jobs(_target: Target, tasks: int) -> Iterator[list[str]]:
     for _ in range(tasks):
         yield ["hpc", "submit", "--queue", QUEUE, "--", "true"]
 
 
-def _library_jobs(_place: JobContext, tasks: int) -> Iterator[list[str]]:
+def _library_jobs(_target: Target, tasks: int) -> Iterator[list[str]]:
     yield [sys.executable, "-c", LIBRARY, str(tasks)]
 
 
-def _boto3_jobs(place: JobContext, tasks: int) -> Iterator[list[str]]:
-    yield [sys.executable, "-c", BOTO3, place.queue_arn, DEFINITION, *["1"] * tasks]
+def _boto3_jobs(target: Target, tasks: int) -> Iterator[list[str]]:
+    yield [sys.executable, "-c", BOTO3, target.queue_arn, DEFINITION, *["1"] * tasks]
 
 
-def _boto3_arrays(place: JobContext, tasks: int) -> Iterator[list[str]]:
-    yield [sys.executable, "-c", BOTO3, place.queue_arn, DEFINITION, *map(str, _arrays(tasks))]
+def _boto3_arrays(target: Target, tasks: int) -> Iterator[list[str]]:
+    yield [sys.executable, "-c", BOTO3, target.queue_arn, DEFINITION, *map(str, _arrays(tasks))]
 
 
-def _aws_jobs(place: JobContext, tasks: int) -> Iterator[list[str]]:
+def _aws_jobs(target: Target, tasks: int) -> Iterator[list[str]]:
     for _ in range(tasks):
-        yield _aws(place, 1)
+        yield _aws(target, 1)
 
 
-def _aws_arrays(place: JobContext, tasks: int) -> Iterator[list[str]]:
+def _aws_arrays(target: Target, tasks: int) -> Iterator[list[str]]:
     for size in _arrays(tasks):
-        yield _aws(place, size)
+        yield _aws(target, size)
 
 
-def _aws(place: JobContext, size: int) -> list[str]:
+def _aws(target: Target, size: int) -> list[str]:
     array = ["--array-properties", f"size={size}"] if size > 1 else []
     return [
-        peers.tool("aws"), "batch", "submit-job", "--job-name", "n", "--job-queue", place.queue_arn,
+        peers.tool("aws"), "batch", "submit-job", "--job-name", "n", "--job-queue", target.queue_arn,
         "--job-definition", DEFINITION, "--container-overrides", "command=[true]", *array,
     ]  # fmt: skip
 
 
-def _awsbsub_jobs(_place: JobContext, tasks: int) -> Iterator[list[str]]:
+def _awsbsub_jobs(_target: Target, tasks: int) -> Iterator[list[str]]:
     for _ in range(tasks):
         yield [peers.tool("awsbsub"), "--", "true"]
 
 
-def _awsbsub_arrays(_place: JobContext, tasks: int) -> Iterator[list[str]]:
+def _awsbsub_arrays(_target: Target, tasks: int) -> Iterator[list[str]]:
     for size in _arrays(tasks):
         yield [peers.tool("awsbsub"), *(["--array-size", str(size)] if size > 1 else []), "--", "true"]
 
@@ -159,7 +159,7 @@ class Cost:
     peak_mib: float = 0.0
 
     def run(self, command: list[str], environment: dict[str, str]) -> None:
-        """Run a command that must succeed, and add what it took."""
+        """Run a command that must succeed and add its cost."""
         with peers.terminal() as stdin:
             began = time.perf_counter()
             process = subprocess.Popen(
@@ -178,7 +178,7 @@ class Cost:
 
 
 def _peak_mib(pid: int) -> float:
-    """Return the most that a process has held since it was started; ru_maxrss would count the parent's, too."""
+    """Return the peak memory of a process since its exec; ru_maxrss would include the parent's."""
     try:
         lines = Path(f"/proc/{pid}/status").read_text().splitlines()
     except OSError:
@@ -188,9 +188,9 @@ def _peak_mib(pid: int) -> float:
 
 @click.command()
 @click.option("--latency-ms", "latencies", multiple=True, type=float, default=(0, 50), show_default=True)
-@click.option("--only", help="Only the clients whose name begins so.", default="")
-@click.option("--least", default=1, show_default=True, help="Leave smaller cases out.")
-@click.option("--most", default=300_000, show_default=True, help="Leave larger cases out.")
+@click.option("--only", help="Prefix of the names of clients to run.", default="")
+@click.option("--least", default=1, show_default=True, help="Minimum number of tasks.")
+@click.option("--most", default=300_000, show_default=True, help="Maximum number of tasks.")
 def main(latencies: tuple[float, ...], only: str, least: int, most: int) -> None:
     """Print the table."""
     with deployed() as deployment, FaultyLine(deployment.cloud.url, 1, deployment.folder / "line.log") as line:
@@ -200,8 +200,8 @@ def main(latencies: tuple[float, ...], only: str, least: int, most: int) -> None
         for item in batch.describe_compute_environments()["computeEnvironments"]:
             batch.update_compute_environment(computeEnvironment=item["computeEnvironmentArn"], state="DISABLED")
         published = hpc.connect("dev").environment
-        place = JobContext(published.queues[QUEUE].arn, deployment.folder)
-        peers.configure_awsbsub(deployment.folder, published.meta.bucket, place.queue_arn, DEFINITION)
+        target = Target(published.queues[QUEUE].arn, deployment.folder)
+        peers.configure_awsbsub(deployment.folder, published.meta.bucket, target.queue_arn, DEFINITION)
         path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
         environment = os.environ | {"AWS_ENDPOINT_URL": line.url, "HOME": str(deployment.folder), "PATH": path}
         click.echo(f"| {' | '.join(HEADER)} |\n|{'---|' * len(HEADER)}")
@@ -212,17 +212,17 @@ def main(latencies: tuple[float, ...], only: str, least: int, most: int) -> None
                 line.clear()
                 line.rules({"latency": latency_ms})
                 cost = Cost()
-                for command in commands(place, tasks):
+                for command in commands(target, tasks):
                     cost.run(command, environment)
                 calls = Counter(item.get("service") == "batch" for item in line.fired())
                 figures = [f"{cost.seconds:.1f}", f"{cost.cpu_s:.1f}", f"{cost.peak_mib:.0f}"]
                 row = [f"{tasks:,}", client, how, f"{latency_ms:g}", calls[True], calls[False], *figures]
                 click.echo(f"| {' | '.join(map(str, row))} |")
-                _forget(batch, place.queue_arn)
+                _forget(batch, target.queue_arn)
 
 
 def _forget(batch: Any, queue_arn: str) -> None:
-    """End what was submitted, so that the next client meets an empty queue."""
+    """Terminate the submitted jobs, so that the next client finds an empty queue."""
     pages = batch.get_paginator("list_jobs").paginate(jobQueue=queue_arn, jobStatus="RUNNABLE")
     for job in [job["jobId"] for page in pages for job in page["jobSummaryList"]]:
         batch.terminate_job(jobId=job, reason="measured")

@@ -1,9 +1,9 @@
-"""How long a synthesis takes with every rule, beside an empty app on the same engine.
+"""Duration of a synthesis with every rule, compared with an empty app on the same engine.
 
 python -m benchmarks.synthesis [--rounds 7] [--env dev]
 
-Every round runs each variant once, in a process of its own, one after the other, so that a slow spell of the machine
-falls on all of them. stdout: JSON; stderr: a table of medians and of their ratios to the empty app.
+Every round runs each variant once, in a separate process, one after the other, so that a slow phase of the machine
+affects all of them. stdout: JSON; stderr: medians and their ratios to the empty app.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ print(json.dumps({{"imports": imported - started, "constructs": built - imported
 
 
 def variants(environment: str) -> dict[str, tuple[list[str], dict[str, str]]]:
-    """Return the command and the variables of each variant, the floor first."""
+    """Return command and variables of each variant, the baseline first."""
     context = {"CDK_CONTEXT_JSON": json.dumps({"env": environment})}
     build = BUILD.format(environment=environment)
     return {
@@ -57,7 +57,7 @@ def variants(environment: str) -> dict[str, tuple[list[str], dict[str, str]]]:
 
 
 def run(command: list[str], variables: dict[str, str]) -> tuple[float, str]:
-    """Return the seconds of one synthesis, and what it printed."""
+    """Return the seconds of one synthesis and its output."""
     with tempfile.TemporaryDirectory() as outdir:
         environment = os.environ | variables | {"CDK_OUTDIR": outdir, "PYTHONPATH": str(ROOT)}
         started = time.perf_counter()
@@ -74,7 +74,7 @@ def run(command: list[str], variables: dict[str, str]) -> tuple[float, str]:
 @click.option("--rounds", type=click.IntRange(1), default=7, show_default=True)
 @click.option("--env", "environment", default="dev", show_default=True)
 def main(rounds: int, environment: str) -> None:
-    """Time the synthesis of an environment."""
+    """Measure the synthesis of an environment."""
     times: dict[str, list[float]] = {}
     phases: dict[str, list[float]] = {}
     for _ in range(rounds):

@@ -1,10 +1,10 @@
-"""How long it takes until a multi-node job's command runs, and then an mpirun: hpc-node against a script with ssh.
+"""Time until a multi-node job's command runs, and duration of an mpirun in it: hpc-node compared with an ssh script.
 
 python -m benchmarks.wireup [--rounds 5] [--nodes 2,4,8,16]: `make bench-wireup`, as root on Debian.
 
-Both start on all nodes at once, in network namespaces of this machine. The script has an easier task: it is told all
-addresses, its keys were made before, S3 and the run's request do not exist for it. It starts sshd on every node,
-reads the host keys, and logs in on each node once, all at the same time. stdout: JSON; stderr: medians and ratios.
+Both start on all nodes at once, in network namespaces of this machine. The script has an easier task: it is given all
+addresses and existing keys, and neither S3 nor the run's request is involved. It starts sshd on every node, reads the
+host keys and logs in on each node once, all concurrently. stdout: JSON; stderr: medians and ratios.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ import click
 from benchmarks.nodes import BIN, TIMEOUT_S, Nodes, in_namespaces
 
 SSHD = Path(__file__).parents[1] / ".local" / "sshd"
-"""Where `make` unpacks Debian's openssh-server, of which nothing is installed."""
+"""Where `make` unpacks Debian's openssh-server without installing it."""
 START_SSHD = """
 mount --bind {folder}/passwd /etc/passwd
 mount -t tmpfs none /run
@@ -38,19 +38,19 @@ done
 wait
 """
 RANK_S = 0.2
-"""For how long a rank runs: Open MPI's launcher misses the end of some that end at once (docs/not-proven.md)."""
+"""Run time of a rank: Open MPI's launcher misses the end of some that end at once (docs/not-proven.md)."""
 TIMED = f"date +%s.%N; mpirun -np {{count}} --map-by ppr:1:node --bind-to none sleep {RANK_S}; date +%s.%N"
 
 
 def through_hpc_node(nodes: Nodes, count: int) -> tuple[float, float]:
-    """Return seconds until the command started, and of the mpirun in it."""
+    """Return the seconds until the command started, and those of the mpirun in it."""
     started = time.time()
     said = nodes.hpc_node(count, "bash", "-c", TIMED.format(count=count))
     return _seconds(said, started)
 
 
 def through_ssh(nodes: Nodes, count: int) -> tuple[float, float]:
-    """Return the same of the script."""
+    """Return the same for the ssh script."""
     folder = nodes.folder
     ssh = f"ssh -q -i {folder}/key -o UserKnownHostsFile={folder}/known_hosts -o StrictHostKeyChecking=yes"
     others = " ".join(nodes.addresses[1:count])
@@ -87,10 +87,10 @@ def _start_sshd(nodes: Nodes, number: int) -> subprocess.Popen[bytes]:
 
 
 def make_keys(folder: Path) -> None:
-    """Make the keys and the configuration that every ssh node has."""
+    """Create the keys and the configuration of every ssh node."""
     for name in ("key", "host_key"):
         subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", folder / name], check=True)
-    # A home without settings of a shell: they would be part of every login.
+    # A home without shell settings, which every login would read.
     users = f"root:x:0:0::{folder}:/bin/sh\nsshd:x:100:65534::/run/sshd:/usr/sbin/nologin\n"
     (folder / "passwd").write_text(users)
     settings = {
@@ -104,7 +104,7 @@ def make_keys(folder: Path) -> None:
 @click.option("--rounds", type=click.IntRange(1), default=5, show_default=True)
 @click.option("--nodes", "counts", default="2,4,8,16", show_default=True)
 def main(rounds: int, counts: str) -> None:
-    """Time the start of multi-node jobs."""
+    """Measure the start of multi-node jobs."""
     sizes = [int(count) for count in counts.split(",")]
     found: dict[int, dict[str, list[tuple[float, float]]]] = {}
     with in_namespaces(max(sizes)) as nodes:
@@ -113,13 +113,13 @@ def main(rounds: int, counts: str) -> None:
             for _ in range(rounds):
                 for name, run in (("hpc-node", through_hpc_node), ("ssh", through_ssh)):
                     found.setdefault(count, {}).setdefault(name, []).append(run(nodes, count))
-            _tell(count, found[count])
+            _report(count, found[count])
     click.echo(json.dumps({"rounds": rounds, "load": os.getloadavg(), "seconds": found}))
 
 
-def _tell(count: int, times: dict[str, list[tuple[float, float]]]) -> None:
-    for place, what in enumerate(("until the command starts", "mpirun")):
-        ours, theirs = (statistics.median(pair[place] for pair in times[name]) for name in ("hpc-node", "ssh"))
+def _report(count: int, times: dict[str, list[tuple[float, float]]]) -> None:
+    for index, what in enumerate(("until the command starts", "mpirun")):
+        ours, theirs = (statistics.median(pair[index] for pair in times[name]) for name in ("hpc-node", "ssh"))
         click.echo(f"{count:3} nodes, {what:24} {ours:6.2f} s, ssh {theirs:6.2f} s: {ours / theirs:5.2f}", err=True)
 
 

@@ -1,6 +1,6 @@
-"""`make demo`: deploy the app to a local cloud, run the three examples there, check their figures, take all down.
+"""`make demo`: deploy the app to a local cloud, run the three examples, check their results, destroy everything.
 
-Every step is a command that a person could type; `.local/demo/commands.log` holds what each printed.
+Every step is a command that a person could type; `.local/demo/commands.log` has their output.
 """
 
 from __future__ import annotations
@@ -24,21 +24,21 @@ NODES = 4
 SWEEP = 'python "$PROGRAM" run --damping {damping} --frequency {frequency} --output "$RESULT"'
 MPIRUN = f"mpirun -np {NODES} --map-by ppr:1:node"
 SHARED = " --bind-to none --mca mpi_yield_when_idle 1"
-"""Nodes that are containers of one machine share its cores without knowing it."""
+"""Containers on one machine share its cores unknowingly."""
 HEAT = 'python "$PROGRAM" --output "$RESULT"'
 SUMMARY = 'python "$PROGRAM" --sweep "$SWEEP" --heat "$HEAT" --output "$SUMMARY"'
 
 
 @dataclass
 class Report:
-    """What took how long, and which figures were right."""
+    """Durations of the steps, and results of the checks."""
 
     steps: list[tuple[str, float]] = field(default_factory=list[tuple[str, float]])
     checks: list[tuple[str, bool]] = field(default_factory=list[tuple[str, bool]])
 
     @contextmanager
     def step(self, name: str) -> Generator[None]:
-        """Time a step; its name is shown before it starts."""
+        """Show the name of a step and time it."""
         click.secho(f"\n== {name}", bold=True, err=True)
         started = time.monotonic()
         yield
@@ -70,7 +70,7 @@ class Runs:
 
 
 def deploy(deployment: Deployment, report: Report) -> None:
-    """Do what the README says for a first deployment."""
+    """Follow the README's first deployment."""
     with report.step("cdk bootstrap"):
         deployment.bootstrap()
     with report.step(f"cdk deploy {deployment.foundation_stack}"):
@@ -82,7 +82,7 @@ def deploy(deployment: Deployment, report: Report) -> None:
 
 
 def submit(deployment: Deployment) -> Runs:
-    """Submit the sweep, the MPI solver, and the job that waits for both."""
+    """Submit the sweep, the MPI solver, and the job that depends on both."""
     click.echo(deployment.hpc("queues"), err=True)
     mpirun = MPIRUN + (SHARED if deployment.cloud.runs_containers else "")
     sweep = _submit(
@@ -107,7 +107,7 @@ def _submit(deployment: Deployment, *arguments: str) -> str:
 
 
 def collect(deployment: Deployment, runs: Runs, report: Report) -> None:
-    """Fetch what the runs left in S3, print it, and hold it against what is computed here without any cloud."""
+    """Fetch the outputs of the runs, print them, and compare them with results computed locally."""
     results = {name: FOLDER / "results" / name for name in ("sweep", "heat", "summary")}
     for name, folder in results.items():
         deployment.hpc("fetch", getattr(runs, name), "--to", str(folder))
@@ -139,7 +139,7 @@ def _python(deployment: Deployment, *arguments: str) -> dict[str, float]:
 
 
 def keep(deployment: Deployment) -> None:
-    """Say how a person goes on alone."""
+    """Print how to go on by hand."""
     click.echo("\nThe local cloud stays up. In another shell, in this folder:\n")
     for name, value in deployment.variables.items():
         click.echo(f"export {name}={shlex.quote(value)}")
@@ -154,11 +154,11 @@ def keep(deployment: Deployment) -> None:
 
 
 @click.command()
-@click.option("--keep", "keep_up", is_flag=True, help="Leave the local cloud up, with the app deployed.")
+@click.option("--keep", "keep_up", is_flag=True, help="Keep the local cloud running, with the app deployed.")
 @click.option("--executor", type=click.Choice(["process", "container"]), default="process", show_default=True,
-              help="What jobs are: processes of this machine, or containers of podman, as root.")  # fmt: skip
+              help="Run jobs as processes of this machine, or as podman containers (needs root).")  # fmt: skip
 def main(keep_up: bool, executor: str) -> None:
-    """Deploy, run, collect, check, destroy; exit with 1 if a figure is wrong."""
+    """Deploy, run, fetch, check, destroy; exit with 1 if a result is wrong."""
     shutil.rmtree(FOLDER, ignore_errors=True)
     FOLDER.mkdir(parents=True)
     report = Report()
@@ -186,7 +186,7 @@ def main(keep_up: bool, executor: str) -> None:
             with report.step("cdk destroy --all"):
                 deployment.destroy_all()
     except CommandFailed as error:
-        raise click.ClickException(f"{error}\n\nAll that was printed is in {FOLDER / 'commands.log'}") from None
+        raise click.ClickException(f"{error}\n\nThe complete output is in {FOLDER / 'commands.log'}") from None
     finally:
         if not keep_up:
             cloud.stop()

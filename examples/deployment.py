@@ -1,6 +1,6 @@
-"""The unmodified CDK app, deployed to the local cloud by the real CDK CLI. The demo and the end-to-end tests drive it.
+"""The unmodified CDK app, deployed to the local cloud by the real CDK CLI, for the demo and the end-to-end tests.
 
-Everything goes through commands that a person would type: `cdk`, `hpc`, `python -m localcloud`.
+Everything goes through the commands of users: `cdk`, `hpc`, `python -m localcloud`.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ from localcloud.session import LocalCloud
 
 ROOT = Path(__file__).resolve().parents[1]
 TOOLS = f"{ROOT / 'node_modules' / '.bin'}:{Path(sys.executable).parent}"
-"""Where `cdk`, `node` and `hpc` are, also for those who did not come through the Makefile."""
+"""PATH of `cdk`, `node` and `hpc`, independent of the Makefile."""
 ACCOUNT, REGION = "000000000000", "us-east-1"
 
 
-class CommandFailed(Exception):  # noqa: N818 - the command failed, not we
-    """A command ended with an exit code that is not 0; carries what it printed."""
+class CommandFailed(Exception):  # noqa: N818 - the command failed, not this program
+    """A command ended with a non-zero exit code; the text has its output."""
 
 
 @dataclass(frozen=True)
@@ -34,13 +34,13 @@ class Deployment:
     cloud: LocalCloud
     environment: str
     folder: Path
-    """Where the cloud assembly, the users' state and the logs of commands go."""
+    """Holds the cloud assembly, the state of `hpc` and the log of commands."""
     environments: Path = ROOT / "environments"
-    """Folder of the environments' YAML files."""
+    """Folder of the YAML files."""
 
     @property
     def variables(self) -> dict[str, str]:
-        """The variables with which a person goes on alone."""
+        """The environment variables that all commands need."""
         variables = self.cloud.environment() | {
             "HPC_ENV": self.environment,
             "XDG_STATE_HOME": str(self.folder / "state"),
@@ -49,7 +49,7 @@ class Deployment:
         return variables | (podman_config.environment(ROOT / ".local" / "podman") if self.cloud.runs_containers else {})
 
     def attempt(self, *command: str, cwd: Path = ROOT, show: bool = False) -> subprocess.CompletedProcess[str]:
-        """Run a command of the checkout, whatever its exit code; with `show`, its stderr is for the person."""
+        """Run a command without checking its exit code; with `show`, its stderr goes to the terminal."""
         environment = os.environ | self.variables | {"PATH": f"{TOOLS}:{os.environ['PATH']}"}
         stderr = None if show else subprocess.PIPE
         ended = subprocess.run(
@@ -60,14 +60,14 @@ class Deployment:
         return ended
 
     def show(self, *command: str) -> str:
-        """Run a command that must succeed, its progress shown on stderr; return its stdout."""
+        """Run a command that must succeed, with its stderr on the terminal; return its stdout."""
         return self._stdout(self.attempt(*command, show=True))
 
     def run(self, *command: str, cwd: Path = ROOT) -> str:
         """Run a command that must succeed and return its stdout.
 
         Raises:
-            CommandFailed: with the command and the end of what it printed.
+            CommandFailed: it failed; the text has the command and the end of its output.
         """
         return self._stdout(self.attempt(*command, cwd=cwd))
 
@@ -79,7 +79,7 @@ class Deployment:
         return ended.stdout.strip()
 
     def cdk(self, *arguments: str, app: Path | None = None) -> str:
-        """Run the CDK CLI on the app, or on a cloud assembly that it synthesized before."""
+        """Run the CDK CLI on the app or on an existing cloud assembly."""
         source = ["--app", str(app)] if app else ["--output", str(self.assembly)]
         context = [f"env={self.environment}", f"environments={self.environments}"]
         chosen = [word for item in context for word in ("--context", item)]
@@ -90,17 +90,17 @@ class Deployment:
         return self.folder / "cdk.out"
 
     def bootstrap(self) -> None:
-        """Make what the CDK CLI needs in an account: its bucket and roles."""
+        """Create the bucket and the roles that the CDK CLI needs."""
         self.run("cdk", "--no-notices", "--ci", "bootstrap", f"aws://{ACCOUNT}/{REGION}", cwd=self.folder)
 
     def deploy_foundation(self) -> None:
-        """Deploy what must be there before an image can be pushed."""
+        """Deploy the foundation stack, which has the repository to push to."""
         outputs = ["--outputs-file", str(self._outputs)]
         self.cdk("deploy", self.foundation_stack, "--require-approval", "never", *outputs)
 
     def push_image(self) -> str:
-        """Push the job image where jobs are containers; else what the process executor takes for one, its entrypoint
-        `hpc-node`. Return the digest."""
+        """Push the job image, or for the process executor an empty image with the entrypoint `hpc-node`. Return the
+        digest."""
         if self.cloud.runs_containers:
             self.run(sys.executable, "-m", "tools.image", "build", "--base", "bootstrap")
             return self.run(sys.executable, "-m", "tools.image", "push", self.environment)
@@ -109,18 +109,18 @@ class Deployment:
         return self.run(*push)
 
     def deploy_all(self, digest: str) -> None:
-        """Deploy every stack, with job definitions that run the image."""
+        """Deploy all stacks, with job definitions that use the image."""
         self._deploy("--all", digest)
 
     def deploy_compute(self, digest: str) -> None:
-        """Deploy what jobs are submitted to, without the operations stack, to which an event of every job goes."""
+        """Deploy the compute stack and what it depends on, without the operations stack, which gets every job event."""
         self._deploy(stack_name(self.environment, "Compute"), digest)
 
     def _deploy(self, stacks: str, digest: str) -> None:
         self.cdk("deploy", stacks, "--require-approval", "never", "--context", f"image_digest={digest}")
 
     def destroy_all(self) -> None:
-        """Take everything down, the data included."""
+        """Destroy all stacks, including the data."""
         source = ["--environments", str(self.environments), "--app", str(self.assembly)]
         self.run(sys.executable, "-m", "tools.destroy", self.environment, "--yes", *source)
 

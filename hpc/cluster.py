@@ -157,6 +157,7 @@ class Cluster(Session):
 
             paths = RunPaths(project=record.project, run_id=run_id)
             queue = self.environment.queues[record.queue].arn
-            for line in end_extra(self.clients, queue, paths, [part.job_id for part in record.parts]):
+            held = {part.job_id for part in record.parts}
+            for line in end_extra(self.clients, queue, self.environment.meta.bucket, paths, held):
                 print(f"note: {line}", file=sys.stderr)
         return record

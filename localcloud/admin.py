@@ -1,4 +1,4 @@
-"""What a test may do to the local cloud that no API of AWS can: look at what runs, and break it."""
+"""Operations for tests that no AWS API has: inspect the running jobs, and break them."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ PREFIX = "/_localcloud/"
 
 
 def answer(engine: Engine, path: str) -> tuple[int, bytes]:
-    """Do what a path below `PREFIX` says: an operation, then its arguments; return status and body."""
+    """Run the operation that a path below `PREFIX` names, with its arguments; return status and body."""
     name, *arguments = [unquote(part) for part in path.removeprefix(PREFIX).split("/")]
     try:
         result = OPERATIONS[name](engine, *arguments)
@@ -28,7 +28,7 @@ def answer(engine: Engine, path: str) -> tuple[int, bytes]:
 
 
 def _jobs(engine: Engine) -> list[dict[str, Any]]:
-    """The jobs that run now, with their containers."""
+    """Return the running jobs with their containers."""
     return [_running_job(job) for job in engine.running]
 
 
@@ -45,7 +45,7 @@ def _running_job(job: Job) -> dict[str, Any]:
 
 
 def _list_lag_s(engine: Engine, lag_s: str) -> float:
-    """From now on ListJobs lags by that."""
+    """Make ListJobs omit jobs younger than `lag_s`."""
     engine.settings = dataclasses.replace(engine.settings, list_lag_s=float(lag_s))
     return engine.settings.list_lag_s
 
@@ -65,4 +65,4 @@ OPERATIONS: dict[str, Callable[..., Any]] = {
     "kill": Engine.kill,
     "cut": _cut,
 }
-"""Ids are those of jobs without children: a single job, `<array job>:<index>`, `<multi-node job>#<node>`, quoted."""
+"""Job ids are URL-quoted and name a single job, `<array job>:<index>` or `<multi-node job>#<node>`."""

@@ -1,4 +1,4 @@
-"""Faults between a client and the local cloud: microburst, with a seed, on a port of its own."""
+"""Faults between a client and the local cloud: a microburst proxy with a seed."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from localcloud.settings import HOST
 
 START_TIMEOUT_S = 60
 _SEEDED = "import random, sys; random.seed(int(sys.argv.pop(1))); from microburst.cli import main; main()"
-"""microburst draws from the global generator: with a seed, the same requests meet the same faults."""
+"""microburst draws from the global generator: with a seed, the same requests get the same faults."""
 
 
 class FaultyLine:
-    """A proxy in front of an endpoint; without rules it passes everything on.
+    """A proxy in front of an endpoint; without rules it passes everything through.
 
     >>> with FaultyLine(cloud.url, seed=1, log=folder / "line.log") as line:  # doctest: +SKIP
     ...     line.rules({"service": "batch", "operation": "SubmitJob", "times": 1, "reset": True})
@@ -34,15 +34,15 @@ class FaultyLine:
         self.url = ""
 
     def rules(self, *rules: dict[str, Any]) -> None:
-        """Put these rules in place of all others (https://github.com/pingedbrain/microburst#rules)."""
+        """Replace all rules (https://github.com/pingedbrain/microburst#rules)."""
         self._call("POST", "rules", list(rules))
 
     def fired(self) -> list[dict[str, Any]]:
-        """Return the faults so far."""
+        """Return the faults injected so far."""
         return self._call("GET", "fired?limit=100000")
 
     def clear(self) -> None:
-        """Remove all rules and forget what has been."""
+        """Remove all rules and forget past faults."""
         self.rules()
         self._call("DELETE", "fired")
 

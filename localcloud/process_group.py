@@ -1,7 +1,7 @@
-"""Processes that stand for containers: nothing of them is left when they end.
+"""Processes in the place of containers, with no descendants left when they end.
 
-A container's process namespace dies with its first process. Here every process of a job carries the job's marker in
-its environment, inherited by whatever it starts, and those that remain when the first process ends are killed.
+A container's process namespace dies with its first process. Here every process of a job inherits the job's marker in
+its environment, and those that remain when the first process ends are killed.
 """
 
 from __future__ import annotations
@@ -16,28 +16,28 @@ from pathlib import Path
 
 KILL_ROUNDS = 200
 QUIET_ROUNDS = 3
-"""How often in a row no process must be found."""
+"""Consecutive scans that must find no process."""
 CHUNK = 1 << 13
-"""Bytes of output taken at a time: few, so that a job that floods its log does not hold up the API."""
+"""Bytes of output read at a time: few, so that a job that floods its log does not block the API."""
 DRAIN_CHUNKS = 512
-"""More than a pipe holds: what an unmarked stranger keeps writing must not hold up the end of a job."""
+"""More than a pipe holds: an unmarked process that keeps writing must not delay the end of a job."""
 
 
 def marked_processes(marker: str) -> Iterator[int]:
     """Yield the ids of all living processes whose environment holds `marker` (Linux: /proc/*/environ)."""
     needle = marker.encode()
-    for entry in os.listdir("/proc"):  # noqa: PTH208 - names are all it takes, at the end of every job
+    for entry in os.listdir("/proc"):  # noqa: PTH208 - only names are needed, at the end of every job
         if entry.isdigit():
-            # Gone meanwhile, or of another user: then it is not ours.
+            # Unreadable if it has ended or belongs to another user: then it is not ours.
             with contextlib.suppress(OSError), open(f"/proc/{entry}/environ", "rb") as file:  # noqa: PTH123
                 if needle in file.read():
                     yield int(entry)
 
 
 async def kill_marked(marker: str) -> None:
-    """Kill every process with the marker, however it daemonized, until none is left.
+    """Kill every process with the marker, daemonized ones included, until none is left.
 
-    A process in the middle of an exec shows no environment for a moment: one look that finds nothing proves nothing.
+    A process in the middle of an exec briefly shows no environment, so a single empty scan proves nothing.
     """
     quiet = 0
     for _ in range(KILL_ROUNDS):
@@ -52,7 +52,7 @@ async def kill_marked(marker: str) -> None:
 
 
 class RunningProcess:
-    """A started process. Without a thread each: the loop watches its pidfd and its output."""
+    """A started process, without a thread: the event loop watches its pidfd and its output."""
 
     def __init__(
         self,
@@ -71,7 +71,7 @@ class RunningProcess:
         self._marker = marker
         self._on_output = on_output
         self.exited: asyncio.Future[int] = self._loop.create_future()
-        """Exit code, 128+N after signal N; set when nothing of the job lives any more and all output is delivered."""
+        """Exit code, 128+N after signal N; set when no process of the job is left and all output is delivered."""
         self._output, write_end = os.pipe()
         try:
             self._process = subprocess.Popen(
@@ -90,7 +90,7 @@ class RunningProcess:
         self._loop.add_reader(self._pidfd, self._on_exit)
 
     def _read(self) -> bool:
-        """Deliver what there is; return whether there may be more."""
+        """Deliver available output; return whether there may be more."""
         try:
             data = os.read(self._output, CHUNK)
         except BlockingIOError:
@@ -121,7 +121,7 @@ class RunningProcess:
             self._process.send_signal(number)
 
     def stop(self, grace_s: float) -> None:
-        """SIGTERM now, SIGKILL after the grace time, as ECS stops a container
+        """Send SIGTERM now and SIGKILL after the grace time, as ECS stops a container
         (https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_StopTask.html)."""
         self.signal(signal.SIGTERM)
         timer = self._loop.call_later(grace_s, self.signal, signal.SIGKILL)

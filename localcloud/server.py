@@ -1,4 +1,4 @@
-"""ministack in this process, with our Batch, our resource types, a log of calls and a look inside."""
+"""Serve ministack with our AWS Batch, our resource types, a call log and the operations of `admin`."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ import signal
 import socket
 import tempfile
 import time
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TextIO
+from typing import TYPE_CHECKING, Any, TextIO
 
 from localcloud.settings import HOST, Settings
 
-Send = Callable[[dict[str, Any]], Any]
+if TYPE_CHECKING:
+    from hypercorn.typing import ASGIReceiveCallable, ASGISendCallable, ASGISendEvent, HTTPScope, Scope
 
 
 def open_port(port: int) -> socket.socket:
-    """Listen on the loopback interface only; port 0 is any free one.
+    """Listen on the loopback interface only; port 0 takes any free one.
 
     Raises:
         OSError: the port is taken.
@@ -32,7 +32,7 @@ def open_port(port: int) -> socket.socket:
 
 
 def _configure_ministack(port: int, state_dir: Path) -> None:
-    """Set what ministack reads from its environment when it is imported."""
+    """Set the variables that ministack reads when it is imported."""
     os.environ |= {
         "BIND_HOST": HOST,
         "GATEWAY_PORT": str(port),
@@ -41,23 +41,23 @@ def _configure_ministack(port: int, state_dir: Path) -> None:
         "LOG_LEVEL": "WARNING",
         "S3_DATA_DIR": str(state_dir / "s3"),
         "STATE_DIR": str(state_dir / "state"),
-        # It would listen on further ports, and sweep the containers of a Docker daemon.
+        # Otherwise it listens on further ports and removes containers of a Docker daemon.
         "SFTP_ENABLED": "0",
         "IOT_MTLS_ENABLED": "0",
         "DOCKER_HOST": f"unix://{state_dir}/no-docker",
     }
     os.environ.pop("AUTH", None)
-    # ministack calls itself through boto3 here and there; that must not reach a real account.
+    # ministack calls itself through boto3 in places; that must not reach a real account.
     os.environ.pop("AWS_ENDPOINT_URL", None)
 
 
 class CallLog:
-    """One JSON object a line for each call of Batch, and for each write to S3."""
+    """A file with one JSON line for each Batch call and each S3 write."""
 
     def __init__(self, path: Path | None) -> None:
         self._file: TextIO | None = None if path is None else path.open("a", buffering=1)
 
-    def write(self, scope: dict[str, Any], status: int) -> None:
+    def write(self, scope: HTTPScope, status: int) -> None:
         if self._file is None:
             return
         name = _call_name(scope)
@@ -70,7 +70,7 @@ class CallLog:
             self._file.write(json.dumps(entry) + "\n")
 
 
-def _call_name(scope: dict[str, Any]) -> tuple[str, str] | None:
+def _call_name(scope: HTTPScope) -> tuple[str, str] | None:
     """Return service and operation of a request, or None if it is not logged."""
     from localcloud.batch.api import operation_name
 
@@ -94,14 +94,14 @@ def _call_name(scope: dict[str, Any]) -> tuple[str, str] | None:
 
 
 class Application:
-    """The ASGI application around ministack's."""
+    """The ASGI application that wraps ministack's."""
 
     def __init__(self, inner: Any, engine: Any, call_log: CallLog) -> None:
         self._inner = inner
         self._engine = engine
         self._log = call_log
 
-    async def __call__(self, scope: dict[str, Any], receive: Any, send: Send) -> None:
+    async def __call__(self, scope: Scope, receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
         from localcloud import admin
 
         if scope["type"] != "http":
@@ -111,8 +111,8 @@ class Application:
         else:
             await self._inner(scope, receive, self._logging(scope, send))
 
-    def _logging(self, scope: dict[str, Any], send: Send) -> Send:
-        async def wrapped(message: dict[str, Any]) -> None:
+    def _logging(self, scope: HTTPScope, send: ASGISendCallable) -> ASGISendCallable:
+        async def wrapped(message: ASGISendEvent) -> None:
             if message["type"] == "http.response.start":
                 self._log.write(scope, message["status"])
             await send(message)
@@ -120,14 +120,14 @@ class Application:
         return wrapped
 
 
-async def _send_json(send: Send, status: int, body: bytes) -> None:
+async def _send_json(send: ASGISendCallable, status: int, body: bytes) -> None:
     headers = [(b"content-type", b"application/json")]
     await send({"type": "http.response.start", "status": status, "headers": headers})
-    await send({"type": "http.response.body", "body": body})
+    await send({"type": "http.response.body", "body": body, "more_body": False})
 
 
 def serve(listener: socket.socket, settings: Settings, ready_file: Path | None, log_file: Path | None) -> None:
-    """Serve until SIGTERM or SIGINT; then kill all jobs and return."""
+    """Serve until SIGTERM or SIGINT, then kill all jobs."""
     _configure_ministack(listener.getsockname()[1], settings.state_dir)
     asyncio.run(_serve(listener, settings, ready_file, log_file))
 
@@ -160,13 +160,14 @@ async def _serve(listener: socket.socket, settings: Settings, ready_file: Path |
         executor = RuntimeExecutor(settings, runtime)
     engine = Engine(settings, executor)
     service = BatchService(engine)
-    ministack_app.SERVICE_HANDLERS["batch"] = service.handle_request
+    handlers: dict[str, Any] = ministack_app.SERVICE_HANDLERS
+    handlers["batch"] = service.handle_request
     model.watchers.append(events.send)
     for part in (eventbridge, stepfunctions, s3_parts, encryption, exports, store_types):
         part.install()
     ecr.install(settings.url)
     provisioners._RESOURCE_HANDLERS.update(batch_types.handlers(service))
-    for part in (ec2_types, vpc_types, budget_types, store_types, encryption):  # the last goes round the one before
+    for part in (ec2_types, vpc_types, budget_types, store_types, encryption):  # the last wraps the one before
         provisioners._RESOURCE_HANDLERS.update(part.handlers())
 
     stop = asyncio.Event()

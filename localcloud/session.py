@@ -1,4 +1,4 @@
-"""A local cloud for as long as a block of code runs: for the demo and for tests."""
+"""A local cloud for the duration of a block of code: for the demo and for tests."""
 
 from __future__ import annotations
 
@@ -23,21 +23,21 @@ STOP_TIMEOUT_S = 30
 
 
 class LocalCloud:
-    """Starts `python -m localcloud serve` in a process group of its own, and ends it with all that it started.
+    """Runs `python -m localcloud serve` in a separate process group, and ends it with everything it started.
 
     >>> with LocalCloud(folder) as cloud:  # doctest: +SKIP
     ...     subprocess.run(["cdk", "deploy", "--all"], env=os.environ | cloud.environment())
     """
 
     def __init__(self, state_dir: Path, *options: str, port: int = 0) -> None:
-        """Prepare a local cloud that keeps its files in `state_dir`; `options` go to `serve` as they are."""
+        """Prepare a local cloud that keeps its files in `state_dir`; `options` are passed to `serve`."""
         self._state_dir = state_dir.absolute()
         self._options = options
         self._port = port
         self._process: subprocess.Popen[bytes] | None = None
         self.url = ""
         self.server_log = self._state_dir / "server.log"
-        """What the server prints."""
+        """Output of the server."""
         self._call_log = self._state_dir / "calls.jsonl"
 
     @property
@@ -46,14 +46,14 @@ class LocalCloud:
 
     @property
     def runs_containers(self) -> bool:
-        """Whether jobs are containers of podman."""
+        """True if jobs run in podman containers."""
         return "container" in self._options
 
     def start(self) -> Self:
         """Start it and wait until it answers.
 
         Raises:
-            RuntimeError: it ended, or does not listen in time; the text ends with what it printed.
+            RuntimeError: it ended or does not listen in time; the text ends with its output.
         """
         self._state_dir.mkdir(parents=True, exist_ok=True)
         ready = self._state_dir / "url"
@@ -83,7 +83,7 @@ class LocalCloud:
         return False
 
     def environment(self) -> dict[str, str]:
-        """Return the variables with which AWS clients, the CDK CLI among them, find it."""
+        """Return the variables that point AWS clients and the CDK CLI at it."""
         return {
             "AWS_ENDPOINT_URL": self.url,
             "AWS_ACCESS_KEY_ID": "test",
@@ -103,7 +103,7 @@ class LocalCloud:
         """Call an operation of `localcloud.admin`.
 
         Raises:
-            ValueError: it is refused; the text says why.
+            ValueError: the operation is refused; the text says why.
         """
         path = "/".join(quote(str(item), safe="") for item in (operation, *arguments))
         try:
@@ -113,16 +113,16 @@ class LocalCloud:
             raise ValueError(json.load(error)["message"]) from None
 
     def jobs(self) -> list[dict[str, Any]]:
-        """Return the jobs that run now, each with process id and address of its containers."""
+        """Return the running jobs, each with process ids and addresses of its containers."""
         return self.admin("jobs")
 
     def set_list_lag(self, lag_s: float) -> None:
-        """Let ListJobs from now on not show jobs younger than that."""
+        """Make ListJobs omit jobs younger than `lag_s`."""
         self.admin("list-lag-s", lag_s)
 
     def reclaim(self, job_id: str, notice_s: float | str = "") -> str:
-        """Take the instance of a job or node away, on Spot after a notice of two minutes, scaled, if nothing else is
-        given; return its id."""
+        """Take away the instance of a job or node and return its id. On Spot it gets a notice first, by default of two
+        minutes times the time scale."""
         return self.admin("reclaim", job_id, notice_s)
 
     def kill(self, job_id: str) -> None:
@@ -130,15 +130,15 @@ class LocalCloud:
         self.admin("kill", job_id)
 
     def cut(self, job_id: str, other: str = "", port: int | str = "") -> None:
-        """Let nothing pass between a container and another one, at one TCP port or at all; without another one, between
-        it and everything. In the container executor alone."""
+        """Drop traffic between a container and `other`, or everything if none is given, on one TCP port or all ports.
+        Container executor only."""
         self.admin("cut", job_id, other, port)
 
     def stop(self) -> None:
         """End it and its jobs.
 
         Raises:
-            RuntimeError: a process of it would not die.
+            RuntimeError: one of its processes does not die.
         """
         if self._process is None:
             return
@@ -150,7 +150,7 @@ class LocalCloud:
             os.killpg(self._process.pid, signal.SIGKILL)
         self._process.wait()
         self._process = None
-        # The server kills its jobs when it ends in order; this is for the case that it did not.
+        # A server that ends in order kills its jobs; this covers the case that it did not.
         deadline = time.monotonic() + STOP_TIMEOUT_S
         while self.url and (left := list(marked_processes(f"{self.url}/v4/"))):
             for pid in left:

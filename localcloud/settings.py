@@ -1,4 +1,4 @@
-"""How a local cloud was started."""
+"""Settings of a local cloud."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Literal
 
 HOST = "127.0.0.1"
+ExecutorName = Literal["process", "container", "null"]
 
 
 @dataclass(frozen=True)
@@ -15,10 +16,10 @@ class Settings:
     url: str
     state_dir: Path
     """Holds the working folders of running jobs."""
-    executor: Literal["process", "container", "null"] = "process"
+    executor: ExecutorName = "process"
     host_slots: int = 2 * (os.cpu_count() or 1)
-    """Single-container jobs that run at a time."""
+    """Single-container jobs that run at once."""
     list_lag_s: float = 0.0
-    """ListJobs does not show younger jobs."""
+    """ListJobs omits jobs younger than this."""
     time_scale: float = 1.0
-    """Job timeouts and stop timeouts are multiplied by it."""
+    """Factor for job timeouts and stop timeouts."""

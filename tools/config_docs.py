@@ -1,4 +1,4 @@
-"""Writes what follows from the configuration models: the JSON Schema for editors, and the page for people.
+"""Generator of the JSON Schema and the documentation page of the configuration models.
 
 python -m tools.config_docs            # writes environments/schema.json and docs/configuration.md
 """
@@ -14,8 +14,8 @@ from typing import Any
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from hpc_constructs.config.error_messages import MAPS, NAMES, PATTERNS, SECTIONS
-from hpc_constructs.config.field_types import NAME_PATTERN
+from hpc_constructs.config.error_messages import MAPS, SECTIONS
+from hpc_constructs.config.field_types import NAMES
 from hpc_constructs.config.load import DEFAULTS
 from hpc_constructs.config.models import Environment, inner_model
 
@@ -24,19 +24,17 @@ SCHEMA = ROOT / "environments" / "schema.json"
 PAGE = ROOT / "docs" / "configuration.md"
 Json = dict[str, Any]
 
-SHORT = {**PATTERNS, NAME_PATTERN: "a name"}
 TOP = """\
 # Configuration
 
 Generated from the models by `make docs`; edit the models.
 
 An environment is one file, `environments/<name>.yaml`. Every key has a default, so that an empty file is a whole
-platform. `cdk synth -c env=<name>` reads the file and says everything that is wrong with it at once, with line, allowed
-values and fix. The first line of each file names `schema.json`, from which editors complete and check keys.
+platform. `cdk synth -c env=<name>` reads the file and reports all its problems at once, with line, allowed values and
+fix. The first line of each file names `schema.json`, with which editors complete and check keys.
 
-`compute_environments`, `queues` and `definitions` are laid over the [entries that exist by default](#default-entries),
-key by key; `<name>: null` leaves a default entry out. Entries may have any name that is
-{names}.
+`compute_environments`, `queues` and `definitions` are merged into the [default entries](#default-entries), key by key;
+`<name>: null` leaves a default entry out. The name of an entry is {names}.
 """
 BOTTOM = """\
 ## Default entries
@@ -52,7 +50,7 @@ def schema() -> Json:
     del result["required"], result["properties"]["name"]
     properties, models = result["properties"], result["$defs"]
     for key in SECTIONS:
-        # A heading with nothing below it says nothing.
+        # A heading without content is ignored.
         properties[key].pop("default", None)
         if "$ref" in properties[key]:
             properties[key] = {"anyOf": [{"$ref": properties[key]["$ref"]}, {"type": "null"}]}
@@ -64,7 +62,7 @@ def schema() -> Json:
         }
         entries["additionalProperties"] = False
     for model in models.values():
-        # What is required stands in the default entry, where there is one.
+        # Required values are in the default entry, if there is one.
         model.pop("required", None)
     # A number in YAML, text everywhere else.
     properties["account"]["anyOf"].insert(0, {"type": "integer"})
@@ -76,7 +74,7 @@ def schema() -> Json:
 
 
 def _untitled(value: Any) -> Any:
-    """Leave out the titles, which repeat the keys."""
+    """Remove the titles, which repeat the keys."""
     if isinstance(value, dict):
         return {key: _untitled(item) for key, item in value.items() if not (key == "title" and isinstance(item, str))}
     return [_untitled(item) for item in value] if isinstance(value, list) else value
@@ -84,7 +82,7 @@ def _untitled(value: Any) -> Any:
 
 def page() -> str:
     """Return docs/configuration.md."""
-    sections = [TOP.format(names=NAMES), *_table(Environment, "## At the top")]
+    sections = [TOP.format(names=NAMES), *_table(Environment, "## Top level")]
     for key, model in (*SECTIONS.items(), *MAPS.items()):
         heading = f"## {key}" if key in SECTIONS else f"## {key}.&lt;name&gt;"
         sections += _table(model, heading)
@@ -111,14 +109,14 @@ def _table(model: type[BaseModel], heading: str) -> Iterator[str]:
 
 
 def default(field: FieldInfo) -> str:
-    """Say the default; where there is none that can be written, the description says what happens."""
+    """Format the default; if it cannot be written as a value, the description has it."""
     if field.is_required():
         return "required"
     value = field.get_default(call_default_factory=True)
     if isinstance(value, BaseModel):
         return "as below"
     if value is None:
-        return "see right"
+        return "see meaning"
     if isinstance(value, tuple):
         return f"`[{', '.join(map(str, value))}]`"
     if not isinstance(value, str | int | float):
@@ -127,7 +125,7 @@ def default(field: FieldInfo) -> str:
 
 
 def allowed(item: Json) -> str:
-    """Say what a value may be."""
+    """Describe the allowed values."""
     if "anyOf" in item:
         options = [option for option in item["anyOf"] if option.get("type") != "null"]
         return " or ".join(dict.fromkeys(map(allowed, options)))
@@ -146,7 +144,8 @@ def allowed(item: Json) -> str:
         case {"type": "integer" | "number"}:
             text = _range(item)
         case _:
-            text = SHORT.get(item.get("pattern", ""), "text")
+            words = item.get("patternErrorMessage", "text")
+            text = "a name" if words == NAMES else words
     return text
 
 
@@ -160,7 +159,7 @@ def _text(description: str | None) -> str:
 
 
 def written() -> dict[Path, str]:
-    """Return the files and what they hold."""
+    """Return the generated files and their content."""
     return {SCHEMA: json.dumps(schema(), indent=2) + "\n", PAGE: page()}
 
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import boto3
 import click
@@ -19,6 +20,9 @@ from botocore.exceptions import BotoCoreError, ClientError
 from hpc_constructs.config import ConfigError, load
 from hpc_stacks.names import stack_name
 from tools.synthesis import ROOT, environments_option
+
+if TYPE_CHECKING:
+    from types_boto3_s3.type_defs import ObjectIdentifierTypeDef
 
 
 @click.command()
@@ -79,12 +83,14 @@ def _empty(bucket: str) -> int:
     s3, deleted = boto3.client("s3"), 0
     for page in s3.get_paginator("list_object_versions").paginate(Bucket=bucket):
         found = [*page.get("Versions", []), *page.get("DeleteMarkers", [])]
-        objects = [{"Key": item["Key"], "VersionId": item["VersionId"]} for item in found]
+        objects: list[ObjectIdentifierTypeDef] = [
+            {"Key": item["Key"], "VersionId": item["VersionId"]} for item in found
+        ]
         if not objects:
             continue
         errors = s3.delete_objects(Bucket=bucket, Delete={"Objects": objects, "Quiet": True}).get("Errors", [])
         if errors:
-            raise click.ClickException(f"s3://{bucket}/{errors[0]['Key']}: {errors[0]['Message']}")
+            raise click.ClickException(f"s3://{bucket}/{errors[0].get('Key')}: {errors[0].get('Message')}")
         deleted += len(objects)
     return deleted
 

@@ -1,7 +1,7 @@
-"""Several hosts on one machine: network namespaces joined by a bridge, each with an address of its own. Needs root.
+"""Several hosts on one machine: network namespaces with an address each, joined by a bridge. Needs root.
 
-The bridge stands in a namespace too, so nothing of it is seen or reached from outside. A host has a name and shared
-memory of its own as well: Open MPI's component `han` hangs where two nodes share those.
+The bridge is in a namespace too, invisible and unreachable from outside. Each host has a separate host name and shared
+memory: Open MPI's component `han` hangs if two nodes share those.
 """
 
 from __future__ import annotations
@@ -20,19 +20,19 @@ from types import TracebackType
 from typing import Self
 
 REQUIRED = "HPC_REQUIRE_NAMESPACES"
-"""Set where tests in namespaces must run: what is missing is a failure there, and a skip that says so elsewhere."""
+"""Set where tests in namespaces must run: missing tools are a failure there, and skip the test elsewhere."""
 NETWORK = "10.77.0"
 NAMESPACES = Path("/run/netns")
 
 
 def wanting(*tools: str) -> list[str]:
-    """Return what this machine lacks for namespaces and these programs besides."""
+    """Return what this machine lacks for namespaces and these programs."""
     lacking = [tool for tool in ("ip", "unshare", *tools) if not shutil.which(tool)]
     return [*lacking, "root"] if os.geteuid() != 0 else lacking
 
 
 class Hosts:
-    """Namespaces `0` to `count - 1`, and the hub, which all reach.
+    """Namespaces `0` to `count - 1`, and a hub that all of them reach.
 
     >>> with Hosts(2) as hosts:  # doctest: +SKIP
     ...     subprocess.run([*hosts.on(1), "ip", "address"])
@@ -48,7 +48,7 @@ class Hosts:
         return f"{NETWORK}.{number + 1}"
 
     def on(self, number: int) -> list[str]:
-        """Return what to put before a command that runs on a host; each such command is a container of that host."""
+        """Return the prefix of a command that runs on a host, like a separate container of that host."""
         own = f'hostname node-{number}; mount -t tmpfs none /dev/shm; exec "$@"'
         apart = ["unshare", "--uts", "--ipc", "--mount", "sh", "-c", own, "sh"]
         return [*self._enter(f"{self._prefix}-{number}"), *apart]
@@ -66,15 +66,15 @@ class Hosts:
         return ["ip", "netns", "exec", name]
 
     def cut(self, number: int) -> None:
-        """Take the cable out: connections stay, nothing passes."""
+        """Cut the link of a host: connections stay open, but no packet passes."""
         self._ip(f"-n {self._prefix}-hub link set v{number} down")
 
     def block(self, number: int, *rule: str) -> None:
-        """Drop what comes in at a host and fits an iptables rule."""
+        """Drop incoming packets of a host that match an iptables rule."""
         subprocess.run([*self.on(number), "iptables", "-A", "INPUT", *rule, "-j", "DROP"], check=True)
 
     def relay(self, port: int) -> str:
-        """Return a URL at which all hosts reach a port of this machine's loopback."""
+        """Return a URL that relays all hosts to a port of this machine's loopback interface."""
         listener = _socket_in(f"{self._prefix}-hub", (self.hub_address, 0))
         _Relay.port = port
         server = socketserver.ThreadingTCPServer(listener.getsockname(), _Relay, bind_and_activate=False)
@@ -122,7 +122,7 @@ class Hosts:
 
 
 class _Relay(socketserver.BaseRequestHandler):
-    """Passes one connection on to a port of loopback."""
+    """Relays one connection to a port of the loopback interface."""
 
     port: int
 
@@ -143,7 +143,7 @@ def _copy(source: socket.socket, target: socket.socket) -> None:
 
 
 def _socket_in(name: str, address: tuple[str, int]) -> socket.socket:
-    """Return a listening socket of a namespace: it stays there, whichever thread uses it."""
+    """Return a listening socket of a namespace: it stays there whichever thread uses it."""
     found: list[socket.socket] = []
 
     def enter() -> None:
@@ -153,7 +153,7 @@ def _socket_in(name: str, address: tuple[str, int]) -> socket.socket:
                 raise OSError(ctypes.get_errno(), "setns")
         found.append(socket.create_server(address))
 
-    thread = threading.Thread(target=enter)  # it alone enters the namespace, and ends there
+    thread = threading.Thread(target=enter)  # only this thread enters the namespace, and ends there
     thread.start()
     thread.join()
     return found[0]

@@ -17,36 +17,36 @@ INTRODUCTION = """\
 
 Written by `make rules` from the catalogue in `constructs/hpc_constructs/rules/`; do not edit.
 
-No public checker knows AWS Batch, so this project has rules of its own. `cdk synth`, and with it `cdk deploy`, ends
-with an error if one does not hold, and prints the rule's id, the construct's path, the cause and the fix. Warnings are
-printed and do not end it. Where they are checked:
+No public checker covers AWS Batch, so this project has custom rules. `cdk synth`, and so `cdk deploy`, fails if one
+does not hold, and prints the rule's id, the construct's path, the cause and the fix. Warnings are printed only. Kinds
+of rules:
 
 - **relation**: between resources, over all templates of the app and with the catalogue of instance types, in Python;
-- **hygiene**: of one resource, in CloudFormation Guard by the CDK's own engine; in Python where Guard cannot say it;
-- **configuration**: of the YAML file, before anything is built, all at once with file, line, id and fix. What the
-  models themselves refuse (an unknown key, a wrong type or pattern, a number out of bounds) needs no id: the message
-  says what is allowed.
+- **hygiene**: of one resource, in CloudFormation Guard by the CDK's engine, or in Python where Guard cannot express it;
+- **configuration**: of the YAML file, before anything is built, all at once with file, line, id and fix. Errors that
+  the models find (an unknown key, a wrong type or pattern, a number out of range) have no id: the message says what is
+  allowed.
 
 `CDK_VALIDATION=false` switches relations and hygiene off, and says so.
 
-A rule may be right and yet not fit: then accept it in the code, with the reason, for one construct and all below it:
+Where a rule does not apply, acknowledge it in the code, with the reason, for a construct and everything below it:
 
 ```python
 rules.acknowledge(construct, "HPC009", "two nodes are kept warm during the course in March")
 ```
 
-The validation report in `cdk.out/validation-report.json` lists what was accepted, where and why. A test
-refuses an acknowledgement that no finding meets any more.
+The validation report in `cdk.out/validation-report.json` lists all acknowledgements with path and reason. A
+test refuses an acknowledgement without finding.
 """
 
 REGISTER = """\
-## Findings of cdk-nag that are acknowledged
+## Acknowledged findings of cdk-nag
 
 The same synthesis runs four packs of [cdk-nag](https://github.com/cdklabs/cdk-nag/blob/main/RULES.md): AwsSolutions,
-HIPAA, NIST 800-53 R5 and PCI DSS 3.2.1. They check rules; passing them is no certificate. What they find is changed in
-the construct; only what is right as it is stands in `constructs/hpc_constructs/rules/acknowledged.toml`, which is this
-table. Any other finding ends the synthesis, warnings of the packs included. In ids `{x}` stands for any text without
-asterisk and slash, in paths for any one part.
+HIPAA, NIST 800-53 R5 and PCI DSS 3.2.1. They check rules; passing them is no certificate. Findings are
+fixed in the construct; those that are intended are acknowledged in `constructs/hpc_constructs/rules/acknowledged.toml`,
+the source of this table. Any other finding, warnings included, fails the synthesis. In ids `{x}` matches any text
+without asterisk and slash, in paths any one part.
 """
 
 HEADINGS: dict[Kind, str] = {
@@ -62,7 +62,7 @@ def of_kind(kind: Kind) -> list[Rule]:
 
 
 def counts() -> str:
-    """Say how many rules there are."""
+    """Return the number of rules by kind."""
     return ", ".join(f"{len(of_kind(kind))} {kind}" for kind in KINDS) + f"; {len(catalogue())} in all"
 
 
@@ -92,7 +92,7 @@ def _sentence(text: str) -> str:
 
 
 def acknowledged() -> str:
-    """Say how much of cdk-nag is acknowledged: the packs share most of their rules."""
+    """Return the number of acknowledged rules of cdk-nag, whose packs share most of them."""
     entries = register_of_acknowledgements()
     rules = {rule for entry in entries for rule in entry.rules}
     ids = {text.partition("[")[0] for entry in entries for text in entry.ids}
@@ -115,7 +115,7 @@ def document() -> str:
     lines += [REGISTER, f"There are {acknowledged()}.", ""]
     lines += ["| ids | constructs | reason |", "|---|---|---|"]
     lines += [*map(_acknowledgement, register_of_acknowledgements()), ""]
-    lines += ["## Pitfalls and what covers them", "", "| pitfall | rules | besides, or instead |", "|---|---|---|"]
+    lines += ["## Pitfalls and their coverage", "", "| pitfall | rules | other coverage |", "|---|---|---|"]
     lines += [_row((item.subject, ", ".join(item.rules), item.otherwise)) for item in pitfalls()]
     return "\n".join(lines) + "\n"
 

@@ -75,7 +75,7 @@ def synthesize_all(wanted: Iterable[tuple[Path, str]], folder: Path = ENVIRONMEN
     """Synthesize several environments, by several versions of the source, at the same time."""
     pairs = list(wanted)
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        return dict(zip(pairs, pool.map(lambda pair: synthesize(*pair, folder), pairs), strict=True))
+        return dict(zip(pairs, pool.map(lambda pair: synthesize(pair[0], pair[1], folder), pairs), strict=True))
 
 
 def _surroundings(root: Path, environment: str, environments: Path, out: str) -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""The contract: what an environment says of itself to those who submit."""
+"""The contract: the parameters that an environment publishes for submitters."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class Publication(Construct):
         parts: tuple[str, ...],
         item: objects.Meta | objects.Queue | objects.Project | objects.Definition,
     ) -> None:
-        # Tokens inside are ARNs, names and URIs, which JSON needs not escape; CDK's own to_json_string drops nulls.
+        # Tokens inside are ARNs, names and URIs, which need no escaping in JSON; CDK's to_json_string drops nulls.
         value = json.dumps(objects.to_json(item))
         name = objects.parameter_name(self._environment, *parts)
         if len(value) > LONGEST_VALUE:

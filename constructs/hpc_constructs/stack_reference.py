@@ -10,12 +10,12 @@ from aws_cdk import aws_ssm as ssm
 from constructs import Construct
 
 ROOT = "/hpc-operations"
-"""Apart from the contract below /hpc, which is for those who submit."""
+"""Separate from the contract below /hpc, which is for submitters."""
 KEY, LOG_GROUP = "key", "log-group"
 
 
 def queue(name: str) -> str:
-    """Return what the ARN of a queue goes by."""
+    """Return the reference of a queue's ARN."""
     return f"queues/{name}"
 
 
@@ -23,8 +23,8 @@ def publish(scope: Construct, id: str, *, environment: str, reference: str, what
     """Write an ARN for other stacks.
 
     Args:
-        reference: what it goes by: `KEY`, `LOG_GROUP`, or that of a `queue`.
-        what: whose ARN it is, for people.
+        reference: name of the ARN: `KEY`, `LOG_GROUP`, or that of a `queue`.
+        what: name of the resource in the parameter's description.
     """
     ssm.CfnParameter(
         scope,

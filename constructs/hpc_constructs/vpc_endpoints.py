@@ -1,4 +1,4 @@
-"""The ways from the VPC to AWS that do not lead through the internet, and what may pass them."""
+"""VPC endpoints, through which the VPC reaches AWS without the internet, and their policies."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ from hpc_constructs.storage.job_logs import JobLogs
 HTTPS = 443
 
 WITHOUT_POLICY = ("ecs-agent", "ecs-telemetry")
-"""The ECS agent's channels for orders and for metrics. These two take no endpoint policy
+"""The ECS agent's control and telemetry channels, which support no endpoint policy
 (https://github.com/awsdocs/amazon-ecs-developer-guide/issues/55)."""
 
 
 class Endpoints(Construct):
-    """An S3 gateway endpoint; without a NAT gateway, interface endpoints for all that an instance calls.
+    """An S3 gateway endpoint; without a NAT gateway, interface endpoints for every service that an instance calls.
 
-    A policy on each narrows who and what passes, whatever credentials a job brings along: principals of this account,
-    and of S3, ECR and CloudWatch Logs only what belongs to the environment
-    (https://docs.aws.amazon.com/vpc/latest/privatelink/vpc-endpoints-access.html). The roles' own policies say who may
-    do what within that.
+    A policy on each restricts access, whatever credentials a job uses: to principals of this account, and for S3, ECR
+    and CloudWatch Logs to the environment's resources
+    (https://docs.aws.amazon.com/vpc/latest/privatelink/vpc-endpoints-access.html). The policies of the roles
+    grant the permissions within that.
     """
 
     def __init__(
@@ -45,7 +45,7 @@ class Endpoints(Construct):
     ) -> None:
         """
         Args:
-            network: with a VPC of its own; in an existing VPC the endpoints are its owner's.
+            network: of an environment with a dedicated VPC; in an existing VPC the owner provides the endpoints.
         """
         super().__init__(scope, id)
         self._environment, self._network = environment, network
@@ -55,7 +55,7 @@ class Endpoints(Construct):
             self._interfaces()
 
     def _s3(self) -> None:
-        """Free of charge, and the only way by which ECR's layers come to instances without internet
+        """Free of charge, and the only way to ECR's layers for instances without internet access
         (https://docs.aws.amazon.com/AmazonECR/latest/userguide/vpc-endpoints.html#ecr-setting-up-s3-gateway)."""
         assert self._network.own_vpc  # noqa: S101 (stated above)
         endpoint = self._network.own_vpc.add_gateway_endpoint("S3", service=ec2.GatewayVpcEndpointAwsService.S3)
@@ -95,7 +95,7 @@ class Endpoints(Construct):
         )
 
     def _interfaces(self) -> None:
-        """AWS lists what instances of Batch need: ECS (three of them), ECR and CloudWatch Logs
+        """Endpoints that AWS Batch instances need: ECS (three), ECR and CloudWatch Logs
         (https://docs.aws.amazon.com/batch/latest/userguide/vpc-endpoint-considerations.html,
         https://docs.aws.amazon.com/AmazonECS/latest/developerguide/vpc-endpoints.html,
         https://docs.aws.amazon.com/AmazonECR/latest/userguide/vpc-endpoints.html)."""
@@ -106,7 +106,7 @@ class Endpoints(Construct):
             description="Endpoints: HTTPS from the VPC",
             allow_all_outbound=False,
         )
-        # From the whole VPC, not from a group: the tasks of multi-node jobs may be in the default group.
+        # From the whole VPC, not from a group, since tasks of multi-node jobs may be in the default group.
         group.add_ingress_rule(ec2.Peer.ipv4(self._environment.network.cidr), ec2.Port.tcp(HTTPS), "from the VPC")
         needed = {
             "ecs": self._account_only("ecs"),
@@ -135,7 +135,7 @@ class Endpoints(Construct):
             endpoint.add_to_policy(statement)
 
     def _account_only(self, service: str) -> list[iam.PolicyStatement]:
-        """Everything of the service, with credentials of this account."""
+        """Allow all actions of the service, with credentials of this account."""
         prefix = "cloudwatch" if service == "monitoring" else service
         return [self._own("OwnAccount", [f"{prefix}:*"], ["*"])]
 
@@ -152,7 +152,7 @@ class Endpoints(Construct):
         ]
 
     def _own(self, sid: str, actions: list[str], resources: list[str]) -> iam.PolicyStatement:
-        """Allow principals of this account. An account's id as the principal itself would mean its root user alone
+        """Allow principals of this account. The account id as the principal would mean its root user alone
         (https://docs.aws.amazon.com/vpc/latest/privatelink/vpc-endpoints-access.html)."""
         return iam.PolicyStatement(
             sid=sid,
@@ -164,7 +164,7 @@ class Endpoints(Construct):
 
 
 def _anyone() -> list[iam.IPrincipal]:
-    """Return the principal as AWS writes it in endpoint policies, "*": some checkers take no other form."""
+    """Return the principal "*" as AWS writes it in endpoint policies, the only form that some checkers accept."""
     # The cast: CDK's classes and interfaces name some parameters differently, which type checkers refuse.
     return [cast("iam.IPrincipal", iam.StarPrincipal())]
 

@@ -1,1 +1,1 @@
-"""Wiring: which constructs make up an environment. No resource is defined here."""
+"""Stacks: the wiring of constructs into an environment. No resource is defined here."""

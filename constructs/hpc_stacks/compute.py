@@ -1,4 +1,4 @@
-"""What is changed weekly: compute environments, queues, job definitions, roles; it publishes the contract."""
+"""Compute stack: compute environments, queues, job definitions and roles, which change often, and the contract."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ from hpc_stacks.environment import EnvironmentStack, tags_of
 from hpc_stacks.foundation import FoundationStack
 
 NO_IMAGE = "not-pushed-yet"
-"""Tag that no image gets: job definitions need one before the first push."""
+"""Image tag in job definitions before the first push; no image is ever pushed with it."""
 
 
 class ComputeStack(EnvironmentStack):
-    """Everything that jobs run on and with."""
+    """Compute environments, queues, job definitions and the roles of jobs."""
 
     def __init__(self, scope: Construct, *, environment: Environment, foundation: FoundationStack) -> None:
         super().__init__(
@@ -120,23 +120,23 @@ class ComputeStack(EnvironmentStack):
                 execution_role=execution_role,
                 file_system=foundation.file_system,
             )
-            # A queue that is deleted ends its jobs, which then bring their files to safety and still write logs.
+            # Deleting a queue ends its jobs, which then save their files and still write logs.
             for role in (project.job_role, execution_role):
                 role.outlive(*(queue.resource for queue in queues))
             policies = {
-                "Submitter": (project.submitter_policy(queues), "submit jobs of"),
-                "Developer": (project.developer_policy(), "bring images and job definitions of their own to"),
+                "Submitter": (project.submitter_policy(queues), "submitters"),
+                "Developer": (project.developer_policy(), "developers"),
             }
             self._publication.project(project.published())
             for definition in project.definitions.values():
                 self._publication.definition(definition.published())
-            for kind, (policy, what) in policies.items():
+            for kind, (policy, people) in policies.items():
                 if policy:
                     cdk.CfnOutput(
                         self,
                         f"{kind}Policy-{name}",
                         value=policy.managed_policy_arn,
-                        description=f"Attach to those who {what} project {name}",
+                        description=f"Managed policy for {people} of project {name}",
                     )
         return projects
 
@@ -164,11 +164,11 @@ class ComputeStack(EnvironmentStack):
                 self,
                 f"WorkflowPolicy-{name}",
                 value=workflow.runners.managed_policy_arn,
-                description=f"Attach to those who start the workflow of project {name}",
+                description=f"Managed policy for users who start the workflow of project {name}",
             )
 
     def _grant_pull(self, role: WorkloadRole | InstanceRole) -> None:
-        """Let pull whatever a job definition of this environment may name."""
+        """Grant pull access to every image that a job definition of this environment may name."""
         environment, policy = self._environment, role.policy
         grant_pull(policy, [self._foundation.images, *self._foundation.own_images.values()])
         grant_pull_others(policy, [item.image for item in environment.definitions.values()])

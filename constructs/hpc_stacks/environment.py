@@ -1,4 +1,4 @@
-"""What the stacks of an environment have in common."""
+"""Base class of an environment's stacks."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ UNTAGGED = [
     "AWS::Batch::ComputeEnvironment",
     "AWS::Batch::JobQueue",
     "AWS::EC2::PlacementGroup",
-    # CloudFormation would hand the stack's own tags to every resource, to these as well.
+    # CloudFormation would pass the stack's tags on to every resource, including these.
     "aws:cdk:stack",
 ]
 
 
 def tags_of(environment: Environment) -> dict[str, str]:
-    """Return the tags of everything that belongs to an environment."""
+    """Return the tags of all resources of an environment."""
     return {**environment.tags, TAG_ENVIRONMENT: environment.name}
 
 
@@ -52,9 +52,9 @@ class EnvironmentStack(cdk.Stack):
 
     @property
     def _removal(self) -> cdk.RemovalPolicy:
-        """What becomes of data when the stack is deleted."""
+        """Removal policy of resources that hold data."""
         if self._environment.removal == "destroy":
             return cdk.RemovalPolicy.DESTROY
-        # CloudFormation's RetainExceptOnCreate: a first deployment that failed leaves nothing that would be in the
-        # way of the second.
+        # CloudFormation's RetainExceptOnCreate: a first deployment that failed leaves nothing that would block the
+        # second.
         return cdk.RemovalPolicy.RETAIN_ON_UPDATE_OR_DELETE

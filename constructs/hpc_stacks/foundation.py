@@ -1,4 +1,4 @@
-"""What outlives everything: network, key, data bucket, shared file system, image repository, log group."""
+"""Foundation stack: network, key, data bucket, shared file system, image repositories and log group."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from hpc_stacks.environment import EnvironmentStack
 
 
 class FoundationStack(EnvironmentStack):
-    """Retained, and never replaced."""
+    """Resources that outlive all others: retained, and never replaced."""
 
     def __init__(self, scope: Construct, *, environment: Environment) -> None:
         self._zones = [cdk.Fn.select(index, cdk.Fn.get_azs()) for index in range(environment.network.zone_count)]
@@ -65,11 +65,16 @@ class FoundationStack(EnvironmentStack):
                 )
         cdk.CfnOutput(self, "BucketName", value=self.data.name, description="Data bucket")
         cdk.CfnOutput(
-            self, "AccessLogBucketName", value=self.data.access_logs.bucket_name, description="Who used the data bucket"
+            self,
+            "AccessLogBucketName",
+            value=self.data.access_logs.bucket_name,
+            description="Bucket for access logs of the data bucket",
         )
-        cdk.CfnOutput(self, "RepositoryUri", value=self.images.uri, description="Push the container image here")
+        cdk.CfnOutput(
+            self, "RepositoryUri", value=self.images.uri, description="ECR repository for the container image"
+        )
 
     @property
     def availability_zones(self) -> list[str]:
-        """Zones by position in the region's list: CDK would ask the account for them, and a synthesis needs none."""
+        """Zones by position in the region's list, since CDK would otherwise look them up in the account."""
         return self._zones

@@ -1,4 +1,4 @@
-"""Names of the stacks, also for those who must not wait for the CDK to load."""
+"""Names of the stacks, without loading the CDK."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What watches: notices, history of jobs, alarms, dashboard, budget."""
+"""Operations stack: notices, job history, alarms, dashboard and budget."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from hpc_stacks.environment import EnvironmentStack
 
 
 class OperationsStack(EnvironmentStack):
-    """Nothing here is needed to run jobs: it can be deployed later, changed and deleted at any time."""
+    """Monitoring, which jobs do not need: it can be deployed later, changed and deleted at any time."""
 
     def __init__(self, scope: Construct, *, environment: Environment, compute: ComputeStack) -> None:
         super().__init__(
@@ -64,12 +64,20 @@ class OperationsStack(EnvironmentStack):
             dead_letters=self._dead_letters.arn,
         )
         cdk.CfnOutput(
-            self, "OperatorPolicyArn", value=operators.arn, description="Attach to those who run the platform's day"
+            self, "OperatorPolicyArn", value=operators.arn, description="Managed policy for platform operators"
         )
         cdk.CfnOutput(
-            self, "NoticeTopicArn", value=self._notices.arn, description="Subscribe whatever else wants notices"
+            self,
+            "NoticeTopicArn",
+            value=self._notices.arn,
+            description="SNS topic for failed jobs, alarms and budget notices",
         )
-        cdk.CfnOutput(self, "JobHistoryLogGroup", value=history.name, description="Query it with Logs Insights")
+        cdk.CfnOutput(
+            self,
+            "JobHistoryLogGroup",
+            value=history.name,
+            description="Log group with the job history, for Logs Insights",
+        )
 
     def _arn(self, reference: str) -> str:
         return stack_reference.read(self, self._environment.name, reference)

@@ -1,10 +1,10 @@
 """The heat equation on a square, by finite differences: serially, or over the ranks of an MPI job.
 
     heat.py --serial --output FILE          one process, no MPI
-    mpirun heat.py --output FILE            each rank has a block of rows, and trades its edge rows with its neighbours
+    mpirun heat.py --output FILE            each rank has a block of rows and exchanges edge rows with its neighbours
     heat.py --compare FILE FILE             the largest difference between two results
 
-The result is a NumPy archive with the field and what it was computed with.
+The result is a NumPy archive with the field and its parameters.
 """
 
 from __future__ import annotations
@@ -20,30 +20,32 @@ import numpy as np
 
 Field = np.ndarray[Any, np.dtype[np.float64]]
 MODES = ((1.0, 1, 1), (0.5, 3, 2), (0.25, 8, 5))
-"""Amplitude and half-waves in each direction: of each, the decay per step is known exactly."""
+"""Amplitude and half-waves in each direction; the decay per step of each mode is known exactly."""
 NUMBER = 0.2
 """Time step over the square of the spacing; below 0.25 the scheme is stable."""
 
 
 def initial(points: int) -> Field:
-    """Return the field at the start on `points` x `points` inner points; the border is zero."""
+    """Return the initial field on `points` x `points` inner points; the border is zero."""
     x = np.arange(1, points + 1) / (points + 1)
-    return sum(a * np.outer(np.sin(k * np.pi * x), np.sin(m * np.pi * x)) for a, k, m in MODES)  # type: ignore[return-value]
+    modes = (a * np.outer(np.sin(k * np.pi * x), np.sin(m * np.pi * x)) for a, k, m in MODES)
+    return sum(modes, np.zeros((points, points)))
 
 
 def exact(points: int, steps: int) -> Field:
-    """Return what the scheme gives in exact arithmetic: every mode decays by its own factor."""
+    """Return the result of the scheme in exact arithmetic: every mode decays by a constant factor."""
     x = np.arange(1, points + 1) / (points + 1)
     half = np.pi / (2 * (points + 1))
 
     def decay(k: int, m: int) -> float:
         return (1 - 4 * NUMBER * (np.sin(k * half) ** 2 + np.sin(m * half) ** 2)) ** steps
 
-    return sum(a * decay(k, m) * np.outer(np.sin(k * np.pi * x), np.sin(m * np.pi * x)) for a, k, m in MODES)  # type: ignore[return-value]
+    modes = (a * decay(k, m) * np.outer(np.sin(k * np.pi * x), np.sin(m * np.pi * x)) for a, k, m in MODES)
+    return sum(modes, np.zeros((points, points)))
 
 
 def rows_of(rank: int, ranks: int, points: int) -> slice:
-    """Return the rows of a rank: blocks whose sizes differ by one at most."""
+    """Return the rows of a rank: blocks whose sizes differ by at most one."""
     return slice(rank * points // ranks, (rank + 1) * points // ranks)
 
 
@@ -54,15 +56,15 @@ def solve(block: Field, steps: int, world: Any) -> Field:
     now[1:-1, 1:-1] = block
     for _ in range(steps):
         if world is not None:
-            trade_edges(now, world)
+            exchange_edges(now, world)
         inner = now[1:-1, 1:-1]
         around = now[:-2, 1:-1] + now[2:, 1:-1] + now[1:-1, :-2] + now[1:-1, 2:]
         now[1:-1, 1:-1] = inner + NUMBER * (around - 4 * inner)
     return now[1:-1, 1:-1].copy()
 
 
-def trade_edges(now: Field, world: Any) -> None:
-    """Send the first and the last row to the neighbours, and receive theirs; beyond the first and last rank is zero."""
+def exchange_edges(now: Field, world: Any) -> None:
+    """Exchange edge rows with the neighbours; beyond the first and the last rank they are zero."""
     from mpi4py import MPI
 
     above = world.rank - 1 if world.rank > 0 else MPI.PROC_NULL
@@ -72,7 +74,7 @@ def trade_edges(now: Field, world: Any) -> None:
 
 
 def run(points: int, steps: int, *, serial: bool) -> tuple[Field | None, int]:
-    """Return the whole field, on the first rank alone, and the number of ranks."""
+    """Return the whole field, on the first rank only, and the number of ranks."""
     if serial:
         return solve(initial(points), steps, None), 1
     from mpi4py import MPI
@@ -80,13 +82,13 @@ def run(points: int, steps: int, *, serial: bool) -> tuple[Field | None, int]:
     world = MPI.COMM_WORLD
     if points < world.size:
         raise SystemExit(f"{points} rows cannot be shared among {world.size} ranks: give --points {world.size} or more")
-    tell_node(f"rank {world.rank} of {world.size} on {os.environ.get('HPC_NODE_ADDRESS') or socket.gethostname()}")
+    log_to_node(f"rank {world.rank} of {world.size} on {os.environ.get('HPC_NODE_ADDRESS') or socket.gethostname()}")
     blocks = world.gather(solve(initial(points)[rows_of(world.rank, world.size, points)], steps, world))
     return (np.vstack(blocks) if blocks else None), world.size
 
 
-def tell_node(line: str) -> None:
-    """Write a line into the log of the node on which this rank runs."""
+def log_to_node(line: str) -> None:
+    """Write a line to the log of this rank's node."""
     path = os.environ.get("HPC_NODE_LOG")
     if path:
         with open(path, "a") as log:  # noqa: PTH123
@@ -103,9 +105,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--points", type=int, default=256, help="inner points in each direction (default %(default)s)")
     parser.add_argument("--steps", type=int, default=2000, help="time steps (default %(default)s)")
-    parser.add_argument("--serial", action="store_true", help="without MPI")
+    parser.add_argument("--serial", action="store_true", help="compute without MPI")
     parser.add_argument("--output", type=Path, help="file to write")
-    parser.add_argument("--compare", type=Path, nargs=2, metavar="FILE", help="compare two results, compute nothing")
+    parser.add_argument(
+        "--compare", type=Path, nargs=2, metavar="FILE", help="compare two results instead of computing one"
+    )
     options = parser.parse_args()
     if options.compare:
         print(json.dumps({"largest_difference": compare(*options.compare)}))

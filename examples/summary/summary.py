@@ -1,4 +1,4 @@
-"""What two earlier runs found, in one JSON file: `summary.py --sweep FOLDER --heat FILE --output FILE`."""
+"""Summary of two earlier runs in one JSON file: `summary.py --sweep FOLDER --heat FILE --output FILE`."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import numpy as np
 
 
 def of_sweep(folder: Path) -> dict[str, Any]:
-    """Return how many oscillators there are, and which one still swings most."""
+    """Return the number of oscillators, their sum, and the one with the largest remaining amplitude."""
     rows = [json.loads(path.read_text()) for path in sorted(folder.rglob("RESULT"))]
     liveliest = max(rows, key=lambda row: math.hypot(row["displacement"], row["velocity"] / row["frequency"]))
     return {
@@ -23,7 +23,7 @@ def of_sweep(folder: Path) -> dict[str, Any]:
 
 
 def of_heat(path: Path) -> dict[str, Any]:
-    """Return how the field was computed, and what is left of the heat."""
+    """Return the parameters of the field, its mean and its peak."""
     with np.load(path) as result:
         facts, field = json.loads(str(result["facts"])), result["field"]
     return {**facts, "mean": float(field.mean()), "peak": float(field.max())}

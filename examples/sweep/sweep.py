@@ -2,9 +2,9 @@
 
     sweep.py tasks                                            the tasks file: 10 dampings times 10 frequencies
     sweep.py run --damping Z --frequency W --output FILE      one row: integrate x'' + 2 Z W x' + W^2 x = 0
-    sweep.py merge FOLDER                                     all rows: what was found, and how far from exact
+    sweep.py merge FOLDER                                     all rows: their results and largest error
 
-Standard library only, so that a task starts at once.
+Standard library only, so that a task starts quickly.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ from pathlib import Path
 DURATION_S = 10.0
 STEPS = 20_000
 START = (1.0, 0.0)
-"""Displacement and velocity at the beginning."""
+"""Initial displacement and velocity."""
 
 
 def integrate(damping: float, frequency: float) -> tuple[float, float]:
-    """Return displacement and velocity at the end, by the classical Runge-Kutta method."""
+    """Return the final displacement and velocity, by the classical Runge-Kutta method."""
     friction, stiffness = 2 * damping * frequency, frequency * frequency
     h = DURATION_S / STEPS
     x, v = START
@@ -36,7 +36,7 @@ def integrate(damping: float, frequency: float) -> tuple[float, float]:
 
 
 def exact(damping: float, frequency: float) -> float:
-    """Return the displacement at the end in closed form; it holds for a damping below 1."""
+    """Return the final displacement in closed form, valid for a damping below 1."""
     damped = frequency * math.sqrt(1 - damping * damping)
     phase = damped * DURATION_S
     decay = math.exp(-damping * frequency * DURATION_S)
@@ -56,7 +56,7 @@ def run(damping: float, frequency: float, output: Path) -> None:
 
 
 def merge(folder: Path) -> dict[str, float]:
-    """Return what all rows under the folder say together."""
+    """Return the combined results of all rows below a folder."""
     rows = [json.loads(path.read_text()) for path in sorted(folder.rglob("RESULT"))]
     errors = [abs(row["displacement"] - exact(row["damping"], row["frequency"])) for row in rows]
     return {

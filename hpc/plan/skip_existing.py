@@ -50,18 +50,17 @@ def remaining(spec: JobSpec, s3: S3Client) -> Remaining:
         if all(uri in there for uri in _of_row(uris, row)):
             skipped += 1
         else:
-            left = [*left[:-1], (left[-1][0], number)] if left and left[-1][1] == number - 1 else [*left, (number,) * 2]
+            left.append((number, number))
     if not skipped:
         return Remaining(spec=spec, skipped=0)
-    return Remaining(spec=replace(spec, only=tuple(left)) if left else None, skipped=skipped)
+    return Remaining(spec=replace(spec, only=index_ranges.merge(left)) if left else None, skipped=skipped)
 
 
 def _rows(spec: JobSpec) -> Iterator[tuple[int, Mapping[str, str]]]:
-    """Yield number and cells of the rows that were asked for."""
-    chosen = None if spec.only is None else index_ranges.merge(spec.only)
-    for number, row in enumerate(spec.tasks.rows() if spec.tasks else ()):
-        if chosen is None or any(first <= number <= last for first, last in chosen):
-            yield number, row
+    """Return number and cells of the rows that were asked for."""
+    chosen = index_ranges.selector(None if spec.only is None else index_ranges.merge(spec.only))
+    rows = enumerate(spec.tasks.rows() if spec.tasks else ())
+    return ((number, row) for number, row in rows if chosen(number))
 
 
 def _of_row(uris: list[str], row: Mapping[str, str]) -> list[str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from hpc.contract.task_layout import Range
 
@@ -37,6 +37,22 @@ def merge(ranges: Iterable[Range]) -> tuple[Range, ...]:
         else:
             merged.append((first, last))
     return tuple(merged)
+
+
+def selector(merged: Iterable[Range] | None) -> Callable[[int], bool]:
+    """Return a test for numbers in the ranges, which is to be asked with growing numbers; None selects all."""
+    if merged is None:
+        return lambda _: True
+    ranges = iter(merged)
+    first, last = next(ranges, (0, -1))
+
+    def selects(number: int) -> bool:
+        nonlocal first, last
+        while last < number and (following := next(ranges, None)):
+            first, last = following
+        return first <= number <= last
+
+    return selects
 
 
 def count(ranges: Iterable[Range]) -> int:

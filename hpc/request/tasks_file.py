@@ -13,6 +13,7 @@ from typing import cast
 from hpc.contract import placeholders
 from hpc.contract.placeholders import Column
 from hpc.contract.task_layout import Range
+from hpc.request import index_ranges
 
 _SUFFIXES = (".csv", ".tsv", ".jsonl")
 _MOST_COMPLAINTS = 10
@@ -71,7 +72,7 @@ class TasksFile:
         Raises:
             BadRow, OSError: as `rows`.
         """
-        chosen = _chosen(only)
+        chosen = index_ranges.selector(only)
         return (_encode(row) for number, row in enumerate(self.rows()) if chosen(number))
 
     def scan(
@@ -85,7 +86,7 @@ class TasksFile:
             return _nothing(f"--tasks {self.path}: the name must end in {', '.join(_SUFFIXES)}")
         count = chosen_count = size = 0
         header: tuple[Column, ...] | None = None
-        complaints, chosen, digest = list[str](), _chosen(only), hashlib.sha256()
+        complaints, chosen, digest = list[str](), index_ranges.selector(only), hashlib.sha256()
         try:
             for line, row in self._numbered():
                 found = [row] if isinstance(row, str) else []
@@ -124,22 +125,6 @@ def _nothing(complaint: str) -> Scan:
 
 def _encode(row: dict[str, str]) -> bytes:
     return json.dumps(row).encode() + b"\n"
-
-
-def _chosen(only: Sequence[Range] | None) -> Callable[[int], bool]:
-    """Return whether a number is in the ranges; to be asked with growing numbers."""
-    if only is None:
-        return lambda _: True
-    ranges = iter(only)
-    first, last = next(ranges, (0, -1))
-
-    def chosen(number: int) -> bool:
-        nonlocal first, last
-        while last < number and (following := next(ranges, None)):
-            first, last = following
-        return first <= number <= last
-
-    return chosen
 
 
 def _cells(header: tuple[Column, ...], row: dict[str, str], check: CheckCell) -> Iterator[str]:

@@ -8,6 +8,7 @@ submitter died in between. Each write is conditional on what the writer has read
 from __future__ import annotations
 
 import secrets
+import time
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -19,10 +20,30 @@ from hpc.contract.claim import Claim
 if TYPE_CHECKING:
     from types_boto3_s3.client import S3Client
 
-LOST = ("PreconditionFailed", "ConditionalRequestConflict")
+_LOST = "PreconditionFailed"
 """Somebody else wrote first."""
+_CONFLICT = "ConditionalRequestConflict"
+"""Somebody else is writing: nothing need be there yet, and S3 wants the request again."""
+_CONFLICTS = 5
 ABSENT = ("NoSuchKey", "AccessDenied")
 """S3 answers the second for an absent key where listing is limited to a prefix."""
+
+
+def put_if(s3: S3Client, **request: Any) -> str | None:
+    """Write an object whose request has a condition; return its ETag, or None if somebody else wrote first."""
+    from botocore.exceptions import ClientError
+
+    conflicts = 0
+    while True:
+        try:
+            return s3.put_object(**request)["ETag"]
+        except ClientError as error:
+            if error_code(error) == _LOST:
+                return None
+            if error_code(error) != _CONFLICT or conflicts == _CONFLICTS:
+                raise
+        time.sleep(0.1 * 2**conflicts)
+        conflicts += 1
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,16 +88,11 @@ class Claims:
         self, key: str, before: HeldClaim, *, job_id: str | None = None, sends: int, free: bool = False
     ) -> HeldClaim | None:
         """Replace what was read before; return None if somebody else has written since."""
-        from botocore.exceptions import ClientError
-
         claim = Claim(job_id=job_id, by="" if free else self.me, sends=sends, write=secrets.token_hex(4))
         body = claim.to_bytes()
         condition: dict[str, Any] = {"IfMatch": before.etag} if before.etag else {"IfNoneMatch": "*"}
-        try:
-            etag = self.s3.put_object(Bucket=self.bucket, Key=key, Body=body, **condition)["ETag"]
-        except ClientError as error:
-            if error_code(error) not in LOST:
-                raise
+        etag = put_if(self.s3, Bucket=self.bucket, Key=key, Body=body, **condition)
+        if etag is None:
             answer = self.s3.get_object(Bucket=self.bucket, Key=key)
             if answer["Body"].read() != body:  # equal when the answer to our own first try was lost
                 return None

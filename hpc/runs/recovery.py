@@ -33,6 +33,8 @@ def record(clients: Clients, environment: Environment, run_id: str, known: recor
         claim = claims.read(paths.job(number))
         if claim.job_id:
             found[number] = claim.job_id, claim.sends == 1
+    for part in known.parts if known else ():  # the claim could not be written, and ListJobs may not list it yet
+        found.setdefault(part.number, (part.job_id, False))
     if len(found) < len(layout.parts):
         queue = environment.queues.get(request.queue)
         listed = jobs.by_name(clients.batch, queue.arn if queue else request.queue, f"{run_id}-*")

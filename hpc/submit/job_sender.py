@@ -86,9 +86,9 @@ class JobSender:
         looks = 0
         try:
             while True:
-                looked = self._look()
-                for part in list(self.pending):
-                    if time.monotonic() >= part.not_before and (looked or not part.uncertain) and self._ready(part):
+                now, looked = time.monotonic(), self._look()
+                for part in list(self.pending):  # by the time of the look: sending the parts before may take long
+                    if now >= part.not_before and (looked or not part.uncertain) and self._ready(part):
                         self._send(part)
                 if not self.pending:
                     return
@@ -140,22 +140,22 @@ class JobSender:
 
         if not self._take(part):
             return
+        before, part.uncertain = part.uncertain, True  # until an answer says that there is no job
         try:
             job_id = self._clients.batch_once.submit_job(**resolved(part.job, self._ids))["jobId"]
-        except (ConnectTimeoutError, EndpointConnectionError):
-            self._later(part)  # no connection, so nothing was sent
+        except (ConnectTimeoutError, EndpointConnectionError):  # no connection, so nothing was sent
+            part.uncertain = before
+            self._later(part)
         except ClientError as error:
-            if error_code(error) in _NOT_ACCEPTED:
-                self._later(part)
-            elif _transient(error):
+            if _transient(error) and error_code(error) not in _NOT_ACCEPTED:
                 self._wait_for_list(part)
-            else:
+                return
+            part.uncertain = before
+            if error_code(error) not in _NOT_ACCEPTED:
                 raise
+            self._later(part)
         except (HTTPClientError, KeyError, ValueError):  # no job id in the answer, or only half of it
             self._wait_for_list(part)
-        except BaseException:  # interrupted while the call was under way
-            part.uncertain = True
-            raise
         else:
             self._settle(part, job_id)
 
@@ -224,12 +224,22 @@ def _transient(error: Any) -> bool:
     return status >= 500 or error_code(error) in _NOT_ACCEPTED
 
 
-def end_extra(clients: Clients, queue: str, paths: RunPaths, held: list[str]) -> list[str]:
-    """End the run's jobs that are not among those that hold its parts; return a line about each."""
+def end_extra(clients: Clients, queue: str, bucket: str, paths: RunPaths, held: set[str]) -> list[str]:
+    """End the run's jobs whose part is held by another; return a line about each.
+
+    Args:
+        held: jobs that are known to hold their part. A job that is not among them may be one that was sent since, or
+            may still become the holder: its claim decides.
+    """
+    claims = Claims.of_this_process(clients.s3, bucket)
     lines = list[str]()
     listed = jobs.by_name(clients.batch, queue, f"{paths.run_id}-*")
-    parts = [ids for name, ids in listed.items() if run_ids.of_job_name(name)]  # a barrier too many does no harm
-    extra = [job_id for ids in parts for job_id in ids if job_id not in held]
+    extra = list[str]()
+    for name, ids in listed.items():
+        named = run_ids.of_job_name(name)  # None: a barrier too many does no harm
+        if named and not held.issuperset(ids):
+            holder = claims.read(paths.job(named[1])).job_id
+            extra += [job_id for job_id in ids if holder not in {None, job_id}]
     for job in jobs.describe(clients.batch, extra).values():
         if not job.is_terminal:
             clients.batch.terminate_job(jobId=job.job_id, reason=f"duplicate: run {paths.run_id} has another job")

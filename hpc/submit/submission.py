@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from hpc.aws.clients import Clients, error_code, translate_aws_errors
+from hpc.aws.clients import Clients, translate_aws_errors
 from hpc.common import run_ids
 from hpc.common.local_user import client_name, user_name
 from hpc.common.progress import Progress
@@ -18,7 +18,7 @@ from hpc.errors import BadInput, HpcError
 from hpc.plan.plan import Plan
 from hpc.plan.task_rows import Rows
 from hpc.runs import records
-from hpc.runs.claims import LOST
+from hpc.runs.claims import put_if
 from hpc.submit import content_store, job_definitions
 from hpc.submit.job_sender import JobSender
 
@@ -86,20 +86,16 @@ def _registered(plan: Plan, clients: Clients) -> Plan:
 
 def _claim(plan: Plan, s3: S3Client, submitted_at: str) -> bool:
     """Write request.json and return True, unless it is there; one that is there must be the same request."""
-    from botocore.exceptions import ClientError
-
     request = replace(plan.request, submitted_by=user_name(), submitted_at=submitted_at, client=client_name())
-    try:
-        s3.put_object(
-            Bucket=plan.bucket,
-            Key=plan.paths.request,
-            Body=json.dumps(request.to_json(), indent=1).encode(),
-            ContentType="application/json",
-            IfNoneMatch="*",
-        )
-    except ClientError as error:
-        if error_code(error) not in LOST:
-            raise
+    written = put_if(
+        s3,
+        Bucket=plan.bucket,
+        Key=plan.paths.request,
+        Body=json.dumps(request.to_json(), indent=1).encode(),
+        ContentType="application/json",
+        IfNoneMatch="*",
+    )
+    if written is None:
         answer = s3.get_object(Bucket=plan.bucket, Key=plan.paths.request)
         there = RunRequest.from_json(json.loads(answer["Body"].read()))
         if there.sha256 != plan.request.sha256:
@@ -107,9 +103,8 @@ def _claim(plan: Plan, s3: S3Client, submitted_at: str) -> bool:
                 f"run {plan.run_id} was submitted by {there.submitted_by} at {there.submitted_at} with"
                 " a different request (command, options or input files); repeat that request, or submit a new run"
                 " without --run and --once"
-            ) from None
-        return False
-    return True
+            )
+    return written is not None
 
 
 def _upload_rows(rows: Rows, plan: Plan, s3: S3Client, progress: Progress) -> None:

@@ -1,1 +1,1 @@
-"""AWS Batch: API, rules and the engine that runs the jobs."""
+"""AWS Batch: API, validation and the engine that runs the jobs."""

@@ -13,7 +13,8 @@ from ministack.core.responses import get_account_id, get_region
 from localcloud.batch import api_model, api_views, compute_environments, definitions, jobs
 from localcloud.batch.engine import Engine
 from localcloud.batch.errors import BatchError, NotModelledError
-from localcloud.batch.model import Json, Scope, State
+from localcloud.batch.model import Scope, State
+from localcloud.json_types import Json
 
 MAX_SUBMIT_BYTES = 30 * 1024
 """https://docs.aws.amazon.com/batch/latest/userguide/service_limits.html"""
@@ -25,12 +26,12 @@ Operation = Callable[[State, Engine, Json], Json]
 
 
 def _on_state(operation: Callable[[State, Json], Json]) -> Operation:
-    """Make an operation of one that starts and ends no jobs."""
+    """Adapt an operation that does not need the engine."""
     return lambda state, _engine, params: operation(state, params)
 
 
 class BatchService:
-    """All accounts and Regions. CloudFormation calls the same operations as the clients do."""
+    """The service for all accounts and Regions. CloudFormation calls the same operations as clients."""
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
@@ -66,7 +67,7 @@ class BatchService:
         """Run an operation for the account and Region of the request.
 
         Raises:
-            BatchError: the service refuses.
+            BatchError: the service refuses it.
         """
         if name not in OPERATIONS:
             raise NotModelledError(f"the operation {name}")
@@ -95,14 +96,14 @@ def _untag(state: State, params: Json) -> Json:
 
 
 def operation_name(method: str, path: str) -> str | None:
-    """Return the operation that a request means, or None if the API has no such route."""
+    """Return the operation of a request, or None if the API has no such route."""
     route = "/v1/tags/" if path.startswith("/v1/tags/") else path.rstrip("/")
     operation = api_model.operations_by_route().get((method, route))
     return None if operation is None else operation.name
 
 
 def _tags(state: State, arn: str) -> Json:
-    """Return the tags of a resource, to read or to change."""
+    """Return the mutable tags of a resource."""
     kind, _, name = arn.removeprefix(state.scope.arn("")).partition("/")
     base, _, revision = name.partition(":")
     holders: dict[str, Any] = {
@@ -125,7 +126,7 @@ def _selected(found: list[Json], wanted: list[str] | None, prefix: str) -> list[
 
 
 def _page(key: str, found: list[Json], params: Json) -> Json:
-    """Return one page; the token is the position of the next."""
+    """Return one page; the token is the position of the next one."""
     token = params.get("nextToken", "0")
     if not token.isdecimal():
         raise BatchError(f"nextToken {token!r} is invalid")

@@ -1,17 +1,17 @@
-"""Requests against AWS's own model of the API (botocore carries it), and CloudFormation properties into requests."""
+"""Validation of requests with botocore's model of the API, and translation of CloudFormation properties to requests."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from functools import cache
-from typing import Any
+from typing import Any, cast
 
 import botocore.session
-from botocore.model import OperationModel, ServiceModel, Shape
+from botocore.model import ListShape, MapShape, OperationModel, ServiceModel, Shape, StructureShape
 from botocore.validate import ParamValidator
 
 from localcloud.batch.errors import BatchError, NotModelledError
-from localcloud.batch.model import Json
+from localcloud.json_types import Json
 
 NOT_MODELLED = {
     "CreateComputeEnvironmentRequest": {"unmanagedvCpus", "eksConfiguration", "context", "ecsSettings"},
@@ -37,7 +37,7 @@ NOT_MODELLED = {
         "ecsPropertiesOverride", "eksPropertiesOverride", "consumableResourcePropertiesOverride",
     },
 }  # fmt: skip
-"""Members, by the name of their structure, that would change what happens here."""
+"""Members by structure that are refused, because ignoring them would change the result."""
 
 
 @cache
@@ -45,22 +45,27 @@ def service_model() -> ServiceModel:
     return botocore.session.get_session().get_service_model("batch")
 
 
+def input_shape(operation: str) -> StructureShape:
+    """Return the shape of a request: every operation of AWS Batch has one."""
+    return cast("StructureShape", service_model().operation_model(operation).input_shape)
+
+
 @cache
 def operations_by_route() -> dict[tuple[str, str], OperationModel]:
-    """Return the operations by HTTP method and path; the path of tagging ends in a variable."""
+    """Return the operations by HTTP method and path, without the variable that ends the path of tagging."""
     model = service_model()
     operations = [model.operation_model(name) for name in model.operation_names]
     return {(op.http["method"], op.http["requestUri"].split("{")[0]): op for op in operations}
 
 
 def validate(operation: str, params: Json) -> None:
-    """Check a request as the service's model has it: names, types, required members, lengths, enumerations.
+    """Check a request against the model: names, types, required members, lengths, enumerations.
 
     Raises:
-        BatchError: it does not fit.
-        NotModelledError: it fits, but means something that the local cloud cannot do.
+        BatchError: it is invalid.
+        NotModelledError: it is valid, but the local cloud cannot do what it asks for.
     """
-    shape = service_model().operation_model(operation).input_shape
+    shape = input_shape(operation)
     report = ParamValidator().validate(params, shape)
     if report.has_errors():
         raise BatchError(report.generate_report())
@@ -68,16 +73,16 @@ def validate(operation: str, params: Json) -> None:
 
 
 def _check(value: Any, shape: Shape, path: str) -> None:
-    """Check what botocore leaves to the service: enumerations and upper limits."""
-    if shape.type_name == "structure":
+    """Check enumerations and upper limits, which botocore leaves to the service."""
+    if isinstance(shape, StructureShape):
         for name, member in value.items():
             if name in NOT_MODELLED.get(shape.name, ()):
                 raise NotModelledError(f"{path}.{name}")
             _check(member, shape.members[name], f"{path}.{name}")
-    elif shape.type_name == "list":
+    elif isinstance(shape, ListShape):
         for number, item in enumerate(value):
             _check(item, shape.member, f"{path}[{number}]")
-    elif shape.type_name == "map":
+    elif isinstance(shape, MapShape):
         _check_limit(len(value), shape, path, "entries")
         for key, item in value.items():
             _check(key, shape.key, f"{path} (key)")
@@ -98,24 +103,23 @@ def _check_limit(size: int, shape: Shape, path: str, unit: str) -> None:
 
 
 def from_template(value: Any, shape: Shape, path: str) -> Any:
-    """Turn CloudFormation properties into a request: member names as the API spells them, values of its types.
+    """Translate CloudFormation properties to a request, with the API's spelling of names and its value types.
 
     Raises:
-        BatchError: a property that the request does not have.
+        BatchError: the request has no such property.
     """
-    kind = shape.type_name
-    if kind == "structure":
+    if isinstance(shape, StructureShape):
         members = {name.lower(): name for name in shape.members}
         unknown = [key for key in value if key.lower() not in members]
         if unknown:
             raise BatchError(f"Model validation failed (#{path}: extraneous key [{unknown[0]}] is not permitted)")
         names = {key: members[key.lower()] for key in value}
         return {name: from_template(value[key], shape.members[name], f"{path}/{key}") for key, name in names.items()}
-    if kind == "list":
+    if isinstance(shape, ListShape):
         return [from_template(item, shape.member, f"{path}/{number}") for number, item in enumerate(value)]
-    if kind == "map":
+    if isinstance(shape, MapShape):
         return {key: from_template(item, shape.value, f"{path}/{key}") for key, item in value.items()}
     convert: dict[str, Callable[[Any], Any]] = {
         "integer": int, "long": int, "string": str, "boolean": lambda item: str(item).lower() == "true",
     }  # fmt: skip
-    return convert.get(kind, lambda item: item)(value)
+    return convert.get(shape.type_name, lambda item: item)(value)

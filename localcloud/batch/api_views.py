@@ -1,4 +1,4 @@
-"""Jobs as DescribeJobs and ListJobs show them."""
+"""Jobs in the form of DescribeJobs and ListJobs."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from typing import Any
 
 from localcloud.batch.compute_environments import find_queue
 from localcloud.batch.errors import BatchError
-from localcloud.batch.model import Attempt, Job, Json, State, now_ms
+from localcloud.batch.model import Attempt, Job, State, now_ms
+from localcloud.json_types import Json
 
 ALL_STATUSES = ("SUBMITTED", "PENDING", "RUNNABLE", "STARTING", "RUNNING", "SUCCEEDED", "FAILED")
 
@@ -207,4 +208,4 @@ def _milliseconds(value: str) -> float:
     try:
         return datetime.fromisoformat(value).timestamp() * 1000
     except ValueError:
-        raise BatchError(f"{value!r} is no time in milliseconds since 1970") from None
+        raise BatchError(f"{value!r} is not a time in milliseconds since 1970") from None

@@ -7,13 +7,14 @@ import uuid
 from localcloud.batch import environment_refusals as rules
 from localcloud.batch import scheduling
 from localcloud.batch.errors import BatchError, NotModelledError
-from localcloud.batch.model import ComputeEnvironment, Json, Queue, State
+from localcloud.batch.model import ComputeEnvironment, Queue, State
+from localcloud.json_types import Json
 
 SCALING_ONLY = {"minvCpus", "maxvCpus", "desiredvCpus"}
 
 
 def name_of(reference: str, kind: str) -> str:
-    """Return the name in a name or an ARN `...:<kind>/<name>`."""
+    """Return the name from a name or an ARN `...:<kind>/<name>`."""
     return reference.rpartition(f":{kind}/")[2] if reference.startswith("arn:") else reference
 
 
@@ -83,7 +84,7 @@ def update_environment(state: State, params: Json) -> Json:
 
 
 def infrastructure(state: State, reference: str) -> Json:
-    """Return that part of a compute environment whose change replaces its instances."""
+    """Return the properties of a compute environment whose change replaces its instances."""
     resources = find_environment(state, reference).detail["computeResources"]
     return {key: value for key, value in resources.items() if key not in SCALING_ONLY | {"scalingPolicy"}}
 
@@ -132,7 +133,7 @@ def create_queue(state: State, params: Json) -> Json:
 
 
 def _order(state: State, entries: list[Json]) -> list[Json]:
-    """Return the compute environments by ARN and in order, as Describe shows them."""
+    """Return the compute environments by ARN and in order, as DescribeJobQueues does."""
     entries = sorted(entries, key=lambda entry: entry["order"])
     found = [find_environment(state, entry["computeEnvironment"]).detail for entry in entries]
     rules.check_environment_order(entries, found)
@@ -158,7 +159,7 @@ def update_queue(state: State, params: Json) -> Json:
 
 
 def remove_queue(state: State, params: Json) -> Queue:
-    """Take a queue out of the state. Ending its jobs is the engine's part."""
+    """Remove a queue from the state; the caller ends its jobs."""
     queue = find_queue(state, params["jobQueue"])
     if queue.detail["state"] != "DISABLED":
         raise BatchError("Cannot delete, state must be DISABLED")

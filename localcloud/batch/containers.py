@@ -1,26 +1,26 @@
-"""From definition and overrides to the container that runs."""
+"""The effective container: job definition, overrides and parameters combined."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 
-from localcloud.batch.model import Json
+from localcloud.json_types import Json
 
 
 def substitute(command: Iterable[str], parameters: Json) -> list[str]:
-    """Replace each argument `Ref::name` by the parameter of that name; an unknown one stays as it is
+    """Replace each argument `Ref::name` by the parameter of that name; unknown ones stay
     (https://docs.aws.amazon.com/batch/latest/userguide/job_definition_parameters.html#parameters)."""
     return [parameters.get(word.removeprefix("Ref::"), word) if word.startswith("Ref::") else word for word in command]
 
 
 def requirements(container: Json) -> dict[str, str]:
-    """Return the resource requirements by type, with the older fields `vcpus` and `memory` among them."""
+    """Return the resource requirements by type, including the deprecated fields `vcpus` and `memory`."""
     found = {key: str(container[old]) for key, old in (("VCPU", "vcpus"), ("MEMORY", "memory")) if old in container}
     return found | {item["type"]: item["value"] for item in container.get("resourceRequirements", [])}
 
 
 def effective(container: Json, overrides: Iterable[Json], parameters: Json) -> Json:
-    """Return the container properties after all overrides, in the form in which DescribeJobs shows them."""
+    """Return the container properties after all overrides, in the form of DescribeJobs."""
     result = dict(container)
     resources = requirements(container)
     environment = {item["name"]: item["value"] for item in container.get("environment", [])}
@@ -38,10 +38,10 @@ def effective(container: Json, overrides: Iterable[Json], parameters: Json) -> J
 
 
 def node_range(text: str, num_nodes: int) -> range:
-    """Return the nodes that `targetNodes` names: "3", "0:3", ":3" or "0:" up to the last node.
+    """Return the nodes of `targetNodes`: "3", "0:3", ":3", or "0:" up to the last node.
 
     Raises:
-        ValueError: it is no range.
+        ValueError: it is not a range.
     """
     first, colon, last = text.partition(":")
     start = int(first) if first else 0
@@ -51,7 +51,7 @@ def node_range(text: str, num_nodes: int) -> range:
 
 
 def node_containers(node_properties: Json, num_nodes: int, overrides: list[Json], parameters: Json) -> list[Json]:
-    """Return the effective container of every node; of nested ranges the inner one counts
+    """Return the effective container of every node; the innermost of nested ranges applies
     (https://docs.aws.amazon.com/batch/latest/APIReference/API_NodeRangeProperty.html)."""
     spans = [
         (node_range(item["targetNodes"], num_nodes), item["container"])

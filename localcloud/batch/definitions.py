@@ -6,7 +6,8 @@ import json
 
 from localcloud.batch import job_refusals as rules
 from localcloud.batch.errors import BatchError, NotModelledError
-from localcloud.batch.model import Json, State
+from localcloud.batch.model import State
+from localcloud.json_types import Json
 
 MAX_BYTES = 24 * 1024
 """https://docs.aws.amazon.com/batch/latest/userguide/service_limits.html"""
@@ -34,7 +35,7 @@ def register(state: State, params: Json) -> Json:
 
 
 def find(state: State, reference: str) -> Json:
-    """Return the definition that an ARN, `name:revision` or `name` (its latest active revision) means."""
+    """Find a definition by ARN, `name:revision`, or `name` for the latest active revision."""
     text = reference
     if reference.startswith("arn:"):
         text = reference.removeprefix(state.scope.arn("job-definition/"))

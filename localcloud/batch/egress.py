@@ -1,7 +1,7 @@
-"""Whether an instance in a subnet reaches the services without which it runs no job
+"""Reachability of the services that an instance needs to run jobs
 (https://docs.aws.amazon.com/batch/latest/userguide/job_stuck_in_runnable.html).
 
-Nothing tells on AWS: instances start, never join the cluster, and jobs stay in RUNNABLE.
+AWS reports nothing: instances start but never join the cluster, and jobs stay in RUNNABLE.
 """
 
 from __future__ import annotations
@@ -12,40 +12,43 @@ from typing import Any
 from ministack.core.responses import request_scope
 from ministack.services import ec2
 
-from localcloud.batch.model import ComputeEnvironment, Json, Kind, Scope
+from localcloud.batch.model import ComputeEnvironment, Kind, Scope
+from localcloud.json_types import Json
 
 NEEDED = {"ecs", "ecs-agent", "ecs-telemetry", "ecr.api", "ecr.dkr", "logs"}
 """https://docs.aws.amazon.com/batch/latest/userguide/vpc-endpoint-considerations.html"""
 HTTPS = 443
 
 
-def has_way_out(scope: Scope, environment: ComputeEnvironment, kind: Kind) -> bool:
-    """Whether jobs of a kind can start in one of the compute environment's subnets."""
+def has_egress(scope: Scope, environment: ComputeEnvironment, kind: Kind) -> bool:
+    """Return whether jobs of a kind can start in a subnet of the compute environment."""
     resources = environment.detail["computeResources"]
     key = (kind, *resources["subnets"])
-    # Once it led out it is not looked at again: there are many jobs, and the VPC of running instances stays.
-    if key not in environment.ways_out:
+    # A positive result is kept: there are many jobs, and the VPC of running instances stays.
+    if key not in environment.egress_kinds:
         with request_scope(scope.account, scope.region):
             if any(_leads_out(ec2._subnets[name], kind, scope.region) for name in resources["subnets"]):
-                environment.ways_out.add(key)
-    return key in environment.ways_out
+                environment.egress_kinds.add(key)
+    return key in environment.egress_kinds
 
 
 def _leads_out(subnet: Json, kind: Kind, region: str) -> bool:
     table = _route_table(subnet)
-    return any(_is_way(route, subnet, kind) for route in table["Routes"]) or _by_endpoints(subnet, table, kind, region)
+    return any(_route_leads_out(route, subnet, kind) for route in table["Routes"]) or _by_endpoints(
+        subnet, table, kind, region
+    )
 
 
 def _route_table(subnet: Json) -> Json:
-    """Return the subnet's own table, else the VPC's main one."""
+    """Return the subnet's route table: an explicitly associated one, else the VPC's main one."""
     tables = [item for item in ec2._route_tables.values() if item["VpcId"] == subnet["VpcId"]]
     own = [item for item in tables if subnet["SubnetId"] in [link.get("SubnetId") for link in item["Associations"]]]
     main = [item for item in tables if any(link.get("Main") for link in item["Associations"])]
     return (own or main)[0]
 
 
-def _is_way(route: Json, subnet: Json, kind: Kind) -> bool:
-    """An internet gateway serves only those with a public address: no task of a multi-node job has one
+def _route_leads_out(route: Json, subnet: Json, kind: Kind) -> bool:
+    """Return whether a route leads out. An internet gateway needs a public address, which multi-node tasks never have
     (https://docs.aws.amazon.com/batch/latest/userguide/mnp-ce.html)."""
     if route.get("DestinationCidrBlock") != "0.0.0.0/0":
         return False
@@ -72,8 +75,8 @@ def _by_endpoints(subnet: Json, table: Json, kind: Kind, region: str) -> bool:
 
 
 def _admits(endpoint: Json, subnet: Json, kind: Kind) -> bool:
-    """Whether a group of the endpoint lets HTTPS in: from addresses; a rule for groups holds for instances alone, as
-    the tasks of multi-node jobs may be in the default group."""
+    """Return whether a security group of the endpoint allows HTTPS from the subnet. A rule that names groups does not
+    help multi-node jobs, whose tasks may be in the default group."""
     addresses = IPv4Network(subnet["CidrBlock"])
     for rule in (rule for name in endpoint["SecurityGroupIds"] for rule in ec2._security_groups[name]["IpPermissions"]):
         if not _is_https(rule):

@@ -1,7 +1,7 @@
-"""The scheduler and the life of a job: SUBMITTED, PENDING, RUNNABLE, STARTING, RUNNING, SUCCEEDED or FAILED
+"""The scheduler and the job life cycle: SUBMITTED, PENDING, RUNNABLE, STARTING, RUNNING, SUCCEEDED or FAILED
 (https://docs.aws.amazon.com/batch/latest/userguide/job_states.html).
 
-All of it runs in the server's event loop. A job costs a task while it runs, and nothing but its record otherwise.
+Everything runs in the server's event loop. A job has an asyncio task only while it runs.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ class Engine:
         self._states: list[State] = []
         self._running: dict[Job, asyncio.Task[None]] = {}
         self._limits: dict[Job, asyncio.TimerHandle] = {}
-        """Of jobs that block their queue."""
+        """Time limits of jobs that block their queue."""
         self._used_slots = 0
         self._awake = False
         self._stopped = False
@@ -53,7 +53,7 @@ class Engine:
     # ------------------------------------------------------------------------------------------- before it runs
 
     def admit(self, job: Job) -> None:
-        """Take a new job; it is SUBMITTED until the loop comes round."""
+        """Accept a new job, which is SUBMITTED until the next turn of the event loop."""
         asyncio.get_running_loop().call_soon(self._admit, job)
 
     def _admit(self, job: Job) -> None:
@@ -69,7 +69,7 @@ class Engine:
             self._release(job)
 
     def _release(self, job: Job) -> None:
-        """What the job waited for is done."""
+        """Make a job RUNNABLE when its dependencies have succeeded."""
         job.released = True
         if job.kind != "array":
             self._enqueue(job)
@@ -91,7 +91,7 @@ class Engine:
     # ------------------------------------------------------------------------------------------------ scheduling
 
     def wake(self) -> None:
-        """Look for jobs to start, once, when the loop comes round."""
+        """Schedule jobs, once, in the next turn of the event loop."""
         if not self._awake and not self._stopped:
             self._awake = True
             asyncio.get_running_loop().call_soon(self._schedule)
@@ -104,7 +104,7 @@ class Engine:
                     pass
 
     def _start_next(self, state: State, queue: Queue) -> bool:
-        """Start the queue's first job if there is room. Nothing overtakes it: the queue is first in, first out."""
+        """Start the queue's first job if there is room. No job overtakes it: the queue is first in, first out."""
         share = min(queue.runnable, key=lambda name: self._usage(state, queue, name), default=None)
         job = queue.head(share) if share is not None else None
         if job is None:
@@ -120,12 +120,12 @@ class Engine:
         return True
 
     def _usage(self, state: State, queue: Queue, share: str) -> float:
-        """What the share uses now, so weighted that the share with the least is next."""
+        """Return the weighted current usage of a share; the lowest one is next."""
         used = sum(job.vcpus for job in self._running if job.queue is queue and job.request.share == share)
         return used * weight(state, queue, share)
 
     def _explain(self, queue: Queue, job: Job, reason: str | None) -> None:
-        """Say why the first job of the queue cannot start, and from then on count its time."""
+        """Record why the first job of the queue cannot start, and start its time limit."""
         if job.status_reason == reason:
             return
         job.blocks(reason)
@@ -189,12 +189,12 @@ class Engine:
             self._end(job, False, attempt.status_reason)
 
     def _stop(self, job: Job, reason: str) -> None:
-        """End a job that runs; it is not tried again."""
+        """End a running job without retry."""
         job.stop_reason = job.stop_reason or reason
         self._executor.stop(job)
 
     def replace_instances(self, environment: ComputeEnvironment) -> None:
-        """Give the environment new instances. What runs on the old ones has the time of the update policy
+        """Replace the environment's instances. Running jobs have the time that the update policy allows
         (https://docs.aws.amazon.com/batch/latest/APIReference/API_UpdatePolicy.html)."""
         policy = environment.detail["updatePolicy"]
         minutes = 0 if policy["terminateJobsOnUpdate"] else policy["jobExecutionTimeoutMinutes"]
@@ -208,10 +208,10 @@ class Engine:
             self._executor.lose_host(job)
 
     def live(self, job_id: str) -> tuple[Job, Attempt]:
-        """Return a job or node, by its id, and what runs of it.
+        """Return a job or node by its id, and its running attempt.
 
         Raises:
-            BatchError: nothing of it runs.
+            BatchError: it has none.
         """
         found = (state.jobs[job_id] for state in self._states if job_id in state.jobs)
         job = next(found, None)
@@ -221,11 +221,11 @@ class Engine:
         return job, attempt
 
     def reclaim(self, job_id: str, notice_s: float | None = None) -> str:
-        """Take the instance of a job or node away: on Spot after a notice, elsewhere at once, as one that fails. Return
-        the instance's id.
+        """Take away the instance of a job or node: after a notice on Spot, else at once like a failing one. Return the
+        instance's id.
 
         Raises:
-            BatchError: nothing of it runs.
+            BatchError: it does not run.
         """
         job, attempt = self.live(job_id)
         environment = (job if job.kind == "single" else job.parent or job).compute_environment
@@ -241,10 +241,10 @@ class Engine:
             self._executor.lose_host(job)
 
     def kill(self, job_id: str) -> None:
-        """Kill the container of a job or node, as the kernel might.
+        """Kill the container of a job or node.
 
         Raises:
-            BatchError: nothing of it runs.
+            BatchError: it does not run.
         """
         self._executor.kill(self.live(job_id)[0])
 
@@ -252,7 +252,7 @@ class Engine:
         """Cut the network of a node: see `Runtime.cut`.
 
         Raises:
-            BatchError: nothing of it runs, or it has no network.
+            BatchError: it does not run, or has no network.
         """
         self._executor.cut(self.live(job_id)[1], self.live(other)[1] if other else None, port)
 
@@ -322,7 +322,7 @@ class Engine:
                 self._enqueue(dependent)
 
     async def shutdown(self) -> None:
-        """Kill all jobs, and return when none of their processes lives."""
+        """Kill all jobs and wait until none of their processes is left."""
         self._stopped = True
         for job in list(self._limits):
             self._forget_limit(job)

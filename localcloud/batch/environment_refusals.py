@@ -1,4 +1,4 @@
-"""What the service refuses about compute environments and job queues."""
+"""Validation errors of the service for compute environments and job queues."""
 
 from __future__ import annotations
 
@@ -11,10 +11,11 @@ from ministack.core.responses import request_scope
 from ministack.services import ec2, iam
 
 from localcloud.batch.errors import BatchError, NotModelledError
-from localcloud.batch.model import Json, Scope
+from localcloud.batch.model import Scope
+from localcloud.json_types import Json
 
 MAX_PER_REGION = 50
-"""Compute environments, and job queues (https://docs.aws.amazon.com/batch/latest/userguide/service_limits.html)."""
+"""Limit for compute environments, and for job queues (https://docs.aws.amazon.com/batch/latest/userguide/service_limits.html)."""
 ON_DEMAND_STRATEGIES = {"BEST_FIT", "BEST_FIT_PROGRESSIVE", "BEST_FIT_PROGRESSIVE_ORDERED"}
 SPOT_STRATEGIES = {
     "BEST_FIT", "BEST_FIT_PROGRESSIVE", "SPOT_CAPACITY_OPTIMIZED", "SPOT_PRICE_CAPACITY_OPTIMIZED",
@@ -40,7 +41,7 @@ def service_linked_role(scope: Scope) -> str:
 
 
 def check_new_environment(scope: Scope, params: Json) -> None:
-    """Check all that CreateComputeEnvironment refuses
+    """Check a CreateComputeEnvironment request
     (https://docs.aws.amazon.com/batch/latest/APIReference/API_ComputeResource.html)."""
     if params["type"] != "MANAGED":
         raise NotModelledError("unmanaged compute environments")
@@ -101,7 +102,7 @@ def _check_strategy(resources: Json) -> None:
 
 @cache
 def _instance_types() -> frozenset[str]:
-    """Return what can be named: the SDK's list of types without those that Batch takes nowhere, and their families
+    """Return the valid values: the SDK's instance types except those that AWS Batch never takes, and their families
     (https://docs.aws.amazon.com/batch/latest/APIReference/API_ComputeResource.html)."""
     listed = botocore.session.get_session().get_service_model("ec2").shape_for("InstanceType").metadata["enum"]
     types = {name for name in listed if not re.match(r"(t\d|mac)", name)}
@@ -112,7 +113,7 @@ def _check_instance_types(types: list[str]) -> None:
     if not types:
         raise BatchError("instanceTypes must not be empty")
     if not _instance_types().issuperset(types):
-        # The service lists every size too.
+        # The message of the service lists every size too.
         families = sorted(name for name in _instance_types() if "." not in name)
         raise BatchError(f"Error executing request, Exception : Instance type can only be one of "
                          f"[{', '.join(families)}]")  # fmt: skip
@@ -122,7 +123,7 @@ def _check_instance_types(types: list[str]) -> None:
 
 
 def is_arm(instance_type: str) -> bool:
-    """Tell the architecture by the name (https://docs.aws.amazon.com/ec2/latest/instancetypes/instance-type-names.html)."""
+    """Return whether an instance type is arm64, by its name (https://docs.aws.amazon.com/ec2/latest/instancetypes/instance-type-names.html)."""
     if instance_type == "default_arm64":
         return True
     return bool(re.match(r"(a1|[a-z]+\d+[a-z]*g[a-z]*)(\.|$)", instance_type))

@@ -2,14 +2,14 @@
 
 
 class BatchError(Exception):
-    """What a call is refused with."""
+    """The service refuses a call."""
 
     code = "ClientException"
     status = 400
 
 
 class NotModelledError(BatchError):
-    """The service may accept it, but the local cloud does not know what would follow. Never ignored silently."""
+    """The service may accept the call, but the local cloud does not model its effect; it ignores nothing silently."""
 
     status = 501
 

@@ -15,9 +15,9 @@ REMEMBERED = 1000
 
 
 def send(detail_type: str, job: Job) -> None:
-    """Send the event of a job whose state changed, or which blocks its queue. Nobody is told of the submission itself.
+    """Send the event of a job that changed its state or blocks its queue. The submission itself has no event.
 
-    The order of events is that of the changes; on AWS it is not promised, nor that an event comes only once.
+    Events arrive once and in order here; AWS guarantees neither.
     """
     with request_scope(job.scope.account, job.scope.region):
         if not eventbridge._rules:
@@ -33,5 +33,5 @@ def send(detail_type: str, job: Job) -> None:
             "Detail": json.dumps(detail),
         }
         eventbridge._put_events({"Entries": [entry]}, allow_aws_source=True)
-        # ministack keeps every event; an array of 10,000 would fill the memory.
+        # ministack keeps every event; an array of 10,000 would fill memory.
         del eventbridge._events_log_list()[:-REMEMBERED]

@@ -1,4 +1,4 @@
-"""What runs the attempts of jobs, and one that runs nothing."""
+"""The interface that runs attempts of jobs, and an implementation that runs nothing."""
 
 from __future__ import annotations
 
@@ -12,26 +12,26 @@ EXITED = "Essential container in task exited"
 
 class Executor(Protocol):
     async def run(self, job: Job) -> None:
-        """Run one attempt; afterwards `job.attempts[-1]` tells how it ended."""
+        """Run one attempt; afterwards `job.attempts[-1]` says how it ended."""
 
     def stop(self, job: Job) -> None:
-        """End it as ECS stops a task."""
+        """End it the way ECS stops a task."""
 
     def kill(self, job: Job) -> None:
-        """End it now."""
+        """End it at once."""
 
     def lose_host(self, job: Job) -> None:
-        """End it as the termination of its instances does."""
+        """End it the way the termination of its instances does."""
 
     def cut(self, attempt: Attempt, other: Attempt | None, port: int | None) -> None:
         """Cut a container's network: see `Runtime.cut`."""
 
     def close(self) -> None:
-        """Leave nothing behind; no job runs any more."""
+        """Release all resources; no job runs any more."""
 
 
 class NullExecutor:
-    """Marks every job as done and executes nothing: a test that still passes has not looked at results."""
+    """Marks every job SUCCEEDED and executes nothing: a test that still passes does not check results."""
 
     async def run(self, job: Job) -> None:
         for member in job.children or [job]:
@@ -46,12 +46,12 @@ class NullExecutor:
             job.started_at = now_ms()
 
     def stop(self, job: Job) -> None:
-        """Nothing runs."""
+        """Do nothing: nothing runs."""
 
     kill = lose_host = stop
 
     def cut(self, attempt: Attempt, other: Attempt | None, port: int | None) -> None:
-        """Nothing has a network."""
+        """Do nothing: there are no networks."""
 
     def close(self) -> None:
-        """Nothing was made."""
+        """Do nothing: there are no resources."""

@@ -1,4 +1,4 @@
-"""What the service refuses about job definitions and jobs."""
+"""Validation errors of the service for job definitions and jobs."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ import re
 from localcloud.batch import volumes
 from localcloud.batch.containers import node_range, requirements
 from localcloud.batch.errors import BatchError, NotModelledError
-from localcloud.batch.model import Json, Queue, Scope
+from localcloud.batch.model import Queue, Scope
+from localcloud.json_types import Json
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,127}")
 PATTERN = re.compile(r"[A-Za-z0-9.:\s]{0,511}\*?")
@@ -24,7 +25,7 @@ def check_name(member: str, name: str) -> None:
 
 
 def check_definition(scope: Scope, params: Json) -> None:
-    """Check all that RegisterJobDefinition refuses
+    """Check a RegisterJobDefinition request
     (https://docs.aws.amazon.com/batch/latest/APIReference/API_RegisterJobDefinition.html)."""
     check_retry(params.get("retryStrategy", {}))
     check_timeout(params.get("timeout", {}))
@@ -62,7 +63,7 @@ def check_coverage(properties: Json, num_nodes: int) -> None:
         try:
             span = node_range(item["targetNodes"], num_nodes)
         except ValueError:
-            raise BatchError(f"targetNodes {item['targetNodes']!r} is no range like 0:3 or 0:") from None
+            raise BatchError(f"targetNodes {item['targetNodes']!r} is not a range like 0:3 or 0:") from None
         if len(span) == 0 or span.start < 0 or span.stop > num_nodes:
             raise BatchError(f"targetNodes {item['targetNodes']} does not fit numNodes {num_nodes}")
         covered |= set(span)
@@ -143,7 +144,7 @@ def check_scheduling_priority(priority: int) -> None:
 
 
 def check_submit(queue: Queue, definition: Json, params: Json) -> None:
-    """Check all that SubmitJob refuses (https://docs.aws.amazon.com/batch/latest/APIReference/API_SubmitJob.html)."""
+    """Check a SubmitJob request (https://docs.aws.amazon.com/batch/latest/APIReference/API_SubmitJob.html)."""
     check_name("jobName", params["jobName"])
     if queue.detail["state"] != "ENABLED":
         raise BatchError(f"JobQueue {queue.detail['jobQueueArn']} is DISABLED and accepts no jobs")

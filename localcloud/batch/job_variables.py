@@ -1,4 +1,4 @@
-"""What a container finds: variables, command line, task metadata.
+"""The container's environment: variables, command line, task metadata.
 
 Variables: https://docs.aws.amazon.com/batch/latest/userguide/job_env_vars.html and
 https://docs.aws.amazon.com/batch/latest/userguide/mnp-env-vars.html.
@@ -10,22 +10,23 @@ from ministack.services import ecs_metadata
 
 from localcloud.batch.containers import requirements
 from localcloud.batch.logs import DEFAULT_GROUP
-from localcloud.batch.model import Attempt, Job, Json, Scope
+from localcloud.batch.model import Attempt, Job, Scope
+from localcloud.json_types import Json
 from localcloud.settings import Settings
 
 
 def metadata_uri(settings: Settings, attempt: Attempt) -> str:
-    """Return the container's metadata endpoint. Unique, so it marks the processes of the container too."""
+    """Return the container's metadata endpoint. It is unique, so it also marks the container's processes."""
     return f"{settings.url}/v4/{attempt.task_id}"
 
 
 def command_line(container: Json, config: Json) -> list[str]:
-    """Return entrypoint and command, as an OCI runtime puts them together."""
+    """Return entrypoint and command, combined as by an OCI runtime."""
     return [*(config.get("Entrypoint") or []), *(container["command"] or config.get("Cmd") or [])]
 
 
 def variables(settings: Settings, member: Job, parent: Job | None, attempt: Attempt) -> dict[str, str]:
-    """Return what the service sets."""
+    """Return the variables that the service sets."""
     first = member if parent is None else parent.children[parent.main_node]
     return {
         **credentials(member.scope),
@@ -41,7 +42,7 @@ def variables(settings: Settings, member: Job, parent: Job | None, attempt: Atte
 
 
 def credentials(scope: Scope) -> dict[str, str]:
-    """Return keys that ministack maps to the account; it enforces no policies."""
+    """Return keys that ministack maps to the account. It enforces no policies."""
     return {"AWS_ACCESS_KEY_ID": scope.account, "AWS_SECRET_ACCESS_KEY": "local-cloud"}
 
 

@@ -1,4 +1,4 @@
-"""SubmitJob, CancelJob, TerminateJob: from requests to jobs."""
+"""SubmitJob, CancelJob and TerminateJob."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ from localcloud.batch.compute_environments import find_queue
 from localcloud.batch.containers import effective, node_containers, requirements
 from localcloud.batch.engine import Engine
 from localcloud.batch.errors import BatchError
-from localcloud.batch.model import Job, Json, Queue, Request, State
+from localcloud.batch.model import Job, Queue, Request, State
+from localcloud.json_types import Json
 
 
 def submit(state: State, engine: Engine, params: Json) -> Json:
@@ -107,7 +108,7 @@ def _dependency(state: State, item: Json) -> Job | None:
 
 
 def _link(job: Job, dependency: Job | None, item: Json) -> None:
-    """Make the job, or each child of it, wait for what it depends on."""
+    """Make the job, or each of its children, wait for its dependency."""
     if item.get("type") is None and dependency is not None:
         _wait(job, dependency)
         return
@@ -129,7 +130,7 @@ def _wait(job: Job, dependency: Job) -> None:
 
 
 def cancel(state: State, engine: Engine, params: Json) -> Json:
-    """Cancel what has not started; of a job that has, the call succeeds and does nothing
+    """Cancel a job that has not started; for any other the call succeeds without effect
     (https://docs.aws.amazon.com/batch/latest/APIReference/API_CancelJob.html)."""
     job = _job_to_end(state, params)
     if job is not None:
@@ -138,7 +139,7 @@ def cancel(state: State, engine: Engine, params: Json) -> Json:
 
 
 def terminate(state: State, engine: Engine, params: Json) -> Json:
-    """End a job in whatever state (https://docs.aws.amazon.com/batch/latest/APIReference/API_TerminateJob.html)."""
+    """End a job in any state (https://docs.aws.amazon.com/batch/latest/APIReference/API_TerminateJob.html)."""
     job = _job_to_end(state, params)
     if job is not None:
         engine.terminate(job, params["reason"])
@@ -146,7 +147,7 @@ def terminate(state: State, engine: Engine, params: Json) -> Json:
 
 
 def _job_to_end(state: State, params: Json) -> Job | None:
-    """Return the job, or None where there is nothing to end."""
+    """Return the job, or None if there is nothing to end."""
     job = state.jobs.get(params["jobId"])
     if job is not None and job.kind == "node":
         raise BatchError("A node of a multi-node parallel job cannot be ended alone: give the job's own id")

@@ -1,4 +1,4 @@
-"""Delivery of what a container prints to CloudWatch Logs, line by line while it runs."""
+"""Delivery of container output to CloudWatch Logs, line by line while the container runs."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ import json
 from ministack.core.responses import request_scope
 from ministack.services import cloudwatch_logs
 
-from localcloud.batch.model import Json, Scope, now_ms
+from localcloud.batch.model import Scope, now_ms
+from localcloud.json_types import Json
 
 DEFAULT_GROUP = "/aws/batch/job"
 MAX_EVENT_BYTES = 256 * 1024
@@ -24,13 +25,13 @@ def _options(container: Json) -> Json:
 
 
 class LogStream:
-    """One container's stream in the log group of its definition."""
+    """The log stream of one container, in the log group of its definition."""
 
     def __init__(self, scope: Scope, container: Json, name: str) -> None:
         """Create the stream.
 
         Raises:
-            LookupError: the log group does not exist. Only the service's own group is made on demand.
+            LookupError: the log group does not exist. Only the service's default group is created on demand.
         """
         self._scope = scope
         self._group = _options(container).get("awslogs-group", DEFAULT_GROUP)
@@ -45,7 +46,7 @@ class LogStream:
             raise LookupError(f"{error.get('__type')}: {error.get('message')}")
 
     def write(self, data: bytes) -> None:
-        """Take output as it comes; what ends in no newline waits for more, or for `close`."""
+        """Write output as it comes; an unfinished line waits for more output or for `close`."""
         *lines, self._rest = (self._rest + data).split(b"\n")
         if len(self._rest) > MAX_EVENT_BYTES:
             lines.append(self._rest)

@@ -1,4 +1,4 @@
-"""What the service knows: compute environments, queues, definitions, jobs."""
+"""The state of the service: compute environments, queues, definitions, jobs."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
+from localcloud.json_types import Json
 from localcloud.process_group import RunningProcess
 
-Json = dict[str, Any]
 Status = Literal["SUBMITTED", "PENDING", "RUNNABLE", "STARTING", "RUNNING", "SUCCEEDED", "FAILED"]
 Kind = Literal["single", "array", "multi-node", "node"]
 CANCELLABLE = ("SUBMITTED", "PENDING", "RUNNABLE")
 ENDED = ("SUCCEEDED", "FAILED")
 
 watchers: list[Callable[[str, Job], None]] = []
-"""Told of each event of a job, with the event's detail type."""
+"""Called for each event of a job, with the event's detail type."""
 
 _sequence = itertools.count(1)
 
@@ -33,7 +33,7 @@ def now_ms() -> int:
 
 @dataclass(frozen=True)
 class Scope:
-    """An account in a Region: nothing is visible beyond it."""
+    """An account in a Region, the limit of visibility."""
 
     account: str
     region: str
@@ -45,10 +45,10 @@ class Scope:
 @dataclass(eq=False)
 class ComputeEnvironment:
     detail: Json
-    """As DescribeComputeEnvironments answers."""
+    """The answer of DescribeComputeEnvironments."""
     used_vcpus: int = 0
-    ways_out: set[tuple[str, ...]] = field(default_factory=set)
-    """Kinds of jobs, each with the subnets, that are known to reach AWS."""
+    egress_kinds: set[tuple[str, ...]] = field(default_factory=set)
+    """Kinds of jobs, each with the subnets, that are known to reach the AWS services."""
 
     @property
     def max_vcpus(self) -> int:
@@ -66,11 +66,11 @@ class ComputeEnvironment:
 @dataclass(eq=False)
 class Queue:
     detail: Json
-    """As DescribeJobQueues answers."""
+    """The answer of DescribeJobQueues."""
     jobs: list[Job] = field(default_factory=list)
-    """Submitted to it, in order; without children and nodes."""
+    """Jobs in the order of submission, without children and nodes."""
     runnable: dict[str, list[tuple[int, int, Job]]] = field(default_factory=dict)
-    """Heap per share identifier ("" where there is no fair share): priority (negative), sequence, job."""
+    """Heap per share identifier ("" without fair share): negative priority, sequence, job."""
 
     @property
     def fair_share(self) -> bool:
@@ -81,7 +81,7 @@ class Queue:
         heapq.heappush(self.runnable.setdefault(job.request.share, []), (priority, job.sequence, job))
 
     def head(self, share: str) -> Job | None:
-        """Return the first job of the share that still waits, dropping those that were cancelled."""
+        """Return the first waiting job of the share, dropping cancelled ones."""
         heap = self.runnable.get(share, [])
         while heap and heap[0][2].status != "RUNNABLE":
             heapq.heappop(heap)
@@ -93,7 +93,7 @@ class Queue:
 
 @dataclass(frozen=True)
 class Request:
-    """What SubmitJob asked for, beside what each child has for itself."""
+    """The part of a SubmitJob request that all children share."""
 
     retry: Json
     timeout_s: int | None
@@ -106,21 +106,21 @@ class Request:
 
 @dataclass(eq=False)
 class Attempt:
-    """One run of one container."""
+    """One attempt to run one container."""
 
     task_id: str
     stream: str | None = None
-    """None: the container never started."""
+    """None if the container never started."""
     address: str | None = None
-    """Own IPv4 address; None where the container shares the host's network."""
+    """IPv4 address of the container; None if it shares the host's network."""
     instance_folder: Path | None = None
-    """What its instance has at /run/hpc."""
+    """The instance's folder /run/hpc."""
     pulled_at: tuple[int, int] | None = None
-    """When the pull of its image began and ended."""
+    """Start and end of the image pull, in ms."""
     begun: asyncio.Event = field(default_factory=asyncio.Event)
-    """Set when it runs, or will never."""
+    """Set when it runs or never will."""
     ending: Literal["", "stop", "kill"] = ""
-    """How somebody wants it to end."""
+    """How it was asked to end."""
     process: RunningProcess | None = None
     started_at: int | None = None
     stopped_at: int | None = None
@@ -128,11 +128,11 @@ class Attempt:
     reason: str | None = None
     status_reason: str | None = None
     host_lost: bool = False
-    """Its instance was terminated under it."""
+    """Its instance was terminated."""
 
     @property
     def instance_id(self) -> str:
-        """Every container has an instance of its own here."""
+        """The id of the instance; every container has a separate one."""
         return f"i-{self.task_id[:17]}"
 
 
@@ -148,15 +148,15 @@ class Job:
     kind: Kind
     request: Request
     container: Json
-    """The effective container: definition, overrides and parameters together. Empty for a multi-node parent."""
+    """The effective container; empty for a multi-node parent."""
     vcpus: int
-    """What it takes from maxvCpus: all nodes of a multi-node job together."""
+    """Share of maxvCpus that it takes; for a multi-node job that of all nodes."""
     priority: int = 0
     parent: Job | None = None
     index: int | None = None
     """Array index or node index."""
     children: list[Job] = field(default_factory=list)
-    """Of an array, or the nodes of a multi-node job."""
+    """Children of an array, or nodes of a multi-node job."""
     main_node: int = 0
     node_properties: Json = field(default_factory=dict)
     status: Status = "SUBMITTED"
@@ -166,12 +166,12 @@ class Job:
     stopped_at: int | None = None
     sequence: int = field(default_factory=lambda: next(_sequence))
     attempts: list[Attempt] = field(default_factory=list)
-    """Ended ones, and last the one that runs."""
+    """Ended attempts, then the running one."""
     stop_reason: str | None = None
-    """Set once somebody wants it to end: cancel, terminate, timeout."""
+    """Set by cancel, terminate or timeout."""
     unmet: int = 0
     doomed: bool = False
-    """A job it depends on had failed already when it was submitted."""
+    """A job that it depends on has failed."""
     released: bool = False
     dependents: list[Job] = field(default_factory=list)
     counts: Counter[str] = field(default_factory=Counter)
@@ -193,29 +193,29 @@ class Job:
             self.parent.counts[status] += 1
         changed, self.status = status != self.status, status
         if changed:
-            self._tell("Batch Job State Change")
+            self._notify("Batch Job State Change")
 
     def blocks(self, reason: str | None) -> None:
-        """At the head of its queue, it waits: `reason` says why it will for ever, None that it is its turn only."""
+        """Record why the job at the head of its queue can never start, or None if it only waits for capacity."""
         changed, self.status_reason = reason != self.status_reason, reason
         if changed and reason is not None:
-            self._tell("Batch Job Queue Blocked")
+            self._notify("Batch Job Queue Blocked")
 
-    def _tell(self, detail_type: str) -> None:
+    def _notify(self, detail_type: str) -> None:
         for watcher in watchers:
             watcher(detail_type, self)
 
 
 @dataclass(eq=False)
 class State:
-    """All of one scope."""
+    """All resources of one scope."""
 
     scope: Scope
     compute_environments: dict[str, ComputeEnvironment] = field(default_factory=dict)
     queues: dict[str, Queue] = field(default_factory=dict)
     definitions: dict[str, list[Json]] = field(default_factory=dict)
-    """By name; the revision is the position plus one."""
+    """Revisions by name; the revision number is the position plus one."""
     policies: dict[str, Json] = field(default_factory=dict)
     """Scheduling policies by ARN."""
     jobs: dict[str, Job] = field(default_factory=dict)
-    """All, with children and nodes."""
+    """All jobs by id, including children and nodes."""

@@ -1,11 +1,11 @@
-"""Which compute environment takes a job, and what to say when none does
+"""Choice of the compute environment for a job, and the reason if there is none
 (https://docs.aws.amazon.com/batch/latest/userguide/job_stuck_in_runnable.html)."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-from localcloud.batch.egress import has_way_out
+from localcloud.batch.egress import has_egress
 from localcloud.batch.model import ComputeEnvironment, Job, Queue, State
 
 MAX_RESOURCE = "MISCONFIGURATION:COMPUTE_ENVIRONMENT_MAX_RESOURCE"
@@ -17,7 +17,7 @@ INVALID_ENVIRONMENTS = "ACTION_REQUIRED - CE(s) associated with the job queue ar
 class Verdict:
     environment: ComputeEnvironment | None
     reason: str | None = None
-    """Why the job will wait forever; None while it only waits for its turn, and where the service does not know."""
+    """Why the job can never start; None if it only waits for capacity, or the service does not know."""
 
 
 def judge(state: State, queue: Queue, job: Job) -> Verdict:
@@ -29,7 +29,7 @@ def judge(state: State, queue: Queue, job: Job) -> Verdict:
     fitting = [item for item in usable if not (item.is_spot and job.kind == "multi-node")]
     if not fitting:
         return Verdict(None, RESOURCE_REQUIREMENT)
-    joining = [item for item in fitting if has_way_out(state.scope, item, job.kind)]
+    joining = [item for item in fitting if has_egress(state.scope, item, job.kind)]
     if not joining:
         return Verdict(None)
     large = [item for item in joining if job.vcpus <= item.max_vcpus]

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from localcloud.batch.model import Attempt, Json
+from localcloud.batch.model import Attempt
+from localcloud.json_types import Json
 
 
 def matches(pattern: str, text: str) -> bool:
-    """Tell whether the pattern fits: equal, or equal up to a final asterisk."""
+    """Return whether the pattern matches: equal, or equal up to a final asterisk."""
     if pattern.endswith("*"):
         return text.startswith(pattern[:-1])
     return text == pattern
 
 
 def wants_retry(strategy: Json, attempt: Attempt) -> bool:
-    """Tell what the rules say about a failed attempt, however many attempts are left.
+    """Return whether the rules retry a failed attempt, regardless of how many attempts are left.
 
-    The first rule of which all conditions hold decides; where none does, the job is retried
+    The first rule whose conditions all hold decides; without one, the job is retried
     (https://docs.aws.amazon.com/batch/latest/APIReference/API_EvaluateOnExit.html).
     """
     facts = {

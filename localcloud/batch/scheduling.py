@@ -1,11 +1,12 @@
-"""Scheduling policies, and the time limits of jobs that block a queue: what is refused, and what follows."""
+"""Scheduling policies, and the time limits of jobs that block a queue."""
 
 from __future__ import annotations
 
 import re
 
 from localcloud.batch.errors import BatchError
-from localcloud.batch.model import Json, Queue, State
+from localcloud.batch.model import Queue, State
+from localcloud.json_types import Json
 
 TIME_LIMIT_REASONS = (
     "CAPACITY:INSUFFICIENT_INSTANCE_CAPACITY",
@@ -41,7 +42,7 @@ def _covers(pattern: str, share: str) -> bool:
 
 
 def weight(state: State, queue: Queue, share: str) -> float:
-    """Return the weight factor of a share: the lower, the more it gets."""
+    """Return the weight factor of a share: the lower, the more capacity it gets."""
     policy = state.policies[queue.detail["schedulingPolicyArn"]] if queue.fair_share else {}
     for entry in policy.get("fairsharePolicy", {}).get("shareDistribution", []):
         if _covers(entry["shareIdentifier"], share):
@@ -62,6 +63,6 @@ def check_time_limits(actions: list[Json]) -> list[Json]:
 
 
 def time_limit_s(queue: Queue, reason: str | None) -> int | None:
-    """Return for how long a job may be first and not start for the reason; None where nothing ends that."""
+    """Return the time that a job may block the queue for the reason; None if it is unlimited."""
     found = (item["maxTimeSeconds"] for item in queue.detail["jobStateTimeLimitActions"] if item["reason"] == reason)
     return next(found, None)

@@ -1,4 +1,4 @@
-"""Secrets of a container: read when it starts, from Secrets Manager or Parameter Store
+"""Secrets of a container, read from Secrets Manager or Parameter Store when it starts
 (https://docs.aws.amazon.com/batch/latest/userguide/specifying-sensitive-data.html)."""
 
 from __future__ import annotations
@@ -9,14 +9,15 @@ from typing import Any
 from ministack.core.responses import request_scope
 from ministack.services import secretsmanager, ssm
 
-from localcloud.batch.model import Json, Scope
+from localcloud.batch.model import Scope
+from localcloud.json_types import Json
 
 
 def secret_values(scope: Scope, secrets: list[Json]) -> dict[str, str]:
     """Return the values by variable.
 
     Raises:
-        LookupError: one does not exist.
+        LookupError: a secret does not exist.
     """
     with request_scope(scope.account, scope.region):
         return {item["name"]: _value(item["valueFrom"]) for item in secrets}

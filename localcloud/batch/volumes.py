@@ -1,9 +1,9 @@
 """Volumes of containers: folders of the instance, and folders of EFS file systems.
 
-A process sees the files of this machine, where nothing can be mounted for it alone. A variable that holds the path of a
-mount leads to the folder that stands for it; the path itself, written into a command, is not there, and the command
-fails; read-only mounts are not. Containers have real mounts. Not modelled: an access point's user and permissions
-(anybody may write there, and in folders of the instance), and the bytes that NFS would move.
+A process sees the files of this machine, where nothing can be mounted for it alone. A variable whose value is the path
+of a mount is changed to the volume's folder; a command that contains the path fails, and read-only mounts are writable.
+Containers have real mounts. Not modelled: user and permissions of an access point (anybody may write there, and in
+folders of the instance), and NFS traffic.
 """
 
 from __future__ import annotations
@@ -16,21 +16,24 @@ from ministack.core.responses import request_scope
 from ministack.services import efs
 
 from localcloud.batch.errors import BatchError, NotModelledError
-from localcloud.batch.model import Json, Scope
+from localcloud.batch.model import Scope
+from localcloud.json_types import Json
 from localcloud.settings import Settings
 
 
 class MountError(Exception):
-    """The container cannot start: a file system that it mounts cannot be reached."""
+    """The container cannot start, because a file system that it mounts is unreachable."""
 
 
 def check(container: Json, where: str) -> None:
-    """Raise what RegisterJobDefinition answers to volumes that cannot be
+    """Raise the error of RegisterJobDefinition for invalid volumes
     (https://docs.aws.amazon.com/batch/latest/APIReference/API_EFSVolumeConfiguration.html)."""
     names = [item.get("name") for item in container.get("volumes", [])]
     for mount in container.get("mountPoints", []):
         if mount.get("sourceVolume") not in names:
-            raise BatchError(f"{where}: mountPoints names the volume {mount.get('sourceVolume')!r}, which is not there")
+            raise BatchError(
+                f"{where}: mountPoints names the volume {mount.get('sourceVolume')!r}, which does not exist"
+            )
     for item in container.get("volumes", []):
         if "s3filesVolumeConfiguration" in item:
             raise NotModelledError("volumes.s3filesVolumeConfiguration")
@@ -52,12 +55,12 @@ class Mount:
     path: str
     """In the container."""
     folder: Path | None
-    """What stands for the volume; None for an empty one of the container's own."""
+    """Folder of the volume; None for an empty one that only this container uses."""
     read_only: bool
 
 
 def mounts(settings: Settings, scope: Scope, container: Json, own: dict[str, Path]) -> tuple[Mount, ...]:
-    """Return the container's mounts; `own` has the folders, by path, that no other container's instance shares.
+    """Return the container's mounts; `own` has the folders, by path, of this container's instance.
 
     Raises:
         MountError: a file system cannot be mounted.
@@ -74,7 +77,7 @@ def mounts(settings: Settings, scope: Scope, container: Json, own: dict[str, Pat
 
 
 def through_mounts(found: Iterable[Mount], value: str) -> str:
-    """Return a variable's value; if it is a path in a mount, the path here."""
+    """Return a variable's value; a path in a mount is changed to the path on this machine."""
     for mount in found:
         if mount.folder is not None and (value == mount.path or value.startswith(mount.path + "/")):
             return str(mount.folder) + value[len(mount.path) :]
@@ -98,7 +101,7 @@ def _folder(root: Path, scope: Scope, volume: Json, own: dict[str, Path]) -> Pat
 
 
 def _efs_path(scope: Scope, settings: Json) -> Path:
-    """Return where in all file systems the mount leads, as the mount helper finds out."""
+    """Resolve the path of a mount below the root of all file systems, like the mount helper."""
     file_system = settings["fileSystemId"]
     with request_scope(scope.account, scope.region):
         if file_system not in efs._file_systems:

@@ -1,2 +1,2 @@
-"""Resource types that ministack's CloudFormation lacks. Each goes through the API that a client would use, so what the
-API refuses, the deployment refuses too."""
+"""Resource types that ministack's CloudFormation lacks. Each calls the API that a client would use, so a deployment
+refuses whatever the API refuses."""

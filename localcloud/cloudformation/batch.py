@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from localcloud.batch.api import BatchService
-from localcloud.batch.api_model import from_template, service_model
+from localcloud.batch.api_model import from_template, input_shape
 from localcloud.batch.errors import BatchError
-from localcloud.batch.model import Json
+from localcloud.json_types import Json
 
 Created = tuple[str, Json]
 
@@ -19,7 +19,7 @@ REPLACING_RESOURCES = (
     "AllocationStrategy", "BidPercentage", "Ec2Configuration", "Ec2KeyPair", "ImageId", "InstanceRole", "InstanceTypes",
     "LaunchTemplate", "PlacementGroup", "ScalingPolicy", "SecurityGroupIds", "Subnets", "Tags", "Type",
 )  # fmt: skip
-"""Of ComputeResources: a change replaces the environment unless ReplaceComputeEnvironment is false."""
+"""Properties of ComputeResources whose change replaces the environment unless ReplaceComputeEnvironment is false."""
 
 
 def generated_name(logical_id: str) -> str:
@@ -30,15 +30,14 @@ def generated_name(logical_id: str) -> str:
 
 @dataclass(frozen=True)
 class Handlers:
-    """The handlers of the four types, in the form in which ministack's CloudFormation calls them."""
+    """Handlers of the four types, with the signatures that ministack's CloudFormation calls."""
 
     service: BatchService
 
     def _call(self, operation: str, properties: Json, **more: Any) -> Json:
-        """Call the API with template properties, and with `more` as they are."""
+        """Call the API with template properties, translated, and `more`, unchanged."""
         try:
-            shape = service_model().operation_model(operation).input_shape
-            return self.service.call(operation, from_template(properties, shape, "") | more)
+            return self.service.call(operation, from_template(properties, input_shape(operation), "") | more)
         except BatchError as error:
             raise ValueError(
                 f'Resource handler returned message: "{error} (Service: Batch, Status Code: {error.status})" '
@@ -54,14 +53,14 @@ class Handlers:
         return arn, {"JobDefinitionArn": arn}
 
     def update_definition(self, arn: str, old: Json, new: Json, stack: str, logical_id: str) -> Created:
-        """Register a new revision. The old one is deleted like the predecessor of any replaced resource: after the
-        update of the stack, so that a rollback still finds it."""
+        """Register a new revision. The old one is deleted after the update of the stack, like any replaced resource, so
+        that a rollback still finds it."""
         if "JobDefinitionName" not in old and "JobDefinitionName" not in new:
             new = {**new, "JobDefinitionName": arn.rpartition("/")[2].partition(":")[0]}
         return self.create_definition(logical_id, new, stack)
 
     def delete_definition(self, arn: str, properties: Json) -> None:
-        """Deregister a revision; one that a newer one has replaced stays if the template says so."""
+        """Deregister a revision, unless a newer one has replaced it and the template retains old revisions."""
         name = arn.rpartition("/")[2].partition(":")[0]
         found = self._call("DescribeJobDefinitions", {}, jobDefinitionName=name, status="ACTIVE")["jobDefinitions"]
         active = [item["jobDefinitionArn"] for item in found]
@@ -158,7 +157,7 @@ def _lower_type(properties: Json) -> Json:
 
 
 def _replaces_environment(old: Json, new: Json) -> bool:
-    """Tell whether an update creates a new environment
+    """Return whether an update creates a new environment
     (https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-batch-computeenvironment.html)."""
     if any(old.get(key) != new.get(key) for key in ("ComputeEnvironmentName", "Tags", "Type")):
         return True

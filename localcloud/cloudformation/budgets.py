@@ -8,7 +8,7 @@ from typing import Any
 
 from ministack.services import budgets
 
-from localcloud.batch.model import Json
+from localcloud.json_types import Json
 
 
 def _call(answer: tuple[int, Any, bytes]) -> None:
@@ -19,7 +19,7 @@ def _call(answer: tuple[int, Any, bytes]) -> None:
 
 
 def _request(name: str, properties: Json) -> Json:
-    budget = dict(properties["Budget"]) | {"BudgetName": name}
+    budget: Json = properties["Budget"] | {"BudgetName": name}
     if "BudgetLimit" in budget:
         limit = budget["BudgetLimit"]
         budget["BudgetLimit"] = {"Amount": str(limit["Amount"]), "Unit": limit["Unit"]}
@@ -41,7 +41,7 @@ def _create(logical_id: str, properties: Json, stack: str) -> tuple[str, Json]:
 
 
 def _update(name: str, _old: Json, properties: Json, _stack: str) -> tuple[str, Json]:
-    """Change it under its name; its notifications have no update of their own that would replace all at once."""
+    """Recreate the budget under its name: the API cannot replace all notifications at once."""
     _call(budgets._delete_budget({"BudgetName": name}))
     _call(budgets._create_budget(_request(name, properties)))
     return name, {}

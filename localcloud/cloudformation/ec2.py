@@ -1,4 +1,4 @@
-"""The types of AWS::EC2 that ministack lacks, and attributes of those it has
+"""AWS::EC2 types that ministack lacks, and attributes missing from those it has
 (https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/AWS_EC2.html)."""
 
 from __future__ import annotations
@@ -11,17 +11,17 @@ from xml.etree import ElementTree
 from ministack.services import ec2
 from ministack.services.cloudformation.provisioners import _RESOURCE_HANDLERS
 
-from localcloud.batch.model import Json
+from localcloud.json_types import Json
 
 Created = tuple[str, Json]
 ANYWHERE = {"IpProtocol": "-1", "CidrIp": "0.0.0.0/0"}
 
 
 def _call(operation: Callable[[Json], tuple[int, Any, bytes]], **params: Any) -> ElementTree.Element:
-    """Call an EC2 operation; raise its error as CloudFormation shows it."""
+    """Call an EC2 operation; raise its error as CloudFormation reports it."""
     query = {name.replace("__", "."): [str(value)] for name, value in params.items() if value is not None}
     status, _, body = operation(query)
-    # Namespaces only clutter the paths below.
+    # Without its namespace the paths below are plain.
     root = ElementTree.fromstring(body.replace(b' xmlns="http://ec2.amazonaws.com/doc/2016-11-15/"', b""))  # noqa: S314 - own answer
     if status >= 400:
         message = root.findtext(".//Message")
@@ -65,8 +65,8 @@ def _create_rule(direction: str) -> Callable[[str, Json, str], Created]:
     def create(_logical_id: str, properties: Json, _stack: str) -> Created:
         group = properties.get("GroupId")
         if direction == "egress" and _is_not(ANYWHERE, properties):
-            # A group that declares no egress allows all of it. CloudFormation takes that default away with the first
-            # rule, also where the template states the same rule inside the group.
+            # A group without egress rules allows all egress. CloudFormation removes that default with the first rule,
+            # even if the template states the same rule inside the group.
             _call(ec2._revoke_sg_egress, GroupId=group, **_permission(ANYWHERE, "egress"))
         answer = _call(authorize, GroupId=group, **_permission(properties, direction))
         rule = answer.findtext(".//securityGroupRuleId")
@@ -141,7 +141,7 @@ def _delete_nat_gateway(identity: str, _properties: Json) -> None:
 
 
 def _with_cidr_block(handler: Callable[..., Created]) -> Callable[..., Created]:
-    """Add what ministack leaves out of the attributes of AWS::EC2::VPC."""
+    """Add the attribute of AWS::EC2::VPC that ministack omits."""
 
     def wrapped(*args: Any) -> Created:
         identity, attributes = handler(*args)
@@ -151,8 +151,8 @@ def _with_cidr_block(handler: Callable[..., Created]) -> Callable[..., Created]:
 
 
 def handlers() -> dict[str, dict[str, Any]]:
-    """Return the handlers by resource type. Without an update handler, a change creates a new resource and the old one
-    is deleted afterwards: right for these types, of which (tags apart) every property requires replacement."""
+    """Return the handlers by resource type. Without an update handler a change replaces the resource, which is right
+    for these types: all their properties except tags require replacement."""
     vpc = dict(_RESOURCE_HANDLERS["AWS::EC2::VPC"])
     return {
         "AWS::EC2::SecurityGroupIngress": {"create": _create_rule("ingress"), "delete": _delete_rule("ingress")},

@@ -1,5 +1,5 @@
-"""What ministack leaves out of buckets, log groups and repositories: their encryption, where a bucket's access logs go,
-and what the services refuse about keys. Delivering access logs is not modelled: the configuration is kept alone."""
+"""Encryption of buckets, log groups and repositories, access logs of buckets, and errors about KMS keys, all missing
+from ministack. Access logs are configured but not delivered."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from ministack.core.responses import get_account_id, get_region
 from ministack.services import kms, s3
 from ministack.services.cloudformation.provisioners import _RESOURCE_HANDLERS
 
-from localcloud.batch.model import Json
+from localcloud.json_types import Json
 
 Created = tuple[str, Json]
 ALGORITHM = "x-amz-server-side-encryption"
@@ -47,7 +47,7 @@ def _listed(value: Any) -> list[Any]:
 
 
 def _admits_logs(statement: Json, group: str) -> set[str]:
-    """Return which of the needed actions a statement of a key policy allows CloudWatch Logs for a log group."""
+    """Return the needed actions that a key policy statement allows CloudWatch Logs for a log group."""
     principal = statement.get("Principal", {})
     services = _listed(principal.get("Service", [])) if isinstance(principal, dict) else []
     if statement.get("Effect") != "Allow" or f"logs.{get_region()}.amazonaws.com" not in services:
@@ -111,7 +111,7 @@ def _configure_bucket(name: str, properties: Json) -> None:
 
 
 def install() -> None:
-    """Let S3 write with its own KMS key where no other is named, and with no key that cannot be used
+    """Make S3 encrypt with the AWS managed key if no key is given, and refuse unusable keys
     (https://docs.aws.amazon.com/AmazonS3/latest/userguide/UsingKMSEncryption.html#aws-managed-customer-managed-keys).
     """
     original = s3._resolve_sse_write_headers
@@ -137,7 +137,7 @@ def _own_key() -> str:
 
 
 def _after(kind: str, verb: str, then: Callable[[str, Json], None]) -> Callable[..., Created]:
-    """Return ministack's handler with a step after it; what it creates goes again if the step refuses."""
+    """Return ministack's handler followed by a step; a new resource is deleted again if the step refuses it."""
     inner, delete = _RESOURCE_HANDLERS[kind][verb], _RESOURCE_HANDLERS[kind]["delete"]
 
     def handler(*arguments: Any, **more: Any) -> Created:

@@ -1,4 +1,4 @@
-"""What CloudFormation refuses about exported values, and ministack lets pass
+"""Errors of CloudFormation about exported values, which ministack does not raise
 (https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/using-cfn-stack-exports.html)."""
 
 from __future__ import annotations
@@ -8,14 +8,14 @@ from typing import Any
 from ministack.services.cloudformation import _exports, _stacks, handlers, stacks
 
 NO_RESOURCES = {"DELETE_COMPLETE", "REVIEW_IN_PROGRESS", "ROLLBACK_COMPLETE"}
-"""States of a stack that imports nothing, whatever its template says."""
+"""Statuses in which a stack imports nothing, whatever its template says."""
 
 _resolve_outputs = stacks._resolve_stack_outputs
 _delete_stack = handlers._delete_stack
 
 
 def _importers(export: str) -> str:
-    """Return the stacks that import a value, as CloudFormation lists them."""
+    """Return the names of the stacks that import a value, as CloudFormation lists them."""
     found = [
         name for name, stack in _stacks.items()
         if stack.get("StackStatus") not in NO_RESOURCES and export in handlers._imported_export_names(stack, name)
@@ -28,7 +28,7 @@ def _exports_of(stack_id: str) -> dict[str, Any]:
 
 
 def _checked_outputs(*args: Any) -> tuple[list[Any], dict[str, Any]]:
-    """Resolve the outputs of a stack, whose resources are all made by then. An error rolls the stack back."""
+    """Resolve the outputs of a stack once all its resources exist. An error rolls the stack back."""
     outputs, exports = _resolve_outputs(*args)
     stack_id = args[-1]
     for name in exports:
@@ -45,15 +45,17 @@ def _checked_outputs(*args: Any) -> tuple[list[Any], dict[str, Any]]:
             raise ValueError(f"Cannot {verb} export {name} as it is in use by {users}.")
     for name in gone:
         del _exports[name]
-    # Of a deletion that was refused before.
+    # The reason of an earlier deletion that was refused.
     _stacks[args[-2]].pop("StackStatusReason", None)
     return outputs, exports
 
 
 def _checked_delete(params: dict[str, Any]) -> Any:
-    """Take DeleteStack, and leave the stack as it is with the reason, if another one imports from it."""
+    """Delete a stack; if another one imports from it, keep it and record the reason."""
     stack = handlers._resolve_stack(handlers._p(params, "StackName"))
-    for name in _exports_of(stack["StackId"]) if stack else ():
+    if stack is None:
+        return _delete_stack(params)
+    for name in _exports_of(stack["StackId"]):
         if users := _importers(name):
             reason = f"Delete canceled. Cannot delete export {name} as it is in use by {users}."
             own, identity, kind = stack["StackName"], stack["StackId"], "AWS::CloudFormation::Stack"
@@ -64,6 +66,6 @@ def _checked_delete(params: dict[str, Any]) -> Any:
 
 
 def install() -> None:
-    """Put the checks where ministack looks the two functions up."""
+    """Replace the two functions of ministack."""
     stacks._resolve_stack_outputs = _checked_outputs
     handlers._ACTION_HANDLERS["DeleteStack"] = _checked_delete

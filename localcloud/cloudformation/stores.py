@@ -1,5 +1,4 @@
-"""Buckets, repositories and log groups: what stays when their stack goes must not be in the way of the next one, and
-must not be lost
+"""Buckets, repositories and log groups: retained ones neither block the next stack nor get lost
 (https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-attribute-deletionpolicy.html)."""
 
 from __future__ import annotations
@@ -13,7 +12,7 @@ from ministack.services import cloudwatch_logs, ecr, s3
 from ministack.services.cloudformation import provisioners, stacks
 from ministack.services.cloudformation.provisioners import _RESOURCE_HANDLERS, _physical_name
 
-from localcloud.batch.model import Json
+from localcloud.json_types import Json
 
 Created = tuple[str, Json]
 GROUP, REPOSITORY, BUCKET = "AWS::Logs::LogGroup", "AWS::ECR::Repository", "AWS::S3::Bucket"
@@ -22,8 +21,8 @@ _ministacks = {kind: dict(_RESOURCE_HANDLERS[kind]) for kind in (GROUP, REPOSITO
 
 
 def _provision_under_a_new_name(*args: Any) -> tuple[Created, str]:
-    """Generate names with random letters, as CloudFormation does, where ministack would derive them from the stack's
-    name: a stack made again would meet what its forerunner left."""
+    """Generate names with random letters, as CloudFormation does. ministack derives them from the stack's name, so a
+    recreated stack would collide with resources that its predecessor retained."""
     token = provisioners._NAME_SEED.set(secrets.token_hex(8))
     try:
         return provisioners._provision_resource(*args), provisioners._NAME_SEED.get()
@@ -67,7 +66,7 @@ def _delete_bucket(name: str, properties: Json) -> None:
 
 
 def install() -> None:
-    """Give every resource that is created a name that nothing had before."""
+    """Give every created resource a new name."""
     stacks._provision_keeping_seed = _provision_under_a_new_name
 
 

@@ -1,4 +1,4 @@
-"""AWS::EC2::FlowLog, which ministack lacks, and what EC2 refuses about VPC endpoints and security groups
+"""AWS::EC2::FlowLog, which ministack lacks, and errors of EC2 about VPC endpoints and security groups
 (https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_CreateVpcEndpoint.html)."""
 
 from __future__ import annotations
@@ -10,8 +10,8 @@ from ministack.core.responses import get_region
 from ministack.services import ec2, iam
 from ministack.services.cloudformation.provisioners import _RESOURCE_HANDLERS
 
-from localcloud.batch.model import Json
 from localcloud.cloudformation.ec2 import Created, _call, _tags
+from localcloud.json_types import Json
 
 SERVICES = {
     "batch", "ec2", "ec2messages", "ecr.api", "ecr.dkr", "ecs", "ecs-agent", "ecs-telemetry", "elasticfilesystem",
@@ -22,7 +22,7 @@ WITHOUT_POLICY = {"ecs-agent", "ecs-telemetry"}
 """https://github.com/awsdocs/amazon-ecs-developer-guide/issues/55"""
 REPLACING = ("ServiceName", "VpcEndpointType", "VpcId")
 MAX_GATEWAYS = 20
-"""In a Region (https://docs.aws.amazon.com/vpc/latest/privatelink/vpc-limits-endpoints.html)."""
+"""Per Region (https://docs.aws.amazon.com/vpc/latest/privatelink/vpc-limits-endpoints.html)."""
 
 
 def _refuse(message: str) -> ValueError:
@@ -39,7 +39,7 @@ def _known(store: Any, identity: str, what: str) -> Json:
 
 
 def check_endpoint(properties: Json) -> None:
-    """Raise what EC2 answers to an endpoint that cannot be."""
+    """Raise the error of EC2 if an endpoint is invalid."""
     vpc = _known(ec2._vpcs, properties["VpcId"], "vpc")
     name = properties["ServiceName"]
     service = name.removeprefix(f"com.amazonaws.{get_region()}.")
@@ -155,8 +155,8 @@ _MINISTACKS = {kind: dict(_RESOURCE_HANDLERS[kind]) for kind in ("AWS::EC2::VPCE
 
 
 def handlers() -> dict[str, dict[str, Callable[..., Any] | bool]]:
-    """Return the handlers by resource type. Without an update handler, a change creates a new resource and the old one
-    is deleted afterwards: every property of a flow log, tags apart, requires replacement."""
+    """Return the handlers by resource type. A flow log has no update handler, so a change replaces it: all its
+    properties except tags require replacement."""
     before = _MINISTACKS
     return {
         "AWS::EC2::VPCEndpoint": before["AWS::EC2::VPCEndpoint"]

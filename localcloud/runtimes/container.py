@@ -1,4 +1,4 @@
-"""Containers of podman and runc, each with a network of its own: `podman run` stands for one while it runs."""
+"""Containers of podman and runc, each in a separate network namespace and attached to one `podman run` process."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ import random
 import signal
 from pathlib import Path
 
-from localcloud.batch.model import Attempt, Json
+from localcloud.batch.model import Attempt
+from localcloud.json_types import Json
 from localcloud.process_group import RunningProcess
 from localcloud.runtimes import StartError, Task, memory, network, podman
 from localcloud.runtimes.network import Bridge, Namespace
@@ -22,19 +23,19 @@ OUT_OF_MEMORY = "OutOfMemoryError: Container killed due to memory usage"
 """https://docs.aws.amazon.com/AmazonECS/latest/developerguide/stopped-task-error-codes.html"""
 POLL_S = 0.01
 NOT_YET = "runc:["
-"""Name of a container's first process until it is what the image says."""
+"""Prefix of the first process's name until runc executes the image's entrypoint."""
 FAILED = 125
-"""Exit code of `podman run` where it failed itself; the next ones say that the program could not be executed."""
+"""Exit code of a failure of `podman run` itself; 126 and 127 mean that the program could not be executed."""
 
 
 class RunningContainer(RunningProcess):
-    """A container. Its exit code and output come through `podman run`, signals go to its first process."""
+    """A container. Exit code and output come from `podman run`; signals go to its first process."""
 
     def __init__(self, argv: list[str], env: dict[str, str], task: Task) -> None:
         self._task = task
         self._pid_file = task.folder / "pid"
         self._early: bytearray | None = bytearray()
-        """Output of podman, if the container does not start."""
+        """Output until the container runs: podman's error if it does not start."""
         self._first: int | None = None
         self.memory_events: int | None = None
         super().__init__(argv, env, task.folder, task.marker, self._take)
@@ -59,7 +60,7 @@ class RunningContainer(RunningProcess):
             raise StartError(f"CannotStartContainerError: {podman.last_line(said)}", code if code > FAILED else None)
         self._task.write(early)
         self.pid = int(self._pid_file.read_text())
-        with contextlib.suppress(OSError):  # it has ended
+        with contextlib.suppress(OSError):  # it has already ended
             first = self._first = os.pidfd_open(self.pid)
             self.exited.add_done_callback(lambda _: os.close(first))
             self.memory_events = memory.watch(self.pid)
@@ -74,7 +75,11 @@ class RunningContainer(RunningProcess):
 
 class ContainerRuntime:
     def __init__(self, settings: Settings) -> None:
-        """Raises OSError if this machine cannot run containers."""
+        """Prepare the network.
+
+        Raises:
+            OSError: this machine cannot run containers.
+        """
         lack = podman.missing()
         if lack:
             raise OSError(lack)
@@ -88,12 +93,12 @@ class ContainerRuntime:
         self._pulls: dict[str, asyncio.Task[str]] = {}
 
     def next_address(self) -> str:
-        """Return an address of the bridge's network: 10.88.0.1 and on."""
+        """Return an address of the bridge's network, from 10.88.0.1 on."""
         high, low = divmod(next(self._numbers), 254)
         return f"10.88.{high & 255}.{low + 1}"
 
     async def pull(self, image: str) -> Json:
-        """Pull by the digest that the name means now; once, however many containers ask."""
+        """Pull the digest that the reference resolves to now, once for all containers."""
         digest, config = find_image(image)
         if digest not in self._pulls:
             name = f"{self._registry}/{split_uri(image)[1]}@{digest}"
@@ -115,7 +120,7 @@ class ContainerRuntime:
             namespace = await asyncio.to_thread(self._bridge.join, next(self._numbers), address)
             self._namespaces[task.attempt.task_id] = namespace
             await namespace.open()
-            # Values travel in podman's environment, where other users do not see them, unless podman reads them itself.
+            # Values go through podman's environment, hidden from other users, except those that podman itself reads.
             own = podman.environment()
             given = [f"{key}={value}" if key in own else key for key, value in variables.items()]
             argv = [
@@ -142,7 +147,7 @@ class ContainerRuntime:
     def _remove(self, task: Task) -> str | None:
         name, process = f"localcloud-{task.attempt.task_id}", task.attempt.process
         killed = False
-        with contextlib.suppress(OSError):  # it was never made
+        with contextlib.suppress(OSError):  # it was never created
             if task.attempt.exit_code:
                 killed = podman.podman("inspect", "--format", "{{.State.OOMKilled}}", name) == "true"
             podman.podman("rm", "--force", "--time", "0", "--volumes", name)
@@ -159,6 +164,6 @@ class ContainerRuntime:
 
 
 def remove_leftovers(url: str) -> None:
-    """Remove what a local cloud, dead or about to end, has made outside its state folder."""
+    """Remove the containers and networks of a local cloud that has ended or is about to."""
     podman.remove_containers(url)
     network.remove(int(url.rpartition(":")[2]))

@@ -1,4 +1,4 @@
-"""Runs one attempt of a job: one container, or a multi-node job's containers together."""
+"""The executor that runs containers: one for a single job, all nodes together for a multi-node job."""
 
 from __future__ import annotations
 
@@ -16,20 +16,21 @@ from localcloud.batch import job_variables as env
 from localcloud.batch import spot_notice
 from localcloud.batch.executor import EXITED
 from localcloud.batch.logs import LogStream, stream_name
-from localcloud.batch.model import Attempt, Job, Json, now_ms
+from localcloud.batch.model import Attempt, Job, now_ms
 from localcloud.batch.secrets import secret_values
 from localcloud.batch.volumes import MountError, mounts
+from localcloud.json_types import Json
 from localcloud.runtimes import Runtime, StartError, Task
 from localcloud.services.ecr import ImageError
 from localcloud.settings import Settings
 
 NOT_STARTED = "Task failed to start"
 STOP_TIMEOUT_S = 30
-"""Between SIGTERM and SIGKILL (ECS_CONTAINER_STOP_TIMEOUT)."""
+"""Time between SIGTERM and SIGKILL (ECS_CONTAINER_STOP_TIMEOUT)."""
 
 
 class RuntimeExecutor:
-    """Runs containers."""
+    """Executor on a runtime."""
 
     def __init__(self, settings: Settings, runtime: Runtime) -> None:
         self._settings = settings
@@ -61,7 +62,7 @@ class RuntimeExecutor:
         self._runtime.close()
 
     def _end(self, attempt: Attempt, how: str) -> None:
-        """End it; one that is still being started ends as soon as it runs."""
+        """End an attempt; one that is still starting ends as soon as it runs."""
         attempt.ending = "kill" if "kill" in (how, attempt.ending) else "stop"
         if attempt.process is not None and how == "kill":
             attempt.process.signal(signal.SIGKILL)
@@ -86,12 +87,12 @@ class RuntimeExecutor:
             ends.append(asyncio.ensure_future(self._run_container(node, job)))
             await asyncio.sleep(0)
         await main_ended
-        # Those that started before this point; the others never do.
+        # Ends the nodes that have started; the others never start.
         self.stop(job)
         await asyncio.gather(*ends)
 
     async def _run_container(self, member: Job, parent: Job | None) -> None:
-        """Run the container of a job, or of one node of the job `parent`."""
+        """Run the container of a single job, or of one node of the job `parent`."""
         attempt = Attempt(uuid.uuid4().hex)
         member.attempts.append(attempt)
         member.set_status("STARTING")
@@ -111,7 +112,7 @@ class RuntimeExecutor:
             member.set_status("SUCCEEDED" if attempt.exit_code == 0 else "FAILED")
 
     async def _execute(self, member: Job, parent: Job | None, attempt: Attempt, folder: Path) -> None:
-        """Pull, make the log stream, start, wait. What fails is told in the attempt, as ECS tells it."""
+        """Pull the image, create the log stream, run the container. Failures are recorded in the attempt as in ECS."""
         attempt.status_reason = NOT_STARTED
         stream = None
         try:
@@ -131,7 +132,7 @@ class RuntimeExecutor:
     def _task(
         self, member: Job, parent: Job | None, attempt: Attempt, folder: Path, image: Json, stream: LogStream
     ) -> Task:
-        assert attempt.instance_folder is not None, "made with the folder"  # noqa: S101
+        assert attempt.instance_folder is not None, "set with the folder"  # noqa: S101
         own = {spot_notice.PATH: attempt.instance_folder}
         try:
             return Task(

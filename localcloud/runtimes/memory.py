@@ -1,4 +1,4 @@
-"""Whether a container ran out of memory, where podman does not see it: with control groups of version 1."""
+"""Detection of containers that ran out of memory under cgroup v1, where podman does not see it."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ GROUPS = Path("/sys/fs/cgroup/memory")
 
 
 def watch(pid: int) -> int | None:
-    """Return a descriptor that counts what happens to the memory of the process's control group; None where podman
-    sees it (version 2), or the process has ended
+    """Return a descriptor that counts memory events of the process's cgroup; None under cgroup v2, where podman sees
+    them, or if the process has ended
     (https://docs.kernel.org/admin-guide/cgroup-v1/memory.html#oom-control)."""
     with contextlib.suppress(OSError, StopIteration):
         lines = [line.split(":", 2) for line in Path(f"/proc/{pid}/cgroup").read_text().splitlines()]
@@ -24,7 +24,7 @@ def watch(pid: int) -> int | None:
 
 
 def ran_out(counter: int) -> bool:
-    """Whether it ran out of memory, once the control group has been removed, which counts as one."""
+    """Return whether memory ran out. Call it after the removal of the cgroup, which counts as one event."""
     try:
         return os.eventfd_read(counter) > 1
     except BlockingIOError:

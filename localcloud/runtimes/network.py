@@ -1,8 +1,7 @@
-"""Networks of containers: a network namespace with an address each, all on one bridge of this local cloud's own.
+"""Networks of containers: a network namespace with an address for each, all on one bridge per local cloud. Needs root.
 
-The bridge has no address and leads nowhere else, so that nothing of it is reached from outside, and nothing outside
-from it. The one thing that a container reaches besides the others is the local cloud itself, at 127.0.0.1 and the port
-that it has outside too: a listener inside the namespace passes on what comes. As root.
+The bridge has no address and no uplink, so it is isolated from the outside. Besides each other, containers reach only
+the local cloud itself, at the same 127.0.0.1 and port as outside: a listener inside the namespace relays connections.
 """
 
 from __future__ import annotations
@@ -28,10 +27,10 @@ _libc = ctypes.CDLL(None, use_errno=True)
 
 
 def run(command: Sequence[str], text: str | None = None) -> None:
-    """Run a command of the system.
+    """Run a system command.
 
     Raises:
-        OSError: it failed; the text is what it printed.
+        OSError: it failed; the text is its error output.
     """
     ended = subprocess.run(command, input=text, capture_output=True, text=True, check=False)
     if ended.returncode:
@@ -39,7 +38,7 @@ def run(command: Sequence[str], text: str | None = None) -> None:
 
 
 def enter(namespace: int) -> None:
-    """Move this thread into a network namespace, an open file: one that ends soon, since nothing brings it back.
+    """Move this thread, for the rest of its life, into a network namespace given as an open file.
 
     Raises:
         OSError: the kernel refuses.
@@ -52,18 +51,18 @@ class Bridge:
     """The network of one local cloud."""
 
     def __init__(self, port: int) -> None:
-        """Make it.
+        """Create the bridge.
 
         Raises:
-            OSError: it cannot be made.
+            OSError: it cannot be created.
         """
         self.name = f"lc{port}"
         self._port = port
-        remove(port)  # what a local cloud that was killed has left
+        remove(port)  # leftovers of a local cloud that was killed
         run(["ip", "-batch", "-"], f"link add {self.name} type bridge\nlink set {self.name} up\n")
 
     def join(self, number: int, address: str) -> Namespace:
-        """Make a namespace with an interface on the bridge: `eth0`, as the task's own interface is called in ECS."""
+        """Create a namespace with the interface `eth0`, as in an ECS task, on the bridge."""
         name = f"{self.name}.{number}"
         outside = f"netns add {name}\nlink add {name} type veth peer name eth0 netns {name}\n"
         run(["ip", "-batch", "-"], f"{outside}link set {name} master {self.name} up\n")
@@ -80,12 +79,12 @@ def remove(port: int) -> None:
         try:
             run(["ip", kind, "delete", path.name])
         except OSError:
-            if path.exists():  # else it went with its namespace, which the kernel frees when it likes
+            if path.exists():  # else it went with its namespace, which the kernel frees later
                 raise
 
 
 class Namespace:
-    """The network of one container."""
+    """The network namespace of one container."""
 
     def __init__(self, name: str, address: str, port: int) -> None:
         self.path = NAMESPACES / name
@@ -96,12 +95,12 @@ class Namespace:
         self._connections: set[asyncio.Task[None]] = set()
 
     async def open(self) -> None:
-        """Let the local cloud be reached from within."""
+        """Make the local cloud reachable from inside."""
         listener = await asyncio.to_thread(self._listen)
         self._server = await asyncio.start_server(self._serve, sock=listener)
 
     def _listen(self) -> socket.socket:
-        """A socket stays in the namespace in which it was made, whoever uses it."""
+        """Return a socket created inside the namespace: it stays there whichever thread uses it."""
         made: list[socket.socket] = []
 
         def inside() -> None:
@@ -109,7 +108,7 @@ class Namespace:
                 enter(namespace.fileno())
             made.append(socket.create_server((HOST, self._port), backlog=256))
 
-        thread = threading.Thread(target=inside)  # ends, and nothing else ever runs in it
+        thread = threading.Thread(target=inside)  # ends, and runs nothing else
         thread.start()
         thread.join()
         if not made:
@@ -129,8 +128,8 @@ class Namespace:
             self._connections.discard(task)
 
     def cut(self, other: str | None, port: int | None) -> None:
-        """Drop what comes from and goes to an address, at one TCP port of either side or at all; without an address,
-        everything that leaves the container, what is for the local cloud too."""
+        """Drop traffic from and to an address, on one TCP port of either side or all ports; without an address, drop
+        everything, including traffic with the local cloud."""
         local = ["-o", "lo", "-p", "tcp", "--dport", str(self._port)]
         if other is None:
             rules = [["INPUT", "-i", "eth0"], ["OUTPUT", "-o", "eth0"], ["OUTPUT", *local]]
@@ -142,12 +141,12 @@ class Namespace:
             run(["ip", "netns", "exec", self._name, "iptables", "--wait", "-I", *rule, "-j", "DROP"])
 
     async def close(self) -> None:
-        """Remove it."""
+        """Remove the namespace."""
         if self._server is not None:
             self._server.close()
         for task in self._connections:
             task.cancel()
-        # A socket that is still open keeps the namespace, and with it the pair of interfaces.
+        # An open socket keeps the namespace alive, and with it the pair of interfaces.
         text = f"link delete {self._name}\nnetns delete {self._name}\n"
         await asyncio.to_thread(run, ["ip", "-batch", "-"], text)
 

@@ -1,4 +1,4 @@
-"""Options of `podman run` from the container properties of a job definition, as the ECS agent gives them to Docker."""
+"""Options of `podman run` for the container properties of a job definition, as the ECS agent passes them to Docker."""
 
 from __future__ import annotations
 
@@ -6,15 +6,16 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from localcloud.batch.containers import requirements
-from localcloud.batch.model import Json
 from localcloud.batch.volumes import Mount
+from localcloud.json_types import Json
 from localcloud.runtimes import StartError, Task
 from localcloud.runtimes.podman import ULIMITS, limit
 
 CPU_SHARES = 1024
-"""Of a vCPU: a weight against other containers, no ceiling, and at most what the kernel takes
+"""CPU shares of a vCPU: a weight relative to other containers, not a limit
 (https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_ContainerDefinition.html)."""
 MOST_SHARES = 262_144
+"""The kernel's maximum."""
 LETTERS = {"READ": "r", "WRITE": "w", "MKNOD": "m"}
 
 
@@ -22,7 +23,7 @@ def run_options(task: Task) -> list[str]:
     """Return the options.
 
     Raises:
-        StartError: the definition asks for what is not there, or not modelled.
+        StartError: the definition requires something that this machine lacks.
     """
     container = task.member.container
     resources = requirements(container)
@@ -34,7 +35,7 @@ def run_options(task: Task) -> list[str]:
     options = ["--memory", f"{memory}m", "--memory-swap", f"{swap}m", "--cpu-shares", str(shares)]
     if container.get("user"):
         options += ["--user", container["user"]]
-    if container.get("readonlyRootFilesystem"):  # podman's own choice is a writable /tmp, /run and /var/tmp
+    if container.get("readonlyRootFilesystem"):  # podman's default leaves /tmp, /run and /var/tmp writable
         options += ["--read-only", "--read-only-tmpfs=false"]
     if container.get("privileged"):
         options += ["--privileged"]

@@ -1,4 +1,4 @@
-"""podman on a storage that the local clouds of this checkout share, and the limits that it can give."""
+"""podman with storage shared by the local clouds of this checkout, and the limits that it can set."""
 
 from __future__ import annotations
 
@@ -10,22 +10,21 @@ from pathlib import Path
 from localcloud.runtimes import podman_config as settings
 
 FOLDER = Path(__file__).resolve().parents[2] / ".local" / "localcloud"
-"""Images stay in it from one local cloud to the next; containers do not. No image is built in it: what runs here has
-been pulled."""
+"""Images stay in it from one local cloud to the next; containers do not. Images are pulled into it, never built."""
 CAP_SYS_RESOURCE = 24
 ULIMITS = {"nofile": (32768, 65536), "nproc": (4096, 4096)}
-"""Where a definition says nothing: open files as the ECS-optimized image gives them
-(https://github.com/aws/amazon-ecs-ami), and processes as podman itself may have here."""
+"""Defaults for definitions without ulimits: open files as in the ECS-optimized image
+(https://github.com/aws/amazon-ecs-ami), processes as podman itself is limited here."""
 
 
 def missing() -> str | None:
-    """Return what this machine lacks for containers, in words; None if it is nothing."""
+    """Return a message about what this machine lacks for containers, or None."""
     lack = [*([] if os.geteuid() == 0 else ["root"]), *settings.missing()]
     return f"containers need {', '.join(lack)}: `make test-tools`, as root on Debian" if lack else None
 
 
 def limit(name: str, soft: int, hard: int) -> tuple[int, int]:
-    """Return a ulimit as far as this machine lets it be given: without CAP_SYS_RESOURCE none can exceed our own."""
+    """Cap a ulimit at what this machine allows: without CAP_SYS_RESOURCE none can exceed ours."""
     own = resource.getrlimit(getattr(resource, f"RLIMIT_{name.upper()}"))[1]
     if own == resource.RLIM_INFINITY or _capabilities() >> CAP_SYS_RESOURCE & 1:
         return soft, hard
@@ -39,16 +38,16 @@ def _capabilities() -> int:
 
 
 def environment() -> dict[str, str]:
-    """Return all that podman finds in its environment."""
+    """Return podman's complete environment."""
     own = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
     return own | settings.environment(FOLDER)
 
 
 def podman(*arguments: str) -> str:
-    """Run podman; return what it printed.
+    """Run podman and return its output.
 
     Raises:
-        OSError: it failed; the text is what it said.
+        OSError: it failed; the text is its error output.
     """
     ended = subprocess.run(["podman", *arguments], env=environment(), capture_output=True, text=True, check=False)
     if ended.returncode:
@@ -57,13 +56,13 @@ def podman(*arguments: str) -> str:
 
 
 def remove_containers(url: str) -> None:
-    """Remove all containers of the local cloud at a URL, whatever state they are in."""
+    """Remove all containers of the local cloud at a URL, running or not."""
     found = podman("ps", "--all", "--quiet", "--filter", f"label=localcloud={url}").split()
     if found:
         podman("rm", "--force", "--time", "0", "--volumes", *found)
 
 
 def last_line(text: str) -> str:
-    """Return the error of podman that counts: it prints warnings before."""
+    """Return podman's error message, which follows its warnings."""
     lines = [line for line in text.splitlines() if line.strip()]
     return lines[-1].removeprefix("Error: ") if lines else "podman said nothing"

@@ -1,6 +1,6 @@
-"""podman with runc, as it works also where there is no systemd, no cgroup v2 and no right to raise limits.
+"""podman with runc, configured to work even without systemd, cgroup v2 and the right to raise limits.
 
-All that it keeps lies in one folder: images, containers and networks of two folders do not meet.
+All its state is in one folder, so images, containers and networks of two folders are independent.
 """
 
 from __future__ import annotations
@@ -10,11 +10,11 @@ import shutil
 from pathlib import Path
 
 NEEDED = ("podman", "runc", "catatonit", "iptables", "/usr/lib/podman/netavark", "/usr/lib/podman/aardvark-dns")
-"""Programs; Debian's packages of the same names have them."""
+"""Programs, from Debian packages of the same names."""
 
-# Not crun: Debian 12's refuses the hybrid cgroups of some virtual machines. Limits are capped because raising them
-# above those of the caller takes a capability that containers and build machines often lack. Locks in files: the
-# table in shared memory is one for all podmans of a machine, and each new folder clears it.
+# runc, because crun of Debian 12 refuses the hybrid cgroups of some virtual machines. Limits are capped because raising
+# them above those of the caller takes a capability that containers and build machines often lack. Locks are files: the
+# table in shared memory is common to all podmans of a machine, and each new folder clears it.
 _CONTAINERS = """\
 [containers]
 default_ulimits = ["nofile=4096:4096", "nproc=4096:4096"]
@@ -31,7 +31,7 @@ tmp_dir = "{folder}/tmp"
 network_backend = "netavark"
 network_config_dir = "{folder}/networks"
 """
-# The driver by name: a container's end is noticed at once only by a podman that opens the store as it was made.
+# The driver is explicit: podman notices the end of a container at once only if it opens the store as it was created.
 _STORAGE = """\
 [storage]
 driver = "overlay"
@@ -41,7 +41,7 @@ runroot = "{folder}/run"
 
 
 def environment(folder: Path) -> dict[str, str]:
-    """Return the variables under which `podman` keeps everything in that folder; the settings are written there."""
+    """Write podman's settings to a folder and return the variables that make `podman` keep everything there."""
     folder.mkdir(parents=True, exist_ok=True)
     files = {"CONTAINERS_CONF": "containers.conf", "CONTAINERS_STORAGE_CONF": "storage.conf"}
     for name, text in zip(files.values(), (_CONTAINERS, _STORAGE), strict=True):
@@ -54,5 +54,5 @@ def environment(folder: Path) -> dict[str, str]:
 
 
 def missing() -> list[str]:
-    """Return what is needed and not installed, by the names of Debian's packages."""
+    """Return the Debian packages that are needed and not installed."""
     return [Path(program).name for program in NEEDED if not shutil.which(program)]

@@ -1,4 +1,4 @@
-"""Containers as processes of this machine: no root, nothing to install, little of a container's walls."""
+"""Containers as processes of this machine: no root, nothing to install, little isolation."""
 
 from __future__ import annotations
 
@@ -9,8 +9,9 @@ from pathlib import Path
 
 from localcloud.batch.errors import NotModelledError
 from localcloud.batch.job_variables import command_line
-from localcloud.batch.model import Attempt, Json
+from localcloud.batch.model import Attempt
 from localcloud.batch.volumes import through_mounts
+from localcloud.json_types import Json
 from localcloud.process_group import RunningProcess
 from localcloud.runtimes import StartError, Task
 from localcloud.services.ecr import image_config
@@ -23,7 +24,7 @@ class ProcessRuntime:
         self._addresses = itertools.count(random.randrange(1 << 20))  # noqa: S311 - spread, not secrecy
 
     def next_address(self) -> str:
-        """Return a loopback address: 127.64.0.1 and on."""
+        """Return a loopback address, from 127.64.0.1 on."""
         high, low = divmod(next(self._addresses), 254)
         return f"127.{64 + (high >> 8) % 128}.{high & 255}.{low + 1}"
 
@@ -40,17 +41,17 @@ class ProcessRuntime:
             raise StartError(f'CannotStartContainerError: exec "{argv[0] if argv else ""}": {error}', 127) from error
 
     async def remove(self, task: Task) -> str | None:
-        """Return None: its folder, and with it all that it had, is removed by whoever made it."""
+        """Return None: the caller removes the task's folder, which holds everything."""
 
-    def cut(self, attempt: Attempt, other: Attempt | None, port: int | None) -> None:  # noqa: ARG002 - none has one
+    def cut(self, attempt: Attempt, other: Attempt | None, port: int | None) -> None:  # noqa: ARG002 - processes have no networks
         raise NotModelledError("networks between processes; the container executor has them")
 
     def close(self) -> None:
-        """Nothing is shared."""
+        """Do nothing: processes share nothing."""
 
 
 def _variables(task: Task) -> dict[str, str]:
-    """Return the whole environment: nothing of the environment of the local cloud itself is in it."""
+    """Return the complete environment, without that of the local cloud itself."""
     return {
         **task.secrets,
         "PATH": f"{Path(sys.executable).parent}:{SYSTEM_PATH}",

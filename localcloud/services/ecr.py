@@ -1,4 +1,4 @@
-"""Container images in the emulated ECR: push a minimal one, find what a job definition names."""
+"""Container images in the emulated ECR: push a minimal one, look one up by its URI."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _download_url = ecr._get_download_url_for_layer
 
 
 class ImageError(Exception):
-    """An image cannot be pulled; the text is what ECS gives as the container's reason."""
+    """An image cannot be pushed or pulled; the text of a failed pull is the reason that ECS reports."""
 
 
 def split_uri(uri: str) -> tuple[str, str, str]:
@@ -63,7 +63,7 @@ def find_image(uri: str) -> tuple[str, dict[str, Any]]:
                 f"'{name}' does not exist in the registry with id '{scope[0]}'"
             )
         image_digest, manifest, _ = ecr._resolve_manifest(name, reference)
-        if not manifest:
+        if image_digest is None or not manifest:
             raise ImageError(
                 f"CannotPullContainerError: Error response from daemon: manifest for {uri} not found: manifest "
                 "unknown: Requested image not found"
@@ -76,7 +76,7 @@ def find_image(uri: str) -> tuple[str, dict[str, Any]]:
 
 
 def install(url: str) -> None:
-    """Let ECR say of a layer that it is here: the address that ministack gives is on the internet."""
+    """Make ECR return download URLs of this server; those of ministack are on the internet."""
 
     def download_url(data: dict[str, Any]) -> Any:
         status, headers, body = _download_url(data)
@@ -99,10 +99,10 @@ def push(
 ) -> str:
     """Push an image without files through the registry protocol and return its digest.
 
-    The same arguments give the same digest, so pushing twice is harmless, also where tags are immutable.
+    The same arguments give the same digest, so pushing twice is harmless even with immutable tags.
 
     Raises:
-        ImageError: the registry refused; the text says why.
+        ImageError: the registry refuses it; the text says why.
     """
     host, name, _ = split_uri(repository)
     buffer = io.BytesIO()
@@ -144,4 +144,4 @@ def _send(method: str, url: str, body: bytes, media_type: str) -> None:
     except urllib.error.HTTPError as error:
         raise ImageError(f"{method} {url}: {error.code} {error.read().decode(errors='replace')}") from None
     except OSError as error:
-        raise ImageError(f"{method} {url}: {error}. Does `python -m localcloud serve` run there?") from None
+        raise ImageError(f"{method} {url}: {error}. Is `python -m localcloud serve` running there?") from None

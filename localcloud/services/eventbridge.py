@@ -1,5 +1,5 @@
-"""What ministack's EventBridge lacks of delivery: the target CloudWatch Logs, permissions, templates that break, and
-dead-letter queues (https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-use-resource-based.html)."""
+"""Delivery features that ministack's EventBridge lacks: CloudWatch Logs as a target, permissions, failing input
+templates and dead-letter queues (https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-use-resource-based.html)."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ from typing import Any
 from ministack.core.arn import parse_arn
 from ministack.services import cloudwatch_logs, eventbridge, sns
 
-from localcloud.batch.model import Json
+from localcloud.json_types import Json
 
 Invoke = Callable[..., None]
 
 
 class UndeliveredError(Exception):
-    """The target did not take the event."""
+    """The target did not accept the event."""
 
 
 def install() -> None:
-    """Put our delivery before ministack's."""
+    """Wrap ministack's delivery in ours."""
     original: Invoke = eventbridge._invoke_target
 
     def invoke(target: Json, event: Json, rule: Json, view: Any = None) -> None:
@@ -32,7 +32,7 @@ def install() -> None:
             _deliver(target, event, rule, view, original)
         except UndeliveredError as error:
             eventbridge.logger.warning("EventBridge: %s: %s", target.get("Arn"), error)
-            _bury(target, view)
+            _dead_letter(target, view)
 
     eventbridge._invoke_target = invoke
 
@@ -57,28 +57,28 @@ def _text(target: Json, rule: Json, view: Any) -> str:
     if transformer is None:
         return target.get("Input") or json.dumps(view.event_with_detail())
     text = eventbridge._apply_input_transformer(transformer, rule, view)
-    # Values are not escaped: one with a quotation mark breaks a template that is JSON.
+    # Values are not escaped: a quotation mark in one breaks a JSON template.
     if transformer["InputTemplate"].lstrip().startswith("{"):
         try:
             json.loads(text)
         except ValueError:
-            raise UndeliveredError(f"the input template became no JSON: {text[:200]}") from None
+            raise UndeliveredError(f"the input template did not produce JSON: {text[:200]}") from None
     return text
 
 
 def _log(arn: str, text: str, rule_name: str) -> None:
-    """Write a log event: of an object, `timestamp` and `message` and nothing else
+    """Write a log event: an object with exactly `timestamp` and `message`, or the whole event
     (https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-transform-target-input.html)."""
     group = arn.partition(":log-group:")[2].removesuffix(":*")
     entry = json.loads(text)
     if set(entry) == {"timestamp", "message"}:
         if not isinstance(entry["message"], str):
-            raise UndeliveredError("the message of a log event must be a text")
+            raise UndeliveredError("the message of a log event must be a string")
         when, message = _milliseconds(entry["timestamp"]), entry["message"]
     elif "detail-type" in entry:
         when, message = _milliseconds(entry["time"]), text
     else:
-        raise UndeliveredError("a log group takes {timestamp, message}, or the event as it is")
+        raise UndeliveredError("a log group takes {timestamp, message} or the unchanged event")
     policies = [item["policyDocument"] for item in cloudwatch_logs._resource_policies.values()]
     stream_arn = f"{arn.removesuffix(':*')}:log-stream:{rule_name}"
     if not any(_allowed(policy, "logs:PutLogEvents", stream_arn) for policy in policies):
@@ -106,8 +106,8 @@ def _allowed(policy: str | Json | None, action: str, resource: str) -> bool:
 
 @lru_cache(maxsize=100)
 def _text_allows(policy: str, action: str, resource: str) -> bool:
-    """Whether a statement lets EventBridge do it. One with a condition never does: the service sends none of the keys
-    that conditions ask for."""
+    """Return whether a statement allows the action to EventBridge. One with a condition never does, since the service
+    sends no condition keys."""
     return any(
         item.get("Effect") == "Allow"
         and not item.get("Condition")
@@ -123,8 +123,8 @@ def _list(holder: Any, key: str) -> Iterator[str]:
     yield from [value] if isinstance(value, str) else value
 
 
-def _bury(target: Json, view: Any) -> None:
-    """Put the event, as it came, into the target's dead-letter queue."""
+def _dead_letter(target: Json, view: Any) -> None:
+    """Send the unchanged event to the target's dead-letter queue."""
     arn = target.get("DeadLetterConfig", {}).get("Arn")
     if arn:
         eventbridge._dispatch_to_sqs(parse_arn(arn), json.dumps(view.event_with_detail()))

@@ -1,5 +1,5 @@
-"""Where ministack's S3 answers otherwise than AWS: to a request for one part of an object that has a checksum made of
-those of its parts, S3 tells the part's own (https://github.com/aws/aws-cli/pull/10180), ministack the object's."""
+"""Checksums of single parts. When one part of an object with a composite checksum is requested, S3 returns the checksum
+of the part (https://github.com/aws/aws-cli/pull/10180), ministack that of the object."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ OF_PARTS = re.compile(r".+-[0-9]+")
 
 
 def install() -> None:
-    """Go round ministack's GetObject."""
+    """Wrap ministack's GetObject."""
     original = s3._get_object
 
     def get_object(bucket: str, key: str, headers: dict[str, str], query: dict[str, Any] | None = None) -> Any:
-        status, answer, body = original(bucket, key, headers, query)
+        status, answer, body = original(bucket, key, headers, query or {})
         if status == 206 and "partNumber" in (query or {}):
             for name, value in answer.items():
                 if name.startswith(CHECKSUM) and OF_PARTS.fullmatch(value):
-                    answer[name] = s3._compute_s3_checksum(name.removeprefix(CHECKSUM), body)
+                    answer[name] = s3._compute_s3_checksum(name.removeprefix(CHECKSUM), body) or value
         return status, answer, body
 
     s3._get_object = get_object

@@ -1,7 +1,7 @@
-"""What ministack's Step Functions lacks: the integration with AWS Batch, `batch:submitJob` with and without `.sync`
+"""The AWS Batch integration that ministack's Step Functions lacks: `batch:submitJob` with and without `.sync`
 (https://docs.aws.amazon.com/step-functions/latest/dg/connect-batch.html).
 
-Not modelled: the role of the state machine is not asked, and a stopped execution leaves its job running.
+Not modelled: the permissions of the state machine's role; a stopped execution leaves its job running.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from ministack import app
 from ministack.core.responses import get_account_id, get_region
 from ministack.services import stepfunctions
 
-from localcloud.batch.model import Json
+from localcloud.json_types import Json
 
 RESOURCE = "arn:aws:states:::batch:submitJob"
 POLL_S = 0.1
@@ -25,12 +25,12 @@ ENDED = {"SUCCEEDED", "FAILED"}
 
 
 def install() -> None:
-    """Put the integration where ministack looks for it."""
+    """Register the integration with ministack."""
     stepfunctions._SERVICE_DISPATCH[RESOURCE] = _submit_job
 
 
 def _submit_job(resource: str, given: Json) -> Json:
-    """Submit a job; with `.sync` wait for its end and return what DescribeJobs says of it, or fail with that."""
+    """Submit a job; with `.sync` wait for its end and return its description, or fail with it."""
     if resource not in {RESOURCE, f"{RESOURCE}.sync"}:
         raise stepfunctions._ExecutionError("States.Runtime", f"{resource} is not modelled")
     request = _to_api(given, _input("SubmitJob"))
@@ -49,7 +49,7 @@ def _submit_job(resource: str, given: Json) -> Json:
 
 
 def _call(path: str, body: Json) -> Json:
-    """Call our Batch as a client does: on the server's loop, while this is a thread of an execution."""
+    """Call our AWS Batch like a client, on the server's event loop; executions run in threads."""
     text = json.dumps(body).encode()
     scope = f"Credential={get_account_id()}/20260101/{get_region()}/batch/aws4_request"
     headers = {"authorization": f"AWS4-HMAC-SHA256 {scope}"}
@@ -65,7 +65,7 @@ def _call(path: str, body: Json) -> Json:
 
 
 def _to_api(value: Any, shape: Any) -> Any:
-    """Return what a state gives, in PascalCase, with the API's names; keys of maps, such as tags, stay as they are."""
+    """Translate the PascalCase arguments of a state to the API's names; keys of maps, such as tags, stay unchanged."""
     if shape.type_name == "structure":
         members = {_pascal(name): name for name in shape.members}
         if unknown := sorted(value.keys() - members.keys()):
@@ -77,7 +77,7 @@ def _to_api(value: Any, shape: Any) -> Any:
 
 
 def _from_api(value: Any, shape: Any) -> Any:
-    """Return an answer of the API with the names that Step Functions gives its members."""
+    """Translate an answer of the API to the names of Step Functions."""
     if shape.type_name == "structure":
         return {_pascal(key): _from_api(item, shape.members[key]) for key, item in value.items()}
     return [_from_api(item, shape.member) for item in value] if shape.type_name == "list" else value

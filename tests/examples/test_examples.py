@@ -1,4 +1,4 @@
-"""The examples compute what they say."""
+"""The examples compute correct results."""
 
 from __future__ import annotations
 

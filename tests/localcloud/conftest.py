@@ -34,7 +34,7 @@ def wait_for(condition: Callable[[], Any], timeout_s: float = 20) -> Any:
 
 @dataclass
 class World:
-    """What the tests act on. Only names of its own, so that they may share one server."""
+    """The local cloud under test. Names are unique, so that all tests can share one server."""
 
     cloud: LocalCloud
     image: str = ""
@@ -63,7 +63,7 @@ class World:
         self.define_nodes("nodes")
 
     def subnet(self, vpc: str, block: str, **route: str) -> str:
-        """Make a subnet with a route table of its own and, where a target is given, a default route."""
+        """Create a subnet with a separate route table and, if a target is given, a default route."""
         subnet = self.ec2.create_subnet(VpcId=vpc, CidrBlock=block)["Subnet"]["SubnetId"]
         table = self.ec2.create_route_table(VpcId=vpc)["RouteTable"]["RouteTableId"]
         self.ec2.associate_route_table(RouteTableId=table, SubnetId=subnet)
@@ -190,7 +190,7 @@ def hasty(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
 
 @pytest.fixture(scope="session")
 def world_type() -> type[World]:
-    """For tests that start a local cloud of their own."""
+    """For tests that start a separate local cloud."""
     return World
 
 

@@ -1,4 +1,4 @@
-"""What a test may do to jobs, with the process executor."""
+"""Operations for tests, with the process executor."""
 
 from __future__ import annotations
 

@@ -15,7 +15,7 @@ BACKGROUND = "setsid sh -c 'sleep 600 & sleep 600' >/dev/null 2>&1 & "
 
 
 def run(folder: Path, script: str, act: str = "") -> tuple[int, bytes, list[int]]:
-    """Run a shell script as a container's process; return exit code, output and what lives afterwards."""
+    """Run a shell script as a container's process; return exit code, output and surviving processes."""
     marker = f"marker-of-{folder}"
 
     async def body() -> tuple[int, bytes, list[int]]:

@@ -70,7 +70,7 @@ definitions:
   mpi-p5: {{kind: multi-node, gpus: 8, timeout_s: 600000}}
   mpi-plain: {{kind: multi-node}}
 """
-"""An environment that uses what the two of the repository do not."""
+"""An environment with features that those of the repository do not use."""
 
 
 @dataclass
@@ -148,7 +148,7 @@ class Stacks:
         return text(value)
 
     def policy(self, logical_id: str) -> list[dict[str, Any]]:
-        """Statements of the managed policy whose logical id begins so."""
+        """Statements of the managed policy whose logical id has the prefix."""
         found = self.compute.of("AWS::IAM::ManagedPolicy")
         (properties,) = [item for key, item in found.items() if key.startswith(logical_id)]
         return properties["PolicyDocument"]["Statement"]
@@ -208,7 +208,7 @@ def isolated(tmp_path_factory: pytest.TempPathFactory) -> Stacks:
 
 @pytest.fixture
 def synthesized(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Stacks]:
-    """Synthesizes the environment that a text describes."""
+    """Return a function that synthesizes the environment of a YAML text."""
 
     def synthesized(text: str) -> Stacks:
         return synthesize(parse(text, file="environments/x.yaml", name="x"), tmp_path_factory.mktemp("x"))
@@ -218,5 +218,5 @@ def synthesized(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Sta
 
 @pytest.fixture(scope="session", params=["dev", "minimal", "isolated", "wide"])
 def stacks(request: pytest.FixtureRequest) -> Stacks:
-    """Each of the environments: what must hold in all of them."""
+    """Each of the environments, for properties of all of them."""
     return request.getfixturevalue(request.param)

@@ -1,4 +1,4 @@
-"""Which resource is made before which, and so deleted after it, as CloudFormation and `cdk deploy --all` go about it.
+"""Order in which CloudFormation and `cdk deploy --all` create resources, and delete them in reverse.
 
 Within a stack the order follows from Ref, GetAtt, Sub and DependsOn; between stacks from the cloud assembly, whose
 dependencies the CDK CLI keeps to, backwards when it destroys.
@@ -102,7 +102,7 @@ class Lifetimes:
         return {(stack, name) for name in names} | set(self.referred(item.get("Properties", {}), stack)) | whole
 
     def before(self, key: Key) -> frozenset[Key]:
-        """Return all that is complete before a resource is begun, and stands until it is gone."""
+        """Return all that is complete before a resource is begun, and exists until it is deleted."""
         if key not in self._before:
             self._before[key] = frozenset()  # CloudFormation refuses circles
             direct = self._direct(key)

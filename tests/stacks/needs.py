@@ -1,4 +1,4 @@
-"""What a resource needs for as long as it stands, besides what its properties name."""
+"""Resources that another one needs as long as it exists, in addition to those that its properties name."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def _needs(order: Lifetimes, key: Key) -> set[Key]:
             # (https://docs.aws.amazon.com/batch/latest/userguide/troubleshooting.html).
             found = direct | _rights(order, direct) | _network(order, key)
         case "AWS::Batch::JobQueue":
-            # A queue that is deleted ends its jobs, which have two minutes to bring their files to safety
+            # A queue that is deleted ends its jobs, which have two minutes to save their files
             # (https://docs.aws.amazon.com/batch/latest/APIReference/API_DeleteJobQueue.html).
             definitions = {role for item in order.of(DEFINITION) for role in _roles_of(order, item)}
             found = direct | _rights(order, definitions)
@@ -51,7 +51,7 @@ ROLE, PROFILE = "AWS::IAM::Role", "AWS::IAM::InstanceProfile"
 
 
 def _rights(order: Lifetimes, used: set[Key]) -> set[Key]:
-    """Return the roles among what is used, of instance profiles too, and all policies that give them rights."""
+    """Return the roles among what is used, of instance profiles too, and all policies with their permissions."""
     profiles = {key for key in used if order.resources[key]["Type"] == PROFILE}
     roles = {key for key in used if order.resources[key]["Type"] == ROLE}
     roles = roles.union(*(_roles_of(order, key) for key in profiles))
@@ -65,7 +65,7 @@ def _rights(order: Lifetimes, used: set[Key]) -> set[Key]:
 
 
 def _network(order: Lifetimes, environment: Key) -> set[Key]:
-    """Return what instances and their tasks reach AWS and each other through."""
+    """Return the network resources through which instances and tasks reach AWS and each other."""
     around = {
         item for key in (environment, *order.referred(order.properties(environment), environment[0]))
         for item in order.referred(order.properties(key), key[0])

@@ -65,7 +65,7 @@ def test_a_placement_group_means_one_subnet_the_efa_subnet(stacks: Any) -> None:
             assert group["Properties"]["Strategy"] == "cluster"
 
 
-def test_every_efa_environment_stands_close_together(stacks: Any) -> None:
+def test_every_efa_environment_has_a_placement_group(stacks: Any) -> None:
     efa = [
         resources for name, _, resources in environments(stacks) if stacks.environment.compute_environments[name].efa
     ]

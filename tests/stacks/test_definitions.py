@@ -135,7 +135,7 @@ def test_nothing_is_privileged(stacks: Any) -> None:
         assert hosts <= {"/scratch", "/run/hpc"}
 
 
-def test_containers_read_what_the_instance_tells_of_itself(stacks: Any) -> None:
+def test_containers_read_the_facts_of_the_instance(stacks: Any) -> None:
     for container in containers(stacks).values():
         assert {"Name": "run-hpc", "Host": {"SourcePath": "/run/hpc"}} in container["Volumes"]
         mount = {"SourceVolume": "run-hpc", "ContainerPath": "/run/hpc", "ReadOnly": True}
@@ -180,7 +180,7 @@ def test_images_are_pinned_by_digest(wide: Any) -> None:
     assert {value["Fn::Join"][1][-1] for value in found.values()} == {f"@{digest}"}
 
 
-def test_a_definition_with_an_image_of_its_own_says_so_to_submitters(wide: Any) -> None:
+def test_a_definition_with_a_custom_image_publishes_it(wide: Any) -> None:
     published = {
         name: objects.from_json(objects.Definition, wide.published("definitions", "alpha", name))
         for name in ("task", "locked", "shell")
@@ -213,7 +213,7 @@ def test_containers_are_open_only_where_the_configuration_says_so(stacks: Any) -
         assert container.get("User") == settings.user
 
 
-def test_limits_of_ones_own_stand_beside_those_that_efa_needs(wide: Any) -> None:
+def test_custom_limits_are_added_to_those_that_efa_needs(wide: Any) -> None:
     node_range = wide.definition("mpi-hpc7a", "alpha")["NodeProperties"]["NodeRangeProperties"][0]
     assert [item["Name"] for item in node_range["Container"]["Ulimits"]] == ["memlock", "nofile"]
 

@@ -135,7 +135,7 @@ def test_every_log_group_and_repository_is_encrypted_with_the_environments_key(s
         assert parameter["Default"] == f"/hpc-operations/{stacks.environment.name}/key"
 
 
-def test_the_key_rotates_and_admits_beside_the_account_only_cloudwatch_logs_for_its_log_groups(stacks: Any) -> None:
+def test_the_key_rotates_and_admits_the_account_and_cloudwatch_logs_for_its_log_groups_only(stacks: Any) -> None:
     key = stacks.foundation.only("AWS::KMS::Key")
     assert key["EnableKeyRotation"] is True
     account, logs = key["KeyPolicy"]["Statement"]
@@ -203,5 +203,5 @@ def test_the_other_stack_uses_few_things_of_this_one(dev: Any) -> None:
     assert len(exports) <= 11 + 2 * repositories
 
 
-def test_people_are_told_where_to_push_and_where_data_is(stacks: Any) -> None:
+def test_outputs_name_the_repository_and_the_buckets(stacks: Any) -> None:
     assert {"BucketName", "RepositoryUri"} <= set(stacks.foundation.raw["Outputs"])

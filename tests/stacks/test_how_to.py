@@ -72,7 +72,7 @@ def test_a_shared_file_system(after: Any) -> None:
     assert "/shared" in {mount["ContainerPath"] for mount in mounts}
 
 
-def test_a_team_with_containers_of_its_own(after: Any) -> None:
+def test_a_team_with_custom_containers(after: Any) -> None:
     stacks = after("A team brings its own container")
     assert [key for key in stacks.foundation.of("AWS::ECR::Repository") if "OwnImagesclimate" in key]
     register, *_ = stacks.policy("ProjectsclimateDeveloper")

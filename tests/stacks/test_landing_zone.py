@@ -1,4 +1,4 @@
-"""What an organisation asks of every environment: a boundary on roles, its own bootstrap stack, its tags."""
+"""Requirements of organisations: permissions boundaries, custom bootstrap stacks, tags."""
 
 from __future__ import annotations
 
@@ -110,7 +110,7 @@ def test_jobs_hand_their_tags_to_their_tasks(wide: Any) -> None:
         (
             "projects: {a: {own_images: true, image_sources: ['x.io/y:1']}}",
             "projects.a.image_sources[0]",
-            "no tag",
+            "without tag",
         ),
     ],
 )

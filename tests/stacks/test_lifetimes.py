@@ -1,4 +1,4 @@
-"""Nothing goes before that which needs it: what a local cloud in which nothing takes time cannot show."""
+"""No resource is deleted before those that need it, which a local cloud without delays cannot show."""
 
 from __future__ import annotations
 

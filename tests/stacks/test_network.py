@@ -1,4 +1,4 @@
-"""The ways out of the private subnets, what may pass them, and the record of the traffic."""
+"""Egress of the private subnets, endpoint policies, and flow logs."""
 
 import json
 import subprocess
@@ -22,7 +22,7 @@ def by_nat(request: pytest.FixtureRequest) -> Stacks:
 
 @pytest.fixture(scope="session")
 def more(tmp_path_factory: pytest.TempPathFactory) -> Stacks:
-    """Endpoints besides, zones by id, no flow logs, another repository, two projects with a bucket in common."""
+    """Extra endpoints, zones by id, no flow logs, another repository, two projects with a bucket in common."""
     source = """
 region: eu-north-1
 network:
@@ -196,7 +196,7 @@ def test_images_of_the_repositories_that_definitions_name_are_pulled_too(more: A
         assert "OtherRepositories" not in statements(endpoints(isolated, "Interface")[service])
 
 
-def test_an_endpoint_besides_admits_its_own_service_to_this_account(more: Any) -> None:
+def test_an_extra_endpoint_admits_its_service_to_this_account(more: Any) -> None:
     found = endpoints(more, "Interface")
     assert statements(found["batch"])["OwnAccount"]["Action"] == "batch:*"
     assert statements(found["monitoring"])["OwnAccount"]["Action"] == "cloudwatch:*"
@@ -217,7 +217,7 @@ def test_private_subnets_stay_when_the_way_out_changes(dev: Any, tmp_path: Path)
     assert set(dev.foundation.of("AWS::EC2::VPCEndpoint")) <= set(changed.foundation.of("AWS::EC2::VPCEndpoint"))
 
 
-def test_all_traffic_of_the_vpc_is_recorded_in_a_group_of_its_own(stacks: Any) -> None:
+def test_all_traffic_of_the_vpc_is_recorded_in_a_separate_group(stacks: Any) -> None:
     log = stacks.foundation.only("AWS::EC2::FlowLog")
     (vpc,) = stacks.foundation.of("AWS::EC2::VPC")
     assert (log["ResourceType"], log["ResourceId"], log["TrafficType"]) == ("VPC", {"Ref": vpc}, "ALL")
@@ -268,7 +268,7 @@ def test_in_an_existing_vpc_only_security_groups_are_made_and_in_that_vpc(existi
     assert [group["VpcId"] for group in groups] == [VPC, VPC]
 
 
-def test_in_an_existing_vpc_work_stands_in_the_given_subnets_and_tight_work_in_the_efa_subnet(existing: Any) -> None:
+def test_in_an_existing_vpc_instances_are_in_the_given_subnets_and_tight_work_in_the_efa_subnet(existing: Any) -> None:
     used = {
         name: existing.compute_environment(name)["ComputeResources"]["Subnets"] for name in ("spot", "on-demand", "efa")
     }

@@ -1,4 +1,4 @@
-"""What watches an environment: who may speak to the topic, what leaves an event, which metrics are asked for."""
+"""Monitoring: publishers of the topic, fields of events that are passed on, metrics."""
 
 import json
 import re
@@ -12,7 +12,7 @@ from tests.stacks.conftest import Stacks, synthesize, text
 
 UNTOLD = {"command", "environment", "parameters", "secrets", "nodeRangeProperties", "ecsProperties", "attempts"}
 WHOLE = {"detail", "container", "arrayProperties", "nodeDetails", "nodeProperties"}
-"""Objects with more in them than may be told: only single fields of theirs."""
+"""Objects with confidential parts, of which only single fields are passed on."""
 
 
 def rules(stacks: Stacks) -> dict[str, Any]:

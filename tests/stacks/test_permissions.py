@@ -1,4 +1,4 @@
-"""Roles and policies: what each may do, and what it may not."""
+"""Permissions of roles and policies, and their limits."""
 
 import fnmatch
 from typing import Any
@@ -127,7 +127,7 @@ def test_containers_are_trusted_from_this_account_only(stacks: Any) -> None:
 
 
 CONFUSED_DEPUTY_SAFE = {"ecs-tasks.amazonaws.com", "states.amazonaws.com", "vpc-flow-logs.amazonaws.com"}
-"""Services that say on whose behalf they take a role; EC2 says nothing of the kind for instances
+"""Services that name the account for which they assume a role; EC2 does not for instances
 (https://docs.aws.amazon.com/IAM/latest/UserGuide/confused-deputy.html)."""
 
 

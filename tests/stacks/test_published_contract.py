@@ -1,4 +1,4 @@
-"""What an environment publishes is what the runtime reads."""
+"""The published parameters are those that the runtime reads."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""The shared file system: who reaches it, by which ways, and what becomes of it."""
+"""The shared file system: access, mount targets, and removal."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def test_it_is_retained_where_data_is(dev: Any, wide: Any) -> None:
         assert found["DeletionPolicy"] == policy
 
 
-def test_a_mount_target_stands_in_every_subnet_of_the_compute_environments(wide: Any) -> None:
+def test_every_subnet_of_the_compute_environments_has_a_mount_target(wide: Any) -> None:
     targets = [item["SubnetId"]["Ref"] for item in wide.foundation.of(MOUNT_TARGET).values()]
     private = [key for key in wide.foundation.of("AWS::EC2::Subnet") if "Private" in key]
     assert sorted(targets) == sorted(private)
@@ -96,7 +96,7 @@ def test_its_policy_denies_whatever_does_not_come_as_jobs_do(dev: Any) -> None:
     assert {"Null": {"elasticfilesystem:AccessPointArn": "true"}} in conditions
 
 
-def test_each_project_has_a_folder_of_its_own(wide: Any) -> None:
+def test_each_project_has_a_separate_folder(wide: Any) -> None:
     found = wide.compute.of(ACCESS_POINT).values()
     assert sorted(item["RootDirectory"]["Path"] for item in found) == ["/alpha", "/beta"]
     for item in found:
@@ -113,7 +113,7 @@ def test_every_job_mounts_its_projects_folder_encrypted_and_with_its_role(wide: 
         settings = volume["EfsVolumeConfiguration"]
         assert settings["TransitEncryption"] == "ENABLED"
         assert settings["AuthorizationConfig"] == {"AccessPointId": {"Ref": points[project]}, "Iam": "ENABLED"}
-        assert "RootDirectory" not in settings, "refused beside an access point"
+        assert "RootDirectory" not in settings, "refused together with an access point"
         mount = {"SourceVolume": "shared", "ContainerPath": "/shared", "ReadOnly": False}
         assert mount in container["MountPoints"]
         assert {"Name": variables.ENV_SHARED, "Value": "/shared"} in container["Environment"]

@@ -1,4 +1,4 @@
-"""The workflow of a project: nothing without the option, no right that the project's people do not have."""
+"""The workflow of a project: nothing without the option, and no permission that the project's members lack."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""What public checkers find in the environments' templates, beside the reasons why it stays."""
+"""The audit: findings of public checkers in the environments' templates, and the reasons why they stay."""

@@ -1,4 +1,4 @@
-"""`make audit`: run the public checkers, and hold their findings against the reasons in `docs/security.md`."""
+"""`make audit`: run the public checkers and compare their findings with the reasons in `docs/security.md`."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ DOCUMENT = ROOT / "docs" / "security.md"
 
 
 @click.command()
-@click.option("--write", is_flag=True, help="Write the figures into docs/security.md; reasons are for people to write.")
+@click.option("--write", is_flag=True, help="Write the figures to docs/security.md; people write the reasons.")
 def main(write: bool) -> None:
-    """End with 1 if a finding has no reason, a reason no finding, or the document other figures."""
+    """Run the audit; exit with 1 if a finding has no reason, a reason no finding, or the document's figures differ."""
     with tempfile.TemporaryDirectory() as folder:
         material, packs = _synthesize(Path(folder).resolve())
         outcomes = _check(material)
@@ -42,14 +42,14 @@ def main(write: bool) -> None:
     for line in report.complaints(verdict):
         click.echo(line, err=True)
     if not write and fresh != text:
-        click.echo("docs/security.md has other figures: make audit WRITE=1", err=True)
+        click.echo("the figures in docs/security.md differ: make audit WRITE=1", err=True)
     if not verdict.good or (not write and fresh != text):
         sys.exit(1)
-    click.echo("every finding has its reason, every reason its finding", err=True)
+    click.echo("every finding has a reason, and every reason a finding", err=True)
 
 
 def _synthesize(folder: Path) -> tuple[Material, dict[str, dict[str, int]]]:
-    """Synthesize all environments; return the templates, and the findings of cdk-nag's packs."""
+    """Synthesize all environments; return the templates and the findings of cdk-nag's packs."""
     os.environ["CDK_VALIDATION"] = "false"
     packs: dict[str, dict[str, int]] = {}
     for name in available(ENVIRONMENTS):

@@ -1,4 +1,4 @@
-"""The checkers, each in an environment of its own: how it is run, and what its report means."""
+"""The checkers, each in a separate virtual environment: command lines, and parsing of the reports."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ LOGICAL_ID = re.compile(r"/Resources/([A-Za-z0-9]+)")
 
 
 class CheckerError(Exception):
-    """A checker could not do its work; the message holds what it said."""
+    """A checker failed; the message has its output."""
 
 
 def checkov(material: Material) -> Outcome:
-    """https://www.checkov.io: its rules for CloudFormation, none of which is about Batch."""
+    """Run the CloudFormation rules of https://www.checkov.io, none of which covers AWS Batch."""
     command = [_program("checkov"), "--directory", str(material.folder), "--framework", "cloudformation"]
     report = _report([*command, "--skip-download", "--compact", "--output", "json"], {0, 1}, LOG_LEVEL="ERROR")
     summary = report["summary"]
@@ -54,7 +54,7 @@ def _of_checkov(report: Any, material: Material) -> Iterator[Finding]:
 
 
 def control_tower(material: Material) -> Outcome:
-    """AWS's proactive controls of Control Tower, as cfn-guard and its rules come with AWS's own package for CDK."""
+    """Run AWS Control Tower's proactive controls, with the cfn-guard and rules of AWS's package for the CDK."""
     guard, rules = _guard()
     command = [str(guard), "validate", "--data", str(material.folder), "--rules", str(rules), "--structured"]
     report = _report([*command, "--show-summary", "none", "--output-format", "json"], {0, 19})
@@ -77,13 +77,13 @@ def _of_guard(file: Any, material: Material) -> Iterator[Finding]:
 
 
 def _guard() -> tuple[Path, Path]:
-    """Return cfn-guard and its rules, unpacked from the package's archive for Node.js."""
+    """Return cfn-guard and its rules, unpacked from the Node.js archive in the package."""
     home = HOMES / "control-tower"
     unpacked = home / "package"
     if not unpacked.exists():
         (archive,) = home.glob(f"lib/python*/site-packages/{GUARD}/*.tgz")
         with tarfile.open(archive) as content:
-            content.extraction_filter = getattr(tarfile, "data_filter", None)  # older than Python 3.11.4: none
+            content.extraction_filter = getattr(tarfile, "data_filter", None)  # missing before Python 3.11.4
             content.extractall(home)  # noqa: S202 - pinned with its package
     system = {"Linux": "ubuntu", "Darwin": "macos"}[platform.system()]
     machine = {"arm64": "aarch64"}.get(platform.machine(), platform.machine())
@@ -91,7 +91,7 @@ def _guard() -> tuple[Path, Path]:
 
 
 def cfn_lint(paths: Sequence[Path]) -> Outcome:
-    """https://github.com/aws-cloudformation/cfn-lint: what CloudFormation itself would refuse. A gate."""
+    """Run https://github.com/aws-cloudformation/cfn-lint, which finds what CloudFormation would refuse: a gate."""
     program = Path(sys.executable).parent / "cfn-lint"
     report = _report([str(program), "--format", "json", *map(str, paths)], {0, 2, 4, 6, 8, 10, 12, 14})
     found = (
@@ -107,7 +107,7 @@ def _place(item: Any) -> str:
 
 
 def hadolint() -> Outcome:
-    """https://github.com/hadolint/hadolint: the container's recipe."""
+    """Run https://github.com/hadolint/hadolint on the Dockerfile."""
     report = _report([_program("hadolint"), "--format", "json", str(DOCKERFILE)], {0, 1})
     name = str(DOCKERFILE.relative_to(ROOT))
     found = (Finding("hadolint", item["code"], name, f"{name}:{item['line']}", item["message"]) for item in report)
@@ -126,5 +126,7 @@ def _version(program: Path | str) -> str:
 def _report(command: list[str], expected: set[int], **more: str) -> Any:
     done = subprocess.run(command, capture_output=True, text=True, check=False, env={**os.environ, **more})
     if done.returncode not in expected:
-        raise CheckerError(f"{Path(command[0]).name} ended with {done.returncode}: {done.stderr.strip()[-1000:]}")
+        raise CheckerError(
+            f"{Path(command[0]).name} ended with exit code {done.returncode}: {done.stderr.strip()[-1000:]}"
+        )
     return json.loads(done.stdout)

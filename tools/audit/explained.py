@@ -1,4 +1,4 @@
-"""The reasons why findings stay, which `docs/security.md` gives, against the findings that there are."""
+"""Comparison of the findings with the reasons in `docs/security.md` why they stay."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ SHORTEST_REASON = 40
 
 @dataclass(frozen=True)
 class Verdict:
-    """What must be corrected, or explained."""
+    """The differences between findings and reasons."""
 
     unexplained: Mapping[Key, Sequence[Finding]]
     stale: Sequence[Key]
-    """Explained, and no longer found."""
+    """Explained, but no longer found."""
     thin: Sequence[Key]
-    """Explained in too few words to be a reason."""
+    """Explained in too few words."""
 
     @property
     def good(self) -> bool:
@@ -29,10 +29,10 @@ class Verdict:
 
 
 def reasons(document: str) -> dict[Key, str]:
-    """Return the reasons of the table by what they are about.
+    """Return the reasons in the table, by finding.
 
     Raises:
-        ValueError: one thing is explained twice.
+        ValueError: a finding is explained twice.
     """
     found: dict[Key, str] = {}
     for row in ROW.finditer(document):
@@ -44,7 +44,7 @@ def reasons(document: str) -> dict[Key, str]:
 
 
 def judge(outcomes: Iterable[Outcome], explained: Mapping[Key, str]) -> Verdict:
-    """Compare findings and reasons; for those of a gate no reason is taken."""
+    """Compare findings with reasons; those of a gate cannot be explained."""
     unexplained: dict[Key, list[Finding]] = {}
     met: set[Key] = set()
     for outcome in outcomes:

@@ -1,4 +1,4 @@
-"""What a checker found."""
+"""Findings of checkers."""
 
 from __future__ import annotations
 
@@ -10,33 +10,33 @@ from typing import Any
 
 @dataclass(frozen=True, order=True)
 class Finding:
-    """A rule that does not hold."""
+    """A violated rule."""
 
     tool: str
     rule: str
     on: str
-    """Type of the resource, or the file."""
+    """Resource type, or file."""
     where: str
     """`<environment>/<stack>/<logical id>`, or file and line."""
     title: str = ""
 
     @property
     def key(self) -> tuple[str, str, str]:
-        """What is explained once, for all environments."""
+        """The key of the reason, one for all environments."""
         return self.tool, self.rule, self.on
 
 
 @dataclass(frozen=True, kw_only=True)
 class Outcome:
-    """The run of one checker over everything."""
+    """The result of one checker for all environments."""
 
     tool: str
     version: str
     findings: tuple[Finding, ...]
     passed: Mapping[str, int] | None = None
-    """Checks that held, by environment, where the tool counts them."""
+    """Passed checks by environment, if the tool counts them."""
     gate: bool = False
-    """Whether no reason is taken for a finding."""
+    """True if findings cannot be explained."""
 
 
 @dataclass(frozen=True)

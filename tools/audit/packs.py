@@ -1,6 +1,6 @@
-"""Raw findings of cdk-nag's packs: before any acknowledgement, so that they can be set beside those of others.
+"""Raw findings of cdk-nag's packs, before any acknowledgement, so that they compare with those of other projects.
 
-What is done about each is in the register of acknowledgements, which a synthesis holds.
+The register of acknowledgements has the decision about each; every synthesis checks it.
 """
 
 from __future__ import annotations

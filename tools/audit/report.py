@@ -1,4 +1,4 @@
-"""The audit in words, and its figures in `docs/security.md`."""
+"""Output of the audit, and its figures in `docs/security.md`."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ BEGIN, END = "<!-- figures: written by `make audit WRITE=1` -->", "<!-- end of f
 
 @dataclass(frozen=True, kw_only=True)
 class Figures:
-    """Of one environment."""
+    """Figures of one environment."""
 
     resources: int
     packs: Mapping[str, int]
@@ -23,7 +23,7 @@ class Figures:
 
 
 def summary(outcomes: Sequence[Outcome]) -> Iterator[str]:
-    """Say what each tool found, a line for each tool."""
+    """Yield a line with the findings of each tool."""
     for outcome in outcomes:
         rules = sorted({finding.rule for finding in outcome.findings})
         passed = f", {sum(outcome.passed.values())} passed" if outcome.passed else ""
@@ -43,7 +43,7 @@ def complaints(verdict: Verdict) -> Iterator[str]:
 
 
 def table(outcomes: Sequence[Outcome], environments: Mapping[str, Figures]) -> str:
-    """Return the figures as a table: an environment a row, as those of others are counted."""
+    """Return the figures as a table with a row for each environment."""
     heads = ["environment", "resources", *PACKS, "checkov failed/passed", "Control Tower rules", "cfn-lint"]
     lines = [_row(heads), _row(["---"] * len(heads))]
     passed = next(item.passed or {} for item in outcomes if item.tool == "checkov")
@@ -63,9 +63,7 @@ def table(outcomes: Sequence[Outcome], environments: Mapping[str, Figures]) -> s
         )
     lint = next(item for item in outcomes if item.tool == "hadolint")
     versions = ", ".join([*(f"{item.tool} {item.version}" for item in outcomes), f"cdk-nag {version('cdk-nag')}"])
-    return "\n".join(
-        [*lines, "", f"hadolint on the container's recipe: {len(lint.findings)}.", f"Versions: {versions}."]
-    )
+    return "\n".join([*lines, "", f"hadolint on the Dockerfile: {len(lint.findings)}.", f"Versions: {versions}."])
 
 
 def _row(cells: Sequence[object]) -> str:
@@ -73,10 +71,10 @@ def _row(cells: Sequence[object]) -> str:
 
 
 def with_figures(document: str, figures: str) -> str:
-    """Return the document with these figures in place of its own.
+    """Return the document with its figures replaced.
 
     Raises:
-        ValueError: the document has no place for them.
+        ValueError: the document has no markers for them.
     """
     before, begin, rest = document.partition(BEGIN)
     _, end, after = rest.partition(END)

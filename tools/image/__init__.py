@@ -1,1 +1,1 @@
-"""The job image: gather what it holds, build it, push it. The Makefile's targets `image` and `push`."""
+"""The job image: gather its content, build it, push it (`make image`, `make push`)."""

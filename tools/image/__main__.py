@@ -19,19 +19,21 @@ NAME = "hpc-batch"
 
 @click.group()
 def main() -> None:
-    """The image that the job definitions run."""
+    """The image of the job definitions."""
 
 
 _target = click.option("--target", default="runtime", help="Stage of container/Dockerfile.", show_default=True)
 _efa = click.option("--efa", "with_efa", is_flag=True, help="With AWS's libfabric and Open MPI, for EFA.")
-_engine = click.option("--engine", "engine_name", type=click.Choice(engine.ENGINES), help="[default: which there is]")
+_engine = click.option(
+    "--engine", "engine_name", type=click.Choice(engine.ENGINES), help="[default: the one installed]"
+)
 
 
 @main.command()
 @_target
 @_efa
 @_engine
-@click.option("--base", help="Base image by digest in place of the Dockerfile's; `bootstrap` makes one from Debian.")
+@click.option("--base", help="Base image by digest instead of the Dockerfile's; `bootstrap` makes one from Debian.")
 @click.option("--arch", help="x86_64 or arm64.  [default: this machine's]")
 def build(target: str, base: str | None, with_efa: bool, arch: str | None, engine_name: str | None) -> None:
     """Build an image and print its name, `hpc-batch:TARGET` or `hpc-batch:TARGET-efa`."""
@@ -47,7 +49,7 @@ def build(target: str, base: str | None, with_efa: bool, arch: str | None, engin
             "build", "--file", f"{folder}/Dockerfile", "--target", target, "--tag", name,
             "--platform", f"linux/{architecture}", *_arguments(FABRIC="efa" if with_efa else "tcp", **_source()),
             *(_arguments(BASE_IMAGE=base) if base else []),
-            # Only the EFA installer asks for packages.
+            # Only the EFA installer downloads packages.
             *([] if with_efa else ["--network", "none"]), folder,
         )  # fmt: skip
     click.echo(name)
@@ -60,7 +62,7 @@ def build(target: str, base: str | None, with_efa: bool, arch: str | None, engin
 @environments_option
 @click.argument("environment")
 def push(target: str, with_efa: bool, engine_name: str | None, folder: Path, environment: str) -> None:
-    """Push what was built to ENVIRONMENT's repository, and print its digest."""
+    """Push the image to ENVIRONMENT's repository and print its digest."""
     builder = engine.find(engine_name)
     digest = pushing.push(builder, builder.local(_name(target, with_efa)), environment)
     click.echo(f"pin it in {folder.name}/{environment}.yaml:\n\nimage: {{digest: {digest!r}}}\n", err=True)
@@ -77,7 +79,7 @@ def _arguments(**values: str) -> list[str]:
 
 
 def _source() -> dict[str, str]:
-    """Return the arguments that say what the image is built from."""
+    """Return the build arguments for the version and the commit."""
     describe = ["git", "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"]
     asked = subprocess.run(describe, cwd=ROOT, capture_output=True, text=True, check=False)
     return {"VERSION": hpc.__version__, "REVISION": asked.stdout.strip() or "unknown"}

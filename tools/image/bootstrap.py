@@ -1,7 +1,7 @@
-"""A base image made from Debian's packages, for where no registry can be reached.
+"""A base image made from Debian packages, for machines without access to a registry.
 
-It is what `debian:trixie-slim` with Debian's Python is: packages of the current suite with its security updates, no
-documentation, no names of the machine that made it. Not pinned to a day: Debian's mirrors keep the newest alone.
+It equals `debian:trixie-slim` with Debian's Python: packages of the current suite with security updates, no
+documentation, no names of the build machine. It is not pinned: Debian's mirrors keep only the newest packages.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ def image_name(architecture: str) -> str:
 
 
 def base(engine: Engine, cache: Path, architecture: str) -> str:
-    """Return the name of the base image; made once and kept in `cache`, about half a minute, as root.
+    """Return the name of the base image, made once, in about half a minute as root, and kept in `cache`.
 
     Raises:
         click.ClickException: `mmdebstrap` is missing or failed.
@@ -59,7 +59,7 @@ def _make(archive: Path, architecture: str) -> None:
         '--aptopt=Acquire::Languages "none"',
         *(f"--dpkgopt=path-exclude=/usr/share/{name}/*" for name in LEFT_OUT),
         "--dpkgopt=path-include=/usr/share/doc/*/copyright",
-        # mmdebstrap copies these from here, the engine gives each container its own.
+        # mmdebstrap copies these from this machine; the engine gives each container new ones.
         '--customize-hook=rm -f "$1"/etc/hostname "$1"/etc/resolv.conf',
         SUITE,
         str(unfinished),

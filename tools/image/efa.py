@@ -12,7 +12,7 @@ import click
 VERSION = "1.50.0"
 SHA256 = "fa6dff8593d866866c13cb4640d9059835cd4efa427971f100ab40c97bef2841"
 TIMEOUT_S = 60
-"""Of silence."""
+"""Timeout of each read."""
 URL = f"https://efa-installer.amazonaws.com/aws-efa-installer-{VERSION}.tar.gz"
 
 
@@ -20,7 +20,7 @@ def installer(cache: Path) -> Path:
     """Return the archive, 700 MB, downloaded once.
 
     Raises:
-        click.ClickException: it cannot be had, or is another one than the pinned.
+        click.ClickException: it cannot be downloaded, or its digest is not the pinned one.
     """
     archive = cache / URL.rpartition("/")[2]
     if not archive.exists():
@@ -31,7 +31,7 @@ def installer(cache: Path) -> Path:
             with urllib.request.urlopen(URL, timeout=TIMEOUT_S) as answer, unfinished.open("wb") as file:
                 shutil.copyfileobj(answer, file)
         except OSError as error:
-            raise click.ClickException(f"{URL}: {error}. Put it at {archive} if it can be had otherwise") from None
+            raise click.ClickException(f"{URL}: {error}. If you have it from elsewhere, put it at {archive}") from None
         unfinished.rename(archive)
     with archive.open("rb") as file:
         found = hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,4 +1,4 @@
-"""podman or docker, whichever there is."""
+"""The container engine: podman or docker."""
 
 from __future__ import annotations
 
@@ -13,49 +13,49 @@ import click
 
 ENGINES = ("podman", "docker")
 ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
-"""Names of machines, and what images and Debian call them."""
+"""Architecture names of images and Debian, by machine name."""
 
 
 @dataclass(frozen=True)
 class Engine:
-    """A program that builds and pushes images; its messages are for people."""
+    """A program that builds and pushes images."""
 
     name: str
     variables: Mapping[str, str] = field(default_factory=dict[str, str])
-    """For its environment, besides this process's own."""
+    """Variables added to its environment."""
 
     def run(self, *arguments: str, stdin: str | None = None) -> None:
-        """Run it, its progress on stderr.
+        """Run it with its output on stderr.
 
         Raises:
-            click.ClickException: it failed; it has said why itself.
+            click.ClickException: it failed and has printed why.
         """
-        # 2: what it says on stdout is no result of ours.
+        # 2: its stdout is not our result.
         environment = os.environ | self.variables
         done = subprocess.run([self.name, *arguments], input=stdin, text=True, stdout=2, env=environment, check=False)
         if done.returncode:
             raise click.ClickException(f"{self.name} {arguments[0]} ended with exit code {done.returncode}")
 
     def ask(self, *arguments: str) -> str | None:
-        """Return what it says; None if it fails."""
+        """Return its output, or None if it fails."""
         done = subprocess.run([self.name, *arguments], capture_output=True, text=True, check=False)
         return None if done.returncode else done.stdout.strip()
 
     def local(self, name: str) -> str:
-        """Return what an image built here is called: podman has a registry `localhost` for these."""
+        """Return the name of a locally built image, which podman prefixes with `localhost/`."""
         return f"localhost/{name}" if self.name == "podman" else name
 
 
 def find(name: str | None = None, known: Sequence[str] = ENGINES) -> Engine:
-    """Return the engine of that name, or the first that is installed.
+    """Return the engine of that name, or the first one installed.
 
     Raises:
-        click.ClickException: there is none.
+        click.ClickException: it is not installed.
     """
     wanted = [name] if name else list(known)
     for candidate in wanted:
         if shutil.which(candidate):
-            # Only BuildKit mounts what a build needs; docker before 23.0 has it and does not use it unasked.
+            # The build needs the mounts of BuildKit, which docker before 23.0 does not use by default.
             return Engine(candidate, {"DOCKER_BUILDKIT": "1"} if candidate == "docker" else {})
     raise click.ClickException(
         f"{' or '.join(wanted)} is needed and not installed; on Debian and Ubuntu, as root:"
@@ -67,7 +67,7 @@ def architecture(given: str | None = None) -> str:
     """Return `amd64` or `arm64`: the given one, else this machine's.
 
     Raises:
-        click.ClickException: images are made for no other.
+        click.ClickException: the architecture is not supported.
     """
     name = given or platform.machine()
     found = ARCHITECTURES.get(name, name)

@@ -1,4 +1,4 @@
-"""Push to an environment's repository, which its Foundation stack names."""
+"""Push to the repository of an environment, an output of its Foundation stack."""
 
 from __future__ import annotations
 
@@ -26,20 +26,21 @@ class Repository:
     """A repository of ECR."""
 
     uri: str
-    """Without tag."""
+    """URI without tag."""
     region: str
     name: str
 
     @classmethod
     def of(cls, environment: str) -> Repository:
-        """Return the repository of an environment's images.
+        """Return the repository of an environment.
 
         Raises:
-            click.ClickException: its Foundation stack is not deployed here.
+            click.ClickException: its Foundation stack is not deployed in this account and Region.
         """
         stack = stack_name(environment, "Foundation")
+        region = os.environ.get("AWS_REGION")  # which the AWS CLI reads and boto3 does not
         try:
-            described = boto3.client("cloudformation", **_region()).describe_stacks(StackName=stack)["Stacks"][0]
+            described = boto3.client("cloudformation", region_name=region).describe_stacks(StackName=stack)["Stacks"][0]
         except (BotoCoreError, ClientError) as error:
             raise click.ClickException(
                 f"{error}; check the credentials and the Region, and deploy it first:"
@@ -48,17 +49,17 @@ class Repository:
         uri = next(item["OutputValue"] for item in described["Outputs"] if item["OutputKey"] == "RepositoryUri")
         found = re.fullmatch(ECR_PATTERN, uri)
         if not found:
-            raise click.ClickException(f"the stack {stack} calls {uri!r} its repository, which is none of ECR")
+            raise click.ClickException(
+                f"the stack {stack} calls {uri!r} its repository, which is not an ECR repository"
+            )
         return cls(uri, found[2], found[3])
 
 
 def push(engine: Engine, image: str, environment: str) -> str:
-    """Push the image, tagged by its own id; return its digest.
-
-    What is there already stays: a second push of the same image sends nothing.
+    """Push the image, tagged by its id; return its digest. A second push of the same image sends nothing.
 
     Raises:
-        click.ClickException: there is no such image, or no such environment, or the engine or ECR failed.
+        click.ClickException: the image or the environment does not exist, or the engine or ECR failed.
     """
     image_id = engine.ask("image", "inspect", "--format", "{{.Id}}", image)
     if image_id is None:
@@ -89,7 +90,7 @@ def _digest(ecr: Any, repository: str, tag: str) -> str | None:
 
 def _send(engine: Engine, ecr: Any, image: str, repository: Repository, tag: str) -> None:
     with tempfile.TemporaryDirectory() as folder:
-        # podman's logins end with this; docker has its own store of credentials, and this one lapses in 12 hours.
+        # podman's login ends with this file; docker keeps it in its credential store, where it expires in 12 hours.
         logins = Path(folder, "auth.json")
         logins.write_text("{}", encoding="utf-8")
         login = Engine(engine.name, {"REGISTRY_AUTH_FILE": str(logins)})
@@ -109,15 +110,10 @@ def _send(engine: Engine, ecr: Any, image: str, repository: Repository, tag: str
 
 
 def _loopback_registry() -> str | None:
-    """Return host and port of a local cloud's registry: such clouds have it at the address of all their services."""
+    """Return host and port of a local cloud's registry, the same as those of its other services."""
     where = urlsplit(os.environ.get("AWS_ENDPOINT_URL", ""))
     try:
         local = where.scheme == "http" and ipaddress.ip_address(where.hostname or "").is_loopback
     except ValueError:
         local = where.hostname == "localhost"
     return where.netloc if local else None
-
-
-def _region() -> dict[str, str]:
-    """boto3 reads AWS_DEFAULT_REGION alone; what else the AWS CLI documents is AWS_REGION."""
-    return {"region_name": os.environ["AWS_REGION"]} if "AWS_REGION" in os.environ else {}

@@ -14,11 +14,11 @@ from hpc_constructs.access.permissions import allow
 
 
 class EnvironmentKey(Construct):
-    """Encrypts what lasts: data, images, logs. It rotates, and whoever may use it may do so by the service alone that
-    holds what it encrypted.
+    """KMS key for data, images and logs. It rotates, and grants its use only through the service that stores what it
+    encrypted.
 
-    Every call to KMS is made by S3, CloudWatch Logs or ECR, none by an instance or a job: networks without internet
-    need no endpoint for it (https://docs.aws.amazon.com/AmazonS3/latest/userguide/UsingKMSEncryption.html).
+    S3, CloudWatch Logs and ECR make every call to KMS, instances and jobs make none: networks without internet access
+    need no KMS endpoint (https://docs.aws.amazon.com/AmazonS3/latest/userguide/UsingKMSEncryption.html).
     """
 
     def __init__(self, scope: Construct, id: str, *, environment: str, removal: cdk.RemovalPolicy) -> None:
@@ -28,7 +28,7 @@ class EnvironmentKey(Construct):
             "Key",
             description=f"hpc-batch {environment}: data, images, logs",
             enable_key_rotation=True,
-            # Of an environment whose data goes with it; else the key is kept.
+            # Applies to an environment whose data is deleted with it; otherwise the key is kept.
             pending_window=cdk.Duration.days(7),
             removal_policy=removal,
         )
@@ -49,7 +49,7 @@ class EnvironmentKey(Construct):
         return self.key.key_arn
 
     def grant_by_s3(self, policy: iam.ManagedPolicy) -> None:
-        """Let S3 use the key for whoever has the policy: for reading, writing and uploads in parts
+        """Grant use of the key through S3: for reads, writes and multipart uploads
         (https://docs.aws.amazon.com/AmazonS3/latest/userguide/UsingKMSEncryption.html#require-sse-kms)."""
         service = f"s3.{cdk.Stack.of(policy).region}.amazonaws.com"
         allow(
@@ -61,8 +61,9 @@ class EnvironmentKey(Construct):
         )
 
     def _admit_logs(self) -> None:
-        """Let CloudWatch Logs use the key, for log groups of this account and Region alone; who writes or reads logs
-        needs no right of the key (https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/encrypt-log-data-kms.html).
+        """Allow CloudWatch Logs to use the key for log groups of this account and Region; writers and readers of logs
+        need no permission for the key
+        (https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/encrypt-log-data-kms.html).
         """
         stack = cdk.Stack.of(self)
         groups = stack.format_arn(

@@ -1,4 +1,4 @@
-"""Roles whose whole permission is one customer-managed policy, and verbs that add to such a policy."""
+"""Roles whose permissions are one customer-managed policy, and functions that add statements to it."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def allow(
     resources: Sequence[str],
     conditions: Conditions | None = None,
 ) -> None:
-    """Add a statement to the policy. Capabilities call this in their `grant_*` verbs, stacks do not."""
+    """Add a statement to the policy. The `grant_*` functions of constructs call this, stacks do not."""
     policy.add_statements(
         iam.PolicyStatement(
             sid=sid, actions=list(actions), resources=list(resources), conditions=dict(conditions or {})
@@ -30,7 +30,7 @@ def allow(
 
 
 def grant_execute_command(policy: iam.ManagedPolicy) -> None:
-    """Let the agent inside a container talk to Session Manager; these actions know no resources
+    """Grant a container's agent access to Session Manager; these actions have no resource-level permissions
     (https://docs.aws.amazon.com/AmazonECS/latest/developerguide/task-iam-roles.html#ecs-exec-required-iam-permissions).
     """
     channels = ("CreateControlChannel", "CreateDataChannel", "OpenControlChannel", "OpenDataChannel")
@@ -38,8 +38,8 @@ def grant_execute_command(policy: iam.ManagedPolicy) -> None:
 
 
 def grant_read_contract(policy: iam.ManagedPolicy, environment: str) -> None:
-    """Let read what the environment publishes, which is names and limits; the path above it too, where `hpc` looks for
-    the only environment if none is named."""
+    """Grant read access to the published parameters, which hold names and limits, and to the path above them, where
+    `hpc` looks for the only environment if none is named."""
     root = objects.parameter_name(environment).lstrip("/")
     parameters = [
         cdk.Stack.of(policy).format_arn(service="ssm", resource="parameter", resource_name=name)
@@ -50,7 +50,7 @@ def grant_read_contract(policy: iam.ManagedPolicy, environment: str) -> None:
 
 
 class WorkloadRole(Construct):
-    """A role for a service, and the one policy that holds everything the role may do."""
+    """A role for a service, and the one policy that holds all its permissions."""
 
     def __init__(self, scope: Construct, id: str, *, principal: iam.ServicePrincipal, description: str) -> None:
         super().__init__(scope, id)
@@ -64,8 +64,8 @@ class WorkloadRole(Construct):
         return self.role.role_arn
 
     def outlive(self, *resources: cdk.CfnResource) -> None:
-        """Make the role with all its rights before the resources, and delete it after them. A reference to the role
-        alone says nothing of its policy."""
+        """Create the role with all its permissions before the resources, and delete it after them. A reference to the
+        role alone does not cover its policy."""
         for resource in resources:
             resource.node.add_dependency(self.policy)
 

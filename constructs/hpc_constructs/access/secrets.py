@@ -11,7 +11,7 @@ from hpc_constructs.access.permissions import allow
 
 
 def grant_read_secrets(policy: iam.ManagedPolicy, arns: Iterable[str]) -> None:
-    """Let the ECS agent read them before it starts a container
+    """Grant read access to the ECS agent, which reads them before it starts a container
     (https://docs.aws.amazon.com/batch/latest/userguide/specifying-sensitive-data.html)."""
     found = sorted({objects.secret_of(arn) for arn in arns})
     secrets = [arn for arn in found if ":secretsmanager:" in arn]

@@ -17,7 +17,7 @@ from hpc_constructs.config.sizing import instance_types
 
 @dataclass(frozen=True, kw_only=True)
 class Placement:
-    """Where instances can stand."""
+    """Subnets and security groups of instances."""
 
     subnet_ids: tuple[str, ...]
     """One subnet a zone; the first is the EFA subnet."""
@@ -28,8 +28,8 @@ class Placement:
 class ComputeEnvironment(Construct):
     """One compute environment with its launch template, and its cluster placement group if it has one.
 
-    An L1, because the L2 always renders SecurityGroupIds, which AWS refuses beside the network interfaces of an EFA
-    launch template (https://docs.aws.amazon.com/batch/latest/userguide/launch-templates.html).
+    An L1, because the L2 always renders SecurityGroupIds, which AWS refuses together with the network interfaces of an
+    EFA launch template (https://docs.aws.amazon.com/batch/latest/userguide/launch-templates.html).
     """
 
     def __init__(
@@ -49,8 +49,8 @@ class ComputeEnvironment(Construct):
         """
         Args:
             multi_node: whether a multi-node queue uses it, so that its instances must reach each other.
-            update_timeout_minutes: how long an update waits for running jobs before it ends them.
-            ami_refresh: day on which new machine images were last wanted.
+            update_timeout_minutes: minutes for which an update waits for running jobs before it ends them.
+            ami_refresh: date of the last requested AMI refresh.
             file_system: whether its jobs mount the shared file system.
             tags: of the instances and their volumes.
         """
@@ -75,7 +75,7 @@ class ComputeEnvironment(Construct):
             "Resource",
             type="MANAGED",
             state="ENABLED",
-            # No name, no top-level tags, no service role, and this: whatever changes, the environment is updated in
+            # No name, no top-level tags, no service role, and this property: every change updates the environment in
             # place (https://docs.aws.amazon.com/batch/latest/userguide/infrastructure-updates.html).
             replace_compute_environment=False,
             update_policy=batch.CfnComputeEnvironment.UpdatePolicyProperty(
@@ -94,7 +94,7 @@ class ComputeEnvironment(Construct):
                     )
                 ],
                 launch_template=launch_template.specification,
-                # Of an update that replaces instances, which a change of the tag below is.
+                # For updates that replace instances, such as a change of the tag below.
                 update_to_latest_image_version=True,
                 scaling_policy=self._scaling_policy,
                 placement_group=group.ref if group else None,
@@ -104,7 +104,7 @@ class ComputeEnvironment(Construct):
                 tags={**tags, "hpc:launch-template": launch_template.content_hash(ami_refresh)},
             ),
         )
-        # Batch needs the role and its rights for as long as the environment exists, or it hangs in DELETING.
+        # Batch needs the role and its permissions as long as the environment exists, or it hangs in DELETING.
         self.resource.node.add_dependency(instance_role.policy)
 
     @property

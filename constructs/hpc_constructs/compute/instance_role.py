@@ -1,4 +1,4 @@
-"""The role of the instances: what the ECS agent on them does, and nothing that a job does."""
+"""The instance role: permissions of the ECS agent, and none for jobs."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from hpc_constructs.storage.job_logs import JobLogs
 
 
 class InstanceRole(Construct):
-    """In place of the managed policy AmazonEC2ContainerServiceforEC2Role, the same verbs on fewer resources
+    """Policy in place of AmazonEC2ContainerServiceforEC2Role, with the same actions on fewer resources
     (https://docs.aws.amazon.com/AmazonECS/latest/developerguide/instance_IAM_role.html)."""
 
     def __init__(self, scope: Construct, id: str, *, logs: JobLogs) -> None:
@@ -24,7 +24,7 @@ class InstanceRole(Construct):
 
     def _allow_agent(self, policy: iam.ManagedPolicy) -> None:
         stack = cdk.Stack.of(self)
-        # Batch makes the clusters and names them.
+        # Batch creates the clusters and names them.
         clusters = stack.format_arn(service="ecs", resource="cluster", resource_name="*")
         instances = stack.format_arn(service="ecs", resource="container-instance", resource_name="*")
         allow(policy, "AgentDiscovery", ["ecs:DiscoverPollEndpoint", "ec2:DescribeTags"], ["*"])

@@ -1,4 +1,4 @@
-"""Job definitions: of one container, and of an open number of nodes."""
+"""Job definitions: for a single container, and for any number of nodes."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from hpc_constructs.storage.shared_file_system import ProjectFolder
 
 UNLIMITED = -1
 TMPFS_OPTIONS = ["rw", "exec", "nosuid", "nodev"]
-"""Docker's own but for `exec`: compilers and Python packages run what they have put there."""
+"""Docker's default options, with `exec`: compilers and Python packages execute files that they write there."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Runtime:
-    """What all definitions of a project share."""
+    """Settings that all job definitions of a project share."""
 
     environment: str
     project: str
@@ -30,20 +30,20 @@ class Runtime:
     job_role_arn: str
     execution_role_arn: str
     shared: ProjectFolder | None
-    """Its folder of the shared file system, if there is one."""
+    """The project's folder of the shared file system, if there is one."""
 
 
 COMMAND = ["sh", "-c", "Ref::command"]
-"""What runs where a submission overrides no command: the text of its parameter `command`, for clients that can give
-nothing but parameters, such as Luigi
+"""Command of a submission that overrides none: its parameter `command`, for clients that can set parameters only,
+such as Luigi
 (https://docs.aws.amazon.com/batch/latest/userguide/job_definition_parameters.html#parameters)."""
 PARAMETERS = {"command": "echo 'give a command: containerOverrides.command, or the parameter command' >&2; exit 64"}
 
 
 def retry_strategy(attempts: int) -> batch.CfnJobDefinition.RetryStrategyProperty:
-    """Try again what the platform lost, never what the command did.
+    """Retries of failures of the platform, never of the command.
 
-    The first rule that matches counts, and without a match Batch would try again: the last rule matches all
+    The first matching rule counts, and without a match Batch retries, so the last rule matches everything
     (https://docs.aws.amazon.com/batch/latest/userguide/job_retries.html).
     """
     rule = batch.CfnJobDefinition.EvaluateOnExitProperty
@@ -60,7 +60,7 @@ def retry_strategy(attempts: int) -> batch.CfnJobDefinition.RetryStrategyPropert
 
 
 class JobDefinition(Construct):
-    """A definition with an explicit name: a change makes a new revision of it, which keeps the old ones usable."""
+    """A job definition with an explicit name: a change registers a new revision, and old revisions stay usable."""
 
     def __init__(
         self,
@@ -106,7 +106,7 @@ class JobDefinition(Construct):
         return self.resource.ref
 
     def published(self) -> objects.Definition:
-        """Return what submitters must know of the definition."""
+        """Return the definition as the contract publishes it."""
         return objects.Definition(
             name=self._name,
             project=self._runtime.project,
@@ -122,7 +122,7 @@ class JobDefinition(Construct):
         )
 
     def _nodes(self) -> batch.CfnJobDefinition.NodePropertiesProperty:
-        """Open range: only then may a submission say how many nodes it wants
+        """Node range with an open end, without which a submission cannot set the number of nodes
         (https://docs.aws.amazon.com/batch/latest/APIReference/API_NodeOverrides.html)."""
         return batch.CfnJobDefinition.NodePropertiesProperty(
             main_node=0,
@@ -195,11 +195,11 @@ class JobDefinition(Construct):
         ]
 
     def _linux_parameters(self) -> batch.CfnJobDefinition.LinuxParametersProperty:
-        """Devices: one for each EFA interface of the instance; one too many and the container does not start
+        """EFA devices, one for each EFA interface of the instance; with one too many the container does not start
         (https://docs.aws.amazon.com/batch/latest/userguide/efa.html)."""
         devices = [f"/dev/infiniband/uverbs{index}" for index in range(self._size.efa_interfaces)]
         return batch.CfnJobDefinition.LinuxParametersProperty(
-            # Reaps the orphans of a command that does not.
+            # Reaps orphaned processes that the command does not.
             init_process_enabled=True,
             shared_memory_size=self._size.shared_memory_mib,
             tmpfs=[
@@ -217,7 +217,7 @@ class JobDefinition(Construct):
         )
 
     def _ulimits(self) -> list[batch.CfnJobDefinition.UlimitProperty] | None:
-        """EFA registers memory, which needs it locked."""
+        """EFA registers memory, which must be locked."""
         efa = {"memlock": UNLIMITED} if self._settings.kind == "multi-node" else {}
         limits: dict[str, int] = {**efa, **self._settings.ulimits}
         return [
@@ -227,7 +227,7 @@ class JobDefinition(Construct):
 
 
 def _volume(path: str) -> batch.CfnJobDefinition.VolumesProperty:
-    """Return the volume that is a folder of the instance."""
+    """Return a volume for a folder of the instance."""
     return batch.CfnJobDefinition.VolumesProperty(
         name=_volume_name(path), host=batch.CfnJobDefinition.VolumesHostProperty(source_path=path)
     )
@@ -244,5 +244,5 @@ def _volume_name(path: str) -> str:
 
 
 def definition_name(environment: str, project: str, definition: str) -> str:
-    """Return the name under which Batch knows the definition."""
+    """Return the name of the job definition."""
     return f"hpc-{environment}-{project}-{definition}"

@@ -18,7 +18,7 @@ REASONS = {
     "insufficient_instance_capacity_s": "CAPACITY:INSUFFICIENT_INSTANCE_CAPACITY",
     "ec2_instance_configuration_unsupported_s": "MISCONFIGURATION:EC2_INSTANCE_CONFIGURATION_UNSUPPORTED",
 }
-"""What Batch calls them
+"""Batch's names of the reasons
 (https://docs.aws.amazon.com/batch/latest/userguide/job_stuck_in_runnable_time_limit_actions.html)."""
 
 
@@ -34,7 +34,7 @@ def _time_limits(settings: config.JobStateTimeLimits) -> list[batch.CfnJobQueue.
 
 
 class JobQueue(Construct):
-    """A queue without name and tags of its own, which would make it be replaced, and its jobs end."""
+    """A job queue without name and tags, a change of which would replace it and end its jobs."""
 
     def __init__(
         self,
@@ -48,7 +48,7 @@ class JobQueue(Construct):
         self._settings = settings
         self.resource = batch.CfnJobQueue(
             self,
-            # Batch neither gives nor takes a queue its policy later: a new id makes it a new queue.
+            # The policy of an existing queue can be neither added nor removed: another id makes a new queue.
             "FairShareResource" if settings.fair_share else "Resource",
             priority=settings.priority,
             state="ENABLED",
@@ -82,7 +82,7 @@ class JobQueue(Construct):
         return self.resource.attr_job_queue_arn
 
     def published(self, name: str, environment: config.Environment) -> objects.Queue:
-        """Return what submitters must know of the queue."""
+        """Return the queue as the contract publishes it."""
         queue = self._settings
         return objects.Queue(
             name=name,

@@ -1,4 +1,4 @@
-"""Launch templates: what an instance of a compute environment is, beyond its type."""
+"""Launch templates of compute environments: everything about an instance except its type."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from aws_cdk import aws_ec2 as ec2
 from constructs import Construct
 
 from hpc_constructs import config
-from hpc_constructs.compute.host.install import install_script
+from hpc_constructs.compute.host.install import install_script, without_comments
 from hpc_constructs.config.sizing import SCRATCH
 from hpc_constructs.instances import InstanceType
 
 ROOT_DEVICE = "/dev/xvda"
-"""Of the ECS-optimized Amazon Linux 2023 image, which holds container images too."""
+"""Root device of the ECS-optimized Amazon Linux 2023 image, which holds container images too."""
 
 ECS_AGENT = """\
 cat >> /etc/ecs/ecs.config <<'END'
@@ -27,12 +27,12 @@ ECS_AWSVPC_BLOCK_IMDS=true
 ECS_CONTAINER_STOP_TIMEOUT=2m
 END
 """
-"""Multi-node tasks do not reach the instance's credentials, and a container has two minutes to bring its files to
-safety (https://docs.aws.amazon.com/AmazonECS/latest/developerguide/ecs-agent-config.html)."""
+"""Multi-node tasks cannot reach the instance's credentials, and a container has two minutes to save its files
+(https://docs.aws.amazon.com/AmazonECS/latest/developerguide/ecs-agent-config.html)."""
 
 SCRATCH_FOLDER = f"mkdir -p {SCRATCH} && chmod 1777 {SCRATCH}\n"
-"""On every instance: a job definition that mounts it can be submitted to any queue. Docker would make the folder too,
-but for root alone."""
+"""On every instance, so that a job definition that mounts it can be submitted to any queue. Docker would create the
+folder too, but for root alone."""
 
 INSTANCE_STORE = f"""\
 disks=$(lsblk --nodeps --noheadings --paths --output NAME,MODEL)
@@ -53,13 +53,13 @@ else
 fi
 """
 """One file system over all NVMe instance store volumes
-(https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/InstanceStorage.html): nothing on it is worth more than the job."""
+(https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/InstanceStorage.html): nothing on it outlives the job."""
 
 FILE_SYSTEM = """\
 command -v mount.efs >/dev/null || dnf install --assumeyes --quiet amazon-efs-utils
 systemctl enable --now --no-block amazon-ecs-volume-plugin || logger -t hpc "no plugin to mount the shared file system"
 """
-"""The ECS agent's plugin mounts EFS, with the mount helper of the instance
+"""Plugin of the ECS agent that mounts EFS, with the mount helper of the instance
 (https://docs.aws.amazon.com/AmazonECS/latest/developerguide/efs-volumes.html)."""
 
 EFA_MODULES = """\
@@ -67,7 +67,7 @@ modprobe ib_uverbs || true
 modprobe efa || true
 test -e /dev/infiniband/uverbs0 || logger -t hpc "no EFA device: /dev/infiniband/uverbs0 is missing"
 """
-"""The driver is part of Amazon Linux 2023's kernel, but nothing loads it before the first container asks for it."""
+"""The driver is part of Amazon Linux 2023's kernel, but is not loaded before the first container needs it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,7 +83,7 @@ def efa_layout(instance: InstanceType) -> tuple[Interface, ...]:
     """Return the interfaces with which an instance gets all its EFA devices.
 
     The combined `efa` type on the first card, not the pair of `interface` and `efa-only`, leaves that card a slot: the
-    multi-node task needs a network interface of its own, and several HPC types take two on a card
+    multi-node task needs a dedicated network interface, and several HPC types take two on a card
     (https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/efa-acc-inst-types.html). On further cards the device index
     is 1, or 0 where the card takes one interface only.
     """
@@ -98,20 +98,20 @@ def efa_layout(instance: InstanceType) -> tuple[Interface, ...]:
 
 
 def user_data(*scripts: str) -> str:
-    """Return MIME multipart user data, the only kind to which Batch can add its own part
+    """Return MIME multipart user data, the only format that Batch can add to
     (https://docs.aws.amazon.com/batch/latest/userguide/launch-templates.html)."""
     multipart = ec2.MultipartUserData()
     for script in scripts:
         first, _, rest = script.partition("\n")
-        own = first.startswith("#!")
-        part = ec2.UserData.for_linux(shebang=first if own else None)
-        part.add_commands(*(rest if own else script).splitlines())
+        shebang = first.startswith("#!")
+        part = ec2.UserData.for_linux(shebang=first if shebang else None)
+        part.add_commands(*(rest if shebang else script).splitlines())
         multipart.add_part(ec2.MultipartBody.from_user_data(part))
     return cdk.Fn.base64(multipart.render())
 
 
 class LaunchTemplate(Construct):
-    """IMDSv2 only, encrypted root volume, scratch, and for EFA the network interfaces of the type."""
+    """A launch template: IMDSv2 only, encrypted root volume, scratch, and the type's network interfaces for EFA."""
 
     def __init__(
         self,
@@ -127,7 +127,7 @@ class LaunchTemplate(Construct):
         """
         Args:
             efa_instance: the only type of the compute environment, if its instances get EFA.
-            efa_group_ids: security groups of the interfaces then; without EFA the compute environment holds the groups.
+            efa_group_ids: security groups of the EFA interfaces; without EFA the compute environment holds the groups.
             file_system: whether its jobs mount the shared file system.
         """
         super().__init__(scope, id)
@@ -150,28 +150,29 @@ class LaunchTemplate(Construct):
 
     @property
     def specification(self) -> batch.CfnComputeEnvironment.LaunchTemplateSpecificationProperty:
-        """The version by number: with $Default or $Latest an edit would never reach the compute environment."""
+        """Launch template and version number: with $Default or $Latest an edit would never reach the compute
+        environment."""
         return batch.CfnComputeEnvironment.LaunchTemplateSpecificationProperty(
             launch_template_id=self.template.ref, version=self.template.attr_latest_version_number
         )
 
     def content_hash(self, ami_refresh: str | None) -> str:
-        """Changes with the template's content, so that a diff of the compute environment shows an edit, and with the
-        day on which new machine images were last wanted."""
+        """Return a hash of the template's content and the date of the AMI refresh, so that a diff of the compute
+        environment shows an edit of either."""
         content = cdk.Stack.of(self).resolve(self._data)
         text = json.dumps(content, sort_keys=True) + (ami_refresh or "")
         return hashlib.sha256(text.encode()).hexdigest()[:12]
 
 
 def _scripts(settings: config.ComputeEnvironment, *, file_system: bool) -> list[str]:
-    """Ours first: the team's own find the scratch folder."""
-    scripts = [ECS_AGENT + SCRATCH_FOLDER + install_script()]
+    """Return the scripts of the platform, then those of the team, which find the scratch folder."""
+    scripts = [without_comments(ECS_AGENT + SCRATCH_FOLDER) + install_script()]
     if file_system:
-        scripts.append(FILE_SYSTEM)
+        scripts.append(without_comments(FILE_SYSTEM))
     if settings.efa:
-        scripts.append(EFA_MODULES)
+        scripts.append(without_comments(EFA_MODULES))
     if settings.scratch == "instance-store":
-        scripts.append(INSTANCE_STORE)
+        scripts.append(without_comments(INSTANCE_STORE))
     return [*scripts, *settings.user_data]
 
 

@@ -1,4 +1,4 @@
-"""Says in the user's words what pydantic found."""
+"""Translation of pydantic's errors into problems in the user's terms."""
 
 from __future__ import annotations
 
@@ -10,16 +10,6 @@ from typing import Any
 from pydantic import BaseModel
 from pydantic_core import ErrorDetails
 
-from hpc_constructs.config.field_types import (
-    BOUNDARY_PATTERN,
-    IMAGE_PATTERN,
-    IMAGE_SOURCE_PATTERN,
-    NAME_PATTERN,
-    QUALIFIER_PATTERN,
-    SECURE_ARN_PATTERN,
-    TAG_KEY_PATTERN,
-    TAG_VALUE_PATTERN,
-)
 from hpc_constructs.config.models import Environment, inner_model
 from hpc_constructs.config.problems import Path, Problem, show
 from hpc_constructs.config.resources import ComputeEnvironment, Definition, Project, Queue
@@ -43,35 +33,6 @@ MAPS: Mapping[str, type[BaseModel]] = MappingProxyType(
         "definitions": Definition,
     }
 )
-NAMES = "a lower-case letter, then at most 30 lower-case letters, digits and hyphens"
-PATTERNS = MappingProxyType(
-    {
-        NAME_PATTERN: NAMES,
-        r"^sha256:[0-9a-f]{64}$": "sha256: and 64 hexadecimal digits",
-        r"^[a-z][a-z0-9-]{0,19}$": "a lower-case letter, then at most 19 lower-case letters, digits and hyphens",
-        r"^[0-9]{12}$": "12 digits",
-        r"^ami-([0-9a-f]{8}|[0-9a-f]{17})$": "an AMI id such as ami-0123456789abcdef0",
-        r"^[A-Za-z0-9]{1,255}$": "letters and digits",
-        r"^[A-Za-z0-9]{1,255}\*?$": "letters and digits, and an asterisk at the end for all that begin so",
-        IMAGE_PATTERN: "sha256: and 64 hexadecimal digits, or registry/name@ before them",
-        IMAGE_SOURCE_PATTERN: "registry/name, no tag and no digest, such as public.ecr.aws/biocontainers",
-        BOUNDARY_PATTERN: "the name or the ARN of a managed policy",
-        QUALIFIER_PATTERN: "at most 10 lower-case letters and digits",
-        TAG_KEY_PATTERN: "at most 128 letters, digits, spaces and _.:/=+@-",
-        TAG_VALUE_PATTERN: "at most 256 letters, digits, spaces and _.:/=+@-",
-        r"^(/[A-Za-z0-9_.-]+)+$": "an absolute path",
-        r"^[A-Za-z_][A-Za-z0-9_]*$": "a variable's name: letters, digits and _",
-        r"^[A-Za-z0-9_.-]+(:[A-Za-z0-9_.-]+)?$": "user or user:group",
-        SECURE_ARN_PATTERN: "the full ARN of a secret of Secrets Manager or of a parameter of Parameter Store",
-        r"\S": "the lines of a script",
-        r"^[a-z]{2}(-[a-z]+)+-[0-9]$": "a region such as us-east-1",
-        r"^[a-z]{3,4}[0-9]{1,2}-az[0-9]{1,2}$": "zone ids such as use1-az6",
-        r"^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$": "a bucket name",
-        r"^vpc-([0-9a-f]{8}|[0-9a-f]{17})$": "the id of a VPC, such as vpc-0123456789abcdef0",
-        r"^subnet-([0-9a-f]{8}|[0-9a-f]{17})$": "ids of subnets, such as subnet-0123456789abcdef0",
-        r"^[^@\s,;<>\"]+@[^@\s,;<>\"]+\.[^@\s,;<>\"]+$": "an address such as hpc-team@example.com",
-    }
-)
 _WORDS = MappingProxyType(
     {
         "int_type": "a whole number",
@@ -83,7 +44,7 @@ _WORDS = MappingProxyType(
         "mapping_type": "a mapping of names to settings",
         "dict_type": "a mapping of names to settings",
         "tuple_type": "a list",
-        "date": "a day such as 2026-11-22",
+        "date": "a date such as 2026-11-22",
         "reserved_tag": "keys other than Name, aws:... and hpc:..., which AWS and the platform set",
         "distinct": "each entry once",
         "vpc_cidr": "a private IPv4 block of /16 to /20, such as 10.0.0.0/16",
@@ -97,7 +58,7 @@ _WORDS = MappingProxyType(
 
 
 def problem(error: ErrorDetails) -> Problem:
-    """Translate one of pydantic's findings."""
+    """Translate one of pydantic's errors."""
     path: Path = tuple(part for part in error["loc"] if part != "[key]")
     context: Mapping[str, Any] = error.get("ctx", {})
     match error["type"]:
@@ -114,8 +75,6 @@ def problem(error: ErrorDetails) -> Problem:
                 fix="choose one of these",
                 rule="HPC213",
             )
-        case "string_pattern_mismatch":
-            allowed = PATTERNS[context["pattern"]]
         case kind:
             allowed = _WORDS[kind].format(**context) if kind in _WORDS else error["msg"]
     return Problem(path=path, given=show(error["input"]), allowed=allowed, fix=_fix(path))
@@ -155,7 +114,7 @@ def known_keys(path: Path) -> Sequence[str]:
 
 
 def _fix(path: Path) -> str:
-    """Say what the default is, if the path is that of a key with one."""
+    """Return the fix for a key, with its default if it has one."""
     for end in range(len(path), 0, -1):
         model, key = model_at(path[: end - 1]), path[end - 1]
         if model is None or key not in model.model_fields:

@@ -1,4 +1,4 @@
-"""From `environments/<name>.yaml` to one frozen `Environment`, or to everything that is wrong with the file."""
+"""Loading of `environments/<name>.yaml` into a frozen `Environment`, or into a list of all problems of the file."""
 
 from __future__ import annotations
 
@@ -31,11 +31,11 @@ def load(folder: FilePath, name: object, image_digest: object = None) -> Environ
 
     Args:
         folder: holds a YAML file for each environment.
-        name: of the file, without `.yaml`; anything else, such as None, is refused as the user's mistake.
-        image_digest: of the container image; wins over the file's.
+        name: of the file, without `.yaml`; anything else, such as None, is reported as the user's error.
+        image_digest: of the container image; takes precedence over the file's.
 
     Raises:
-        ConfigError: with all that is wrong.
+        ConfigError: with all problems.
     """
     names = available(folder)
     if not isinstance(name, str) or name not in names:
@@ -44,7 +44,7 @@ def load(folder: FilePath, name: object, image_digest: object = None) -> Environ
     try:
         text = (folder / f"{name}.yaml").read_text(encoding="utf-8")
     except UnicodeDecodeError as error:
-        bad = Problem(path=(), given=f"byte {error.start}, not UTF-8", allowed="UTF-8 text", fix="save it so")
+        bad = Problem(path=(), given=f"byte {error.start}, not UTF-8", allowed="UTF-8 text", fix="save it as UTF-8")
         raise ConfigError([Located(file, 1, bad)]) from None
     return parse(text, file=file, name=name, image_digest=image_digest)
 
@@ -68,14 +68,14 @@ def parse(text: str, *, file: str, name: str, image_digest: object = None) -> En
     """Read an environment from the text of its file.
 
     Raises:
-        ConfigError: with all that is wrong.
+        ConfigError: with all problems.
     """
     content = yaml_source.read(text)
     data = {**_with_defaults(content.data), "name": name}
     environment, problems = _validate(data)
     if "name" in content.data:
-        said = Problem(path=("name",), given=show(content.data["name"]), allowed="no name", fix="remove it")
-        problems.append(said)
+        refused = Problem(path=("name",), given=show(content.data["name"]), allowed="no name", fix="remove it")
+        problems.append(refused)
     found = [Located(file, content.line(item.path), item) for item in (*content.problems, *problems)]
     if image_digest is not None:
         found += _digest_problems(image_digest)
@@ -100,13 +100,13 @@ def _digest_problems(digest: object) -> list[Located]:
 
 
 def _with_defaults(given: Mapping[str, Any]) -> dict[str, Any]:
-    """Lay the file over the defaults, entry by entry; a heading without anything below it says nothing."""
+    """Merge the file into the defaults, entry by entry; a heading without content is ignored."""
     data = {key: value for key, value in given.items() if value is not None}
     defaults = yaml_source.read(DEFAULTS.read_text(encoding="utf-8")).data
     for section in SECTIONS_WITH_DEFAULTS:
-        own: object = data.get(section, {})
-        if isinstance(own, dict):
-            data[section] = _overlay(defaults[section], cast("dict[str, Any]", own))
+        entries: object = data.get(section, {})
+        if isinstance(entries, dict):
+            data[section] = _overlay(defaults[section], cast("dict[str, Any]", entries))
     projects: object = data.get("projects")
     if isinstance(projects, dict):
         entries = cast("dict[str, Any]", projects)
@@ -125,7 +125,7 @@ def _overlay(defaults: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, A
 
 
 def _validate(data: dict[str, Any]) -> tuple[Environment | None, list[Problem]]:
-    """Check everything that can be checked: what is wrong is left out, and the rest checked as well."""
+    """Check everything that can be checked: invalid values are left out, and the rest is checked as well."""
     problems: list[Problem] = []
     left_out: set[Path] = set()
     environment: Environment | None = None
@@ -147,7 +147,7 @@ def _validate(data: dict[str, Any]) -> tuple[Environment | None, list[Problem]]:
 
 
 def _consequence(item: ErrorDetails, all_items: list[ErrorDetails]) -> bool:
-    """Whether a list is too short only because its entries are wrong."""
+    """Return whether a list is too short only because its entries are invalid."""
     depth = len(item["loc"])
     return item["type"] == "too_short" and any(
         len(other["loc"]) > depth and other["loc"][:depth] == item["loc"] for other in all_items
@@ -155,7 +155,7 @@ def _consequence(item: ErrorDetails, all_items: list[ErrorDetails]) -> bool:
 
 
 def _leave_out(data: dict[str, Any], wrong: Iterable[tuple[str, Path]]) -> set[Path]:
-    """Remove wrong values from the data, last list items first; return what could be removed."""
+    """Remove invalid values from the data, last list items first; return the removed paths."""
     removed: set[Path] = set()
     paths = {path[:-1] if kind == "missing" else path for kind, path in wrong}
     for path in sorted(paths, key=lambda path: [str(part).zfill(9) for part in path], reverse=True):
@@ -175,7 +175,7 @@ def _checks(environment: Environment) -> Iterable[Problem]:
     for check in (check for module in modules for check in module.CHECKS):
         yield from check(environment)
     unresolved = list(queue_checks.references(environment))
-    # What is unused follows from the references: with a wrong one it would be said of the right entry.
+    # Unused entries follow from the references: with a wrong reference, the intended entry would be reported.
     yield from unresolved or queue_checks.unused(environment)
     broken = {item.path[1] for item in unresolved}
     sound = {name: queue for name, queue in environment.queues.items() if name not in broken}

@@ -1,4 +1,4 @@
-"""What is wrong with a configuration, in the words of the person who wrote it."""
+"""Problems of a configuration, in the user's terms."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 Path = tuple[str | int, ...]
-"""Where a value stands: `("queues", "on-demand", "priority")`."""
+"""Path of a value: `("queues", "on-demand", "priority")`."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -18,14 +18,14 @@ class Problem:
     allowed: str
     fix: str
     involves: tuple[Path, ...] = ()
-    """Other entries that the problem speaks of."""
+    """Other entries that the problem refers to."""
     rule: str = ""
-    """Id in docs/rules.md; none where a key, its type or its pattern is wrong, which the models say."""
+    """Id in docs/rules.md; empty where the models refuse a key, its type or its pattern."""
 
 
 @dataclass(frozen=True)
 class Located:
-    """A problem and where it stands in the file."""
+    """A problem and its line in the file."""
 
     file: str
     line: int
@@ -42,7 +42,7 @@ class Located:
 
 
 class ConfigError(Exception):
-    """The configuration cannot be used; `problems` holds everything that is wrong with it."""
+    """The configuration cannot be used; `problems` lists all reasons."""
 
     def __init__(self, problems: Sequence[Located]) -> None:
         self.problems = tuple(problems)
@@ -50,7 +50,7 @@ class ConfigError(Exception):
 
 
 def dotted(path: Path) -> str:
-    """Write a path as people do: `projects.default.read_buckets[0]`."""
+    """Format a path: `projects.default.read_buckets[0]`."""
     text = ""
     for part in path:
         text += f"[{part}]" if isinstance(part, int) else f".{part}" if text else part
@@ -58,7 +58,7 @@ def dotted(path: Path) -> str:
 
 
 def show(value: object) -> str:
-    """Write a value as the person wrote it, cut to a line."""
+    """Format a value as YAML, cut to one line."""
     if isinstance(value, bool):
         text = str(value).lower()
     elif value is None:
@@ -73,7 +73,7 @@ def show(value: object) -> str:
 
 
 def names(items: Iterable[str]) -> str:
-    """Write names in a line."""
+    """Format names on one line."""
     return ", ".join(items)
 
 

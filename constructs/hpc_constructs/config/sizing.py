@@ -1,4 +1,4 @@
-"""What follows from a configuration and the instance catalogue: sizes, shapes, limits. Pure functions."""
+"""Sizes and limits that follow from a configuration and the instance catalogue. Pure functions."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from hpc_constructs.config.resources import ComputeEnvironment, Queue
 from hpc_constructs.instances import InstanceType, expand_all, largest_shapes
 
 MOST_ZONES = 4
-"""Zones for which the VPC has address space."""
+"""Number of zones for which the VPC has address space."""
 SCRATCH = "/scratch"
-"""Where instances have room for jobs' files, and where containers see it."""
+"""Path of the scratch folder, on instances and in containers."""
 HOST = "/run/hpc"
-"""Where an instance tells of itself, and where containers read it."""
+"""Path of the facts about the instance, on instances and in containers."""
 SHARED = "/shared"
-"""Where containers see their project's folder of the shared file system."""
+"""Path of the project's folder of the shared file system, in containers."""
 SINGLE_VCPUS = 1
 SINGLE_MEMORY_MIB = 2048
 LONGEST_UPDATE_MINUTES = 7200
@@ -25,7 +25,7 @@ LONGEST_UPDATE_MINUTES = 7200
 
 @dataclass(frozen=True, kw_only=True)
 class Size:
-    """What one container of a job definition gets."""
+    """Resources of one container of a job definition."""
 
     vcpus: int
     memory_mib: int
@@ -58,7 +58,7 @@ def queue_max_vcpus(environment: Environment, queue: Queue) -> int:
 
 
 def efa_interfaces(environment: Environment, queue: Queue) -> int:
-    """Return the number of EFA devices on each instance of the queue: the least over its environments."""
+    """Return the number of EFA devices on each instance of the queue: the minimum over its environments."""
     return min(
         min(item.efa_interfaces for item in instance_types(environment.compute_environments[name]))
         if environment.compute_environments[name].efa
@@ -68,19 +68,19 @@ def efa_interfaces(environment: Environment, queue: Queue) -> int:
 
 
 def queues_of(environment: Environment, definition: str) -> dict[str, Queue]:
-    """Return the queues that take the definition by default."""
+    """Return the queues whose default is the definition."""
     return {name: queue for name, queue in environment.queues.items() if queue.default_definition == definition}
 
 
 def whole_instance(environment: Environment, definition: str) -> InstanceType | None:
-    """Return the type that a multi-node definition fills, from the first queue that takes it."""
+    """Return the instance type that a multi-node definition fills, from the first of its queues."""
     for queue in queues_of(environment, definition).values():
         return queue_types(environment, queue)[0]
     return None
 
 
 def size_of(environment: Environment, name: str) -> Size:
-    """Return what a container of the definition gets, with the defaults that follow from its queues."""
+    """Return the resources of a container of the definition, with the defaults that follow from its queues."""
     definition = environment.definitions[name]
     default_vcpus, default_memory, efa = SINGLE_VCPUS, SINGLE_MEMORY_MIB, 0
     if definition.kind == "multi-node":
@@ -100,7 +100,7 @@ def size_of(environment: Environment, name: str) -> Size:
 
 
 def mounts_scratch(environment: Environment, definition: str) -> bool:
-    """Return whether a queue that takes the definition has instances with scratch on the instance store."""
+    """Return whether a queue of the definition has instances with scratch on the instance store."""
     return any(
         environment.compute_environments[name].scratch == "instance-store"
         for queue in queues_of(environment, definition).values()
@@ -115,14 +115,14 @@ def secret_arns(environment: Environment) -> list[str]:
 
 
 def update_timeout_minutes(environment: Environment) -> int:
-    """Return how long an update of a compute environment waits for running jobs: the longest job timeout."""
+    """Return the minutes that an update of a compute environment waits for running jobs: the longest job timeout."""
     longest = max(definition.timeout_s for definition in environment.definitions.values())
     return min(-(-longest // 60), LONGEST_UPDATE_MINUTES)
 
 
 def private_subnet_mask(environment: Environment) -> int:
-    """Return the prefix length of a private subnet: four of them take half of the VPC, for a multi-node job needs
-    an address for each interface and each task."""
+    """Return the prefix length of a private subnet: four of them take half of the VPC, since a multi-node job
+    needs an address for each interface and each task."""
     return _vpc_mask(environment) + 3
 
 

@@ -1,4 +1,4 @@
-"""Reads a YAML file into plain data, and remembers the line of every value."""
+"""Reader of YAML files that keeps the line of every value."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ _PLAIN: Mapping[str, bool | None] = {
 
 @dataclass
 class Source:
-    """The content of a file."""
+    """Content of a file."""
 
     data: dict[str, Any] = field(default_factory=dict[str, Any])
     lines: dict[Path, int] = field(default_factory=dict[Path, int])
     problems: list[Problem] = field(default_factory=list[Problem])
 
     def line(self, path: Path) -> int:
-        """Return the line of the entry, or of the nearest one that holds it; 0 if there is none."""
+        """Return the line of the entry, or of the nearest enclosing one; 0 if there is none."""
         for end in range(len(path), -1, -1):
             if path[:end] in self.lines:
                 return self.lines[path[:end]]
@@ -42,9 +42,9 @@ class Source:
 
 
 def read(text: str) -> Source:
-    """Read YAML; whatever is wrong with it is in `problems` of the result."""
+    """Read YAML; errors are in `problems` of the result."""
     source = Source()
-    # Composing stops before values are made: no tag can run code, and every node still knows its line.
+    # Composing stops before values are constructed: no tag can run code, and every node still has its line.
     yaml = YAML(typ="safe", pure=True)
     try:
         root = cast("Any", yaml).compose(text)
@@ -75,14 +75,14 @@ def _syntax(source: Source, what: str, line: int) -> None:
 
 
 class _Reader:
-    """Turns ruamel's nodes, which have no types of their own, into values."""
+    """Conversion of ruamel's nodes, which are untyped, into values."""
 
     def __init__(self, source: Source) -> None:
         self.source = source
         self.seen: set[int] = set()
 
     def value(self, node: Any, path: Path) -> Any:
-        """Return the node's value, noting its line and what is wrong with it."""
+        """Return the node's value, and record its line and problems."""
         self.source.lines.setdefault(path, node.start_mark.line + 1)
         if id(node) in self.seen:
             self._complain(path, "a YAML alias", "values written out", "write the value again instead of '*'")
@@ -98,7 +98,7 @@ class _Reader:
         result: dict[str, Any] = {}
         for key_node, value_node in node.value:
             if key_node.id != "scalar":
-                self._complain(path, "a key that is no word", "words as keys", "write a word before ':'")
+                self._complain(path, "a key that is not a word", "words as keys", "write a word before ':'")
                 continue
             key: str = key_node.value
             line = key_node.start_mark.line + 1

@@ -1,4 +1,4 @@
-"""The catalogue of EC2 instance types: what validators and launch templates must know of them."""
+"""The catalogue of EC2 instance types, for validation and launch templates."""
 
 from hpc_constructs.instances.catalogue import (
     CLASSES,

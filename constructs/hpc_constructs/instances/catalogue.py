@@ -1,4 +1,4 @@
-"""What the platform must know of each EC2 instance type, from the data file beside this module."""
+"""Properties of EC2 instance types, from the data file next to this module."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ CLASSES: Mapping[str, tuple[str, ...]] = MappingProxyType(
 (https://docs.aws.amazon.com/batch/latest/userguide/instance-type-compute-table.html)."""
 
 MEMORY_SHARE = 0.92
-"""Share of a type's memory that jobs may ask for: the rest is the operating system's and the ECS agent's
+"""Share of a type's memory that jobs may request; the operating system and the ECS agent use the rest
 (https://docs.aws.amazon.com/batch/latest/userguide/memory-management.html)."""
 
 
@@ -55,20 +55,20 @@ class InstanceType:
     memory_mib: int
     """Nominal memory."""
     gpus: int
-    """NVIDIA devices; Batch schedules no others."""
+    """NVIDIA GPUs; Batch schedules no others."""
     spot: bool
-    """Whether EC2 sells the type as Spot."""
+    """True if EC2 offers the type as Spot."""
     efa_interfaces: int
-    """Most EFA interfaces that the type takes; 0 without EFA."""
+    """Maximum number of EFA interfaces; 0 without EFA."""
     enis_per_card: tuple[int, ...]
-    """Most network interfaces on each network card."""
+    """Maximum number of network interfaces on each network card."""
     efa_cards: tuple[int, ...]
-    """Indices of the cards that carry EFA."""
+    """Indices of the network cards that support EFA."""
     zone_ids: tuple[str, ...]
-    """The only zones that offer the type, for types that few zones offer; else empty."""
+    """The only zones that offer the type, for types that few zones offer; otherwise empty."""
 
     instance_store_gb: int
-    """NVMe volumes of the instance itself, together; 0 without."""
+    """Total size of the NVMe instance store volumes; 0 without."""
 
     @property
     def family(self) -> str:
@@ -80,12 +80,12 @@ class InstanceType:
 
     @property
     def usable_memory_mib(self) -> int:
-        """What jobs may ask for."""
+        """Memory that jobs may request."""
         return int(self.memory_mib * MEMORY_SHARE)
 
 
 class UnknownInstanceTypeError(Exception):
-    """No instance type, family or class of this name can be launched by Batch."""
+    """Raised for a name that is no instance type, family or class that Batch can launch."""
 
     def __init__(self, name: str, nearest: tuple[str, ...]) -> None:
         super().__init__(f"unknown instance type '{name}'")
@@ -127,7 +127,7 @@ def _read(line: Mapping[str, str]) -> InstanceType:
 
 
 def expand(name: str) -> tuple[InstanceType, ...]:
-    """Return the types that a name in `instance_types` stands for: itself, its family, or Batch's class.
+    """Return the types of a name in `instance_types`: a type, a family, or one of Batch's classes.
 
     Raises:
         UnknownInstanceTypeError: it is none of these.
@@ -153,13 +153,14 @@ def _nearest(name: str) -> tuple[str, ...]:
 
 
 def expand_all(names: Iterable[str]) -> tuple[InstanceType, ...]:
-    """Return the types that the names stand for, each once, in the order of first mention."""
+    """Return the types of all names, each once, in order of first mention."""
     found = {item.name: item for name in names for item in expand(name)}
     return tuple(found.values())
 
 
 def largest_shapes(types: Iterable[InstanceType]) -> tuple[Shape, ...]:
-    """Return the shapes into one of which every other fits; of equals, a virtual machine before bare metal."""
+    """Return the largest shapes: every other fits into one of them. Of equals, a virtual machine comes before bare
+    metal."""
     ordered = sorted(
         types, key=lambda item: (-item.vcpus, -item.usable_memory_mib, -item.gpus, item.bare_metal, item.name)
     )
@@ -177,5 +178,5 @@ def _fits(small: InstanceType, large: InstanceType) -> bool:
 
 
 def shape_of(item: InstanceType) -> Shape:
-    """Return what one job can get on the type."""
+    """Return the resources that one job can get on the type."""
     return Shape(instance_type=item.name, vcpus=item.vcpus, memory_mib=item.usable_memory_mib, gpus=item.gpus)

@@ -1,11 +1,11 @@
-"""Write `instance_types.csv` from what EC2 says of its instance types.
+"""Write `instance_types.csv` from EC2's descriptions of its instance types.
 
-    python -m hpc_constructs.instances.generate --regions us-east-1 us-east-2 ...   # asks the EC2 API
+    python -m hpc_constructs.instances.generate --regions us-east-1 us-east-2 ...   # queries the EC2 API
     python -m hpc_constructs.instances.generate --moto PATH_OF_THE_MOTO_PACKAGE     # offline, moto's snapshot of it
 
 Both read the same records: `DescribeInstanceTypes`
 (https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_InstanceTypeInfo.html) and `DescribeInstanceTypeOfferings`
-by zone id. moto is a tool for this script only: unpack its wheel anywhere and name the folder.
+by zone id. moto is needed by this script only: unpack its wheel anywhere and give the folder.
 """
 
 from __future__ import annotations
@@ -28,9 +28,9 @@ Record = Mapping[str, Any]
 
 
 def usable(record: Record) -> bool:
-    """Whether Batch can launch the type with the images that this project uses.
+    """Return whether Batch can launch the type with the images that this project uses.
 
-    Batch takes no burstable and no Mac types, and A1 cannot run Amazon Linux 2023
+    Batch supports neither burstable nor Mac types, and A1 cannot run Amazon Linux 2023
     (https://docs.aws.amazon.com/batch/latest/APIReference/API_Ec2Configuration.html).
     """
     name: str = record["InstanceType"]
@@ -43,9 +43,9 @@ def row(record: Record, zone_ids: Iterable[str]) -> dict[str, str | int]:
     cards = sorted(network["NetworkCards"], key=lambda card: card["NetworkCardIndex"])
     gpus = record.get("GpuInfo", {}).get("Gpus", [])
     efa = network.get("EfaInfo", {}).get("MaximumEfaInterfaces", 0)
-    # Older records do not list interface types; there every card of an EFA type carries EFA.
+    # Older records do not list interface types; in these, every card of an EFA type supports EFA.
     efa_cards = [card["NetworkCardIndex"] for card in cards if efa and "efa" in card.get("InterfaceTypes", ["efa"])]
-    # The few old types with other volumes do not count: they appear under other names, which nothing here looks for.
+    # The few old types with other volumes do not count: their device names differ, and nothing here looks for them.
     store = record.get("InstanceStorageInfo", {})
     architectures = record["ProcessorInfo"]["SupportedArchitectures"]
     return {
@@ -65,7 +65,7 @@ def row(record: Record, zone_ids: Iterable[str]) -> dict[str, str | int]:
 
 
 def few_zones(name: str) -> bool:
-    """Whether the type is offered in so few zones that the catalogue names them."""
+    """Return whether few enough zones offer the type for the catalogue to list them."""
     return name.startswith("hpc")
 
 
@@ -81,7 +81,7 @@ def from_moto(package: Path) -> tuple[list[Record], dict[str, set[str]]]:
 
 
 def from_ec2(regions: Iterable[str]) -> tuple[list[Record], dict[str, set[str]]]:
-    """Ask the EC2 API of each region; a type's first answer counts."""
+    """Query the EC2 API of each region; the first record of a type counts."""
     records: dict[str, Record] = {}
     zones: dict[str, set[str]] = defaultdict(set)
     for region in regions:
@@ -112,7 +112,7 @@ def main(argv: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     source = parser.add_mutually_exclusive_group(required=True)
     source.add_argument("--moto", type=Path, metavar="FOLDER", help="the folder of the moto package")
-    source.add_argument("--regions", nargs="+", help="regions whose EC2 API is asked, with your credentials")
+    source.add_argument("--regions", nargs="+", help="regions whose EC2 API is queried, with your credentials")
     parser.add_argument("--output", type=Path, default=DATA)
     options = parser.parse_args(argv)
     records, zones = from_moto(options.moto) if options.moto else from_ec2(options.regions)

@@ -1,4 +1,4 @@
-"""The record of the VPC's traffic."""
+"""VPC flow logs."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from hpc_constructs.access.permissions import WorkloadRole, allow
 
 
 class FlowLogs(Construct):
-    """All traffic, accepted and rejected, into a log group of its own.
+    """A flow log of all traffic, accepted and rejected, in a dedicated log group.
 
     An L1, because the L2 grants its role by an inline policy.
     """
@@ -43,11 +43,11 @@ class FlowLogs(Construct):
             log_group_name=group.ref,
             deliver_logs_permission_arn=role.arn,
         )
-        # Else the first records are refused, and on deletion the last ones.
+        # Otherwise the first records are refused, and on deletion the last ones.
         role.outlive(resource)
 
     def _principal(self) -> iam.ServicePrincipal:
-        """Flow logs of this account and region alone
+        """Return the principal for flow logs of this account and region alone
         (https://docs.aws.amazon.com/vpc/latest/userguide/flow-logs-iam-role.html)."""
         stack = cdk.Stack.of(self)
         return iam.ServicePrincipal(
@@ -59,7 +59,7 @@ class FlowLogs(Construct):
         )
 
     def _grant_write(self, policy: iam.ManagedPolicy, group: str) -> None:
-        """Of the five verbs on that page, those for a group that exists, on this group."""
+        """Grant those of the five actions on that page that an existing log group needs, on this group."""
         arn = cdk.Stack.of(self).format_arn(
             service="logs", resource="log-group", resource_name=group, arn_format=cdk.ArnFormat.COLON_RESOURCE_NAME
         )

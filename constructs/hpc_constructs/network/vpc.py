@@ -1,4 +1,4 @@
-"""VPC, subnets, the way out, and the security groups of instances."""
+"""VPC, subnets, NAT gateway, and the security groups of instances."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from hpc_constructs.config.sizing import MOST_ZONES, private_subnet_mask, public
 class Network(Construct):
     """Private subnets, one of them the EFA subnet, and the groups of the instances in them.
 
-    In a VPC of its own, with a subnet in every zone, or in the existing VPC that the configuration names: nothing is
-    looked up there, and nothing made but the groups.
+    In a dedicated VPC, with a subnet in every zone, or in the existing VPC that the configuration names: nothing is
+    looked up there, and only the security groups are created.
     """
 
     def __init__(self, scope: Construct, id: str, *, environment: config.Environment) -> None:
@@ -25,15 +25,15 @@ class Network(Construct):
         settings = environment.network
         self.own_vpc = None if settings.vpc_id else self._own_vpc()
         self.vpc = cast("ec2.IVpc", self.own_vpc) if self.own_vpc else self._existing_vpc(str(settings.vpc_id))
-        # The casts: CDK's classes and interfaces name some parameters differently, which type checkers refuse.
+        # The casts: CDK's classes and interfaces name some parameters differently, which type checkers reject.
         self.egress_group = ec2.SecurityGroup(
             self, "Egress", vpc=self.vpc, description="Instances: everything out, nothing in"
         )
         self.nodes_group = self._nodes_group()
 
     def _own_vpc(self) -> ec2.Vpc:
-        """Make the VPC. The EFA subnet and the NAT gateway share the first zone: nodes in it pay no traffic between
-        zones."""
+        """Create the VPC. The EFA subnet and the NAT gateway share the first zone, so that nodes in it cause no charges
+        for traffic between zones."""
         environment, settings = self._environment, self._environment.network
         by_nat = settings.egress == "nat"
         private = ec2.SubnetConfiguration(
@@ -52,15 +52,15 @@ class Network(Construct):
             "Vpc",
             ip_addresses=ec2.IpAddresses.cidr(settings.cidr),
             max_azs=settings.zone_count,
-            # Address space for zones that may come later: a zone more moves no subnet.
+            # Address space for zones that may be added later: another zone moves no subnet.
             reserved_azs=MOST_ZONES - settings.zone_count,
             nat_gateways=1 if by_nat else 0,
             # The private ones first: their addresses are the same with and without public ones.
             subnet_configuration=[private, public] if by_nat else [private],
-            # An EFA compute environment carries its security groups on the interfaces of its launch template, and a
-            # multi-node task of an environment without groups of its own gets the VPC's default group
-            # (https://docs.aws.amazon.com/batch/latest/userguide/mnp-ce.html). Emptying that group, as CDK's feature
-            # flag would by a custom resource, cuts the nodes off from each other.
+            # An EFA compute environment has its security groups on the interfaces of its launch template, and a
+            # multi-node task of an environment without dedicated groups gets the VPC's default group
+            # (https://docs.aws.amazon.com/batch/latest/userguide/mnp-ce.html). Emptying that group, as a custom
+            # resource of CDK's feature flag would, cuts the nodes off from each other.
             restrict_default_security_group=False,
         )
         for subnets in (self._private(vpc), vpc.public_subnets):
@@ -69,16 +69,16 @@ class Network(Construct):
         return vpc
 
     def _existing_vpc(self, vpc_id: str) -> ec2.IVpc:
-        """Name the VPC to the groups. CDK wants zones with it, which nothing here reads."""
+        """Return the existing VPC for the groups. CDK requires zones, which nothing here reads."""
         zones = cdk.Stack.of(self).availability_zones
         return ec2.Vpc.from_vpc_attributes(self, "Vpc", vpc_id=vpc_id, availability_zones=zones)
 
     def _nodes_group(self) -> ec2.SecurityGroup:
-        """Everything between the nodes of a multi-node job, named in both directions.
+        """A security group for all traffic between the nodes of a multi-node job, in both directions.
 
-        EFA traffic is no IP traffic: only a rule that names the group itself admits it, and a rule for 0.0.0.0/0 in the
-        same group may take its place (https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/efa-start.html). Hence a
-        group apart from the one for egress.
+        EFA traffic is not IP traffic: only a rule that names the group itself admits it, and a rule for 0.0.0.0/0 in
+        the same group may replace it (https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/efa-start.html). Hence a
+        group separate from the one for egress.
         """
         group = ec2.SecurityGroup(
             self, "Nodes", vpc=self.vpc, description="Nodes of multi-node jobs and EFA", allow_all_outbound=False
@@ -92,7 +92,7 @@ class Network(Construct):
 
     @property
     def private_subnets(self) -> list[ec2.ISubnet]:
-        """Of the own VPC, one in each zone."""
+        """Private subnets of the dedicated VPC, one in each zone."""
         return self._private(self.own_vpc) if self.own_vpc else []
 
     @property
@@ -105,7 +105,7 @@ class Network(Construct):
 
     @property
     def efa_subnet_id(self) -> str:
-        """The one subnet of cluster placement groups."""
+        """Subnet of EFA and of cluster placement groups."""
         return self.subnet_ids[0]
 
 

@@ -19,7 +19,7 @@ _MORE_THAN = cloudwatch.ComparisonOperator.GREATER_THAN_THRESHOLD
 
 
 class Alarms(Construct):
-    """What a single notice cannot say: too many failures, too long a wait, notices that never arrived."""
+    """Alarms for conditions that no single notice shows: many failures, long waits, undeliverable notices."""
 
     def __init__(
         self,
@@ -36,7 +36,7 @@ class Alarms(Construct):
         for name, arn in queues.items():
             self._alarm(
                 f"{name}-failed",
-                f"Queue {name}: {settings.alarm_failed_jobs} jobs or more failed within an hour",
+                f"Queue {name}: {settings.alarm_failed_jobs} or more jobs failed within an hour",
                 batch_metrics.metric("JobsMovedToFailed", arn, statistic="Sum", period=cdk.Duration.hours(1)),
                 settings.alarm_failed_jobs,
                 _AT_LEAST,
@@ -53,7 +53,7 @@ class Alarms(Construct):
         # https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-available-cloudwatch-metrics.html
         self._alarm(
             "undelivered",
-            "Events of jobs could not be delivered: they wait in the dead-letter queue",
+            "Job events could not be delivered and are in the dead-letter queue",
             dead_letters.queue.metric_approximate_number_of_messages_visible(
                 statistic="Maximum", period=cdk.Duration.minutes(5)
             ),

@@ -1,7 +1,7 @@
-"""The metrics that AWS Batch publishes of each queue
+"""Metrics that AWS Batch publishes for each queue
 (https://docs.aws.amazon.com/batch/latest/userguide/using_cloudwatch_metrics.html).
 
-Of an array job each child counts, of a multi-node job the job itself. They are best effort: no exact counts.
+Each child of an array job counts, and a multi-node job counts once. Delivery is best effort: counts are not exact.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ Name = Literal[
     "JobAttemptStartingToRunningDuration",
     "JobAttemptExecutionDuration",
 ]
-"""Those that are used here. Durations are in milliseconds."""
+"""Metrics used here. Durations are in milliseconds."""
 
 
 def metric(

@@ -1,4 +1,4 @@
-"""What an environment may cost in a month."""
+"""Monthly budget of an environment."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from hpc_constructs.operations.notices import NoticeTopic
 
 
 class Budget(Construct):
-    """A monthly cost budget of what carries the environment's tag
-    (https://docs.aws.amazon.com/cost-management/latest/userguide/budgets-create-filters.html). It warns,
-    and stops nothing."""
+    """A monthly cost budget for everything with the environment's tag
+    (https://docs.aws.amazon.com/cost-management/latest/userguide/budgets-create-filters.html). It sends
+    notices and stops nothing."""
 
     def __init__(
         self,
@@ -51,5 +51,5 @@ class Budget(Construct):
                 for kind, percent in alerts
             ],
         )
-        # AWS Budgets asks the topic's policy when it takes the subscription.
+        # AWS Budgets checks the topic's policy when it adds the subscription.
         budget.node.add_dependency(notices.permission)

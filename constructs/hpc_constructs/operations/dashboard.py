@@ -1,4 +1,4 @@
-"""The dashboard: what the queues do, and what the history of jobs says."""
+"""The dashboard: metrics of the queues, and queries of the job history."""
 
 from __future__ import annotations
 
@@ -66,12 +66,12 @@ QUERIES: Sequence[tuple[str, Sequence[str]]] = (
         ),
     ),
 )
-"""Logs Insights on the history
+"""Logs Insights queries of the job history
 (https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/CWL_QuerySyntax.html)."""
 
 
 class Dashboard(Construct):
-    """One line a queue in each graph; tables below."""
+    """A dashboard with graphs, one line for each queue, and tables below."""
 
     def __init__(
         self,

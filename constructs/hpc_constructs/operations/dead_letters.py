@@ -1,4 +1,4 @@
-"""Where events go that could not be delivered."""
+"""Dead-letter queue of events that could not be delivered."""
 
 from __future__ import annotations
 
@@ -10,19 +10,20 @@ from aws_cdk import aws_sqs as sqs
 from constructs import Construct
 
 RETENTION = cdk.Duration.days(14)
-"""The longest that SQS keeps a message."""
+"""Longest retention of a message in SQS."""
 
 
 class DeadLetters(Construct):
-    """A queue for whole events, which hold the commands and variables of jobs: encrypted, TLS only, and readable by
-    nobody but the account's administrators."""
+    """A queue of whole events, which hold the commands and variables of jobs: encrypted, TLS only, and readable by
+    the account's administrators only."""
 
     def __init__(self, scope: Construct, id: str) -> None:
         super().__init__(scope, id)
         self.queue = sqs.Queue(
             self,
             "Queue",
-            # EventBridge may use SQS's own key without being told; a queue with a KMS key would need its key policy.
+            # EventBridge can use SQS managed encryption without a grant; a KMS key would have to admit it in its
+            # policy.
             encryption=sqs.QueueEncryption.SQS_MANAGED,
             enforce_ssl=True,
             retention_period=RETENTION,
@@ -33,7 +34,7 @@ class DeadLetters(Construct):
         return self.queue.queue_arn
 
     def admit(self, rule_arns: Sequence[str]) -> None:
-        """Let EventBridge put here what the rules could not deliver
+        """Allow EventBridge to send events here that the rules could not deliver
         (https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-rule-dlq.html#eb-dlq-perms)."""
         self.queue.add_to_resource_policy(
             iam.PolicyStatement(

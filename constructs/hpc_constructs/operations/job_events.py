@@ -1,8 +1,8 @@
-"""Rules on the events that AWS Batch sends of jobs
+"""EventBridge rules for job events of AWS Batch
 (https://docs.aws.amazon.com/batch/latest/userguide/batch_cwe_events.html).
 
-An event holds the whole job: its command, its variables, its parameters. What is passed on is named here, field by
-field, and nothing else leaves the event.
+An event holds the whole job, including its command, variables and parameters. Only the fields that are listed here are
+passed on.
 """
 
 from __future__ import annotations
@@ -45,13 +45,13 @@ FIELDS: Mapping[str, str] = MappingProxyType(
         "tags": "$.detail.tags",
     }
 )
-"""What is passed on of a job: name, and path in the event. What an event lacks becomes an empty text. Attempts cannot
-be counted by a path; they are the events with the status STARTING."""
+"""Fields that are passed on: name, and path in the event. A missing field becomes an empty text. No path counts
+attempts; they are the events with the status STARTING."""
 
 QUOTED: list[Any] = [{"wildcard": '*"*'}, {"wildcard": "*\\\\*"}]
 PLAIN: list[Any] = [{"exists": False}, {"anything-but": {"wildcard": ['*"*', "*\\\\*"]}}]
-"""What a reason may and may not hold to be put into a template: no quotation mark, no backslash."""
-UNTOLD = "(cannot be passed on: see the job)"
+"""Patterns of reasons that can and cannot be put into a template: without and with quotation mark or backslash."""
+OMITTED = "(cannot be passed on: see the job)"
 
 QUEUES_A_RULE = 25
 """An event pattern has at most 4,096 characters
@@ -60,20 +60,20 @@ QUEUES_A_RULE = 25
 
 @dataclass(frozen=True, kw_only=True)
 class Target:
-    """Where events go, and in which form."""
+    """Target of events, and the form in which it gets them."""
 
     arn: str
     template: Mapping[str, str]
-    """Keys, and values in which `<field>` stands for a field."""
+    """Keys, and values with `<field>` as placeholder of a field."""
     enclosed: bool = False
-    """Whether the form is a text in the `message` of a log event instead of a JSON object
+    """True for a text in the `message` of a log event, false for a JSON object
     (https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-transform-target-input.html)."""
 
     def input_template(self, *, with_reason: bool) -> str:
-        """Return the template as EventBridge wants it."""
+        """Return the template in EventBridge's syntax."""
         text = json.dumps(self.template)
         if not with_reason:
-            text = text.replace(f"<{REASON}>", UNTOLD)
+            text = text.replace(f"<{REASON}>", OMITTED)
         return '{"timestamp": <time>, "message": ' + json.dumps(text) + "}" if self.enclosed else text
 
     def paths(self, *, with_reason: bool) -> dict[str, str]:
@@ -84,9 +84,9 @@ class Target:
 
 
 class JobEventRules(Construct):
-    """Two rules for the same events: EventBridge does not escape what it puts into a template
+    """Two rules for the same events, since EventBridge does not escape values in a template
     (https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-transform-target-input.html#eb-transform-input-issues),
-    so that a reason with a quotation mark would break it, and the event be lost. Those go without their reason."""
+    and a reason with a quotation mark would break it and lose the event. Such events are sent without their reason."""
 
     def __init__(
         self,

@@ -1,4 +1,4 @@
-"""The history of jobs: who ran what, when and how it ended, for longer than Batch remembers it."""
+"""The job history: who ran what, when, and how it ended, for longer than AWS Batch keeps it."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from hpc_constructs.operations.job_events import FIELDS, STATE_CHANGE, JobEventR
 
 
 class JobHistory(Construct):
-    """Every change of state of every job, as a log event in JSON whose fields Logs Insights knows by name."""
+    """A log group with every state change of every job, as JSON with fields for Logs Insights."""
 
     def __init__(
         self,
@@ -57,9 +57,10 @@ class JobHistory(Construct):
         return self.group.ref
 
     def _permission(self, environment: str, arn: str) -> logs.CfnResourcePolicy:
-        """Let EventBridge write into this group; the console wants groups below /aws/events/, the service does not
+        """Allow EventBridge to write into this group; only the console requires groups below /aws/events/
         (https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-use-resource-based.html#eb-cloudwatchlogs-permissions).
-        A Region holds ten such policies (https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/cloudwatch_limits_cwl.html).
+        A Region has at most ten such policies
+        (https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/cloudwatch_limits_cwl.html).
         """
         statement = iam.PolicyStatement(
             sid="JobHistory",

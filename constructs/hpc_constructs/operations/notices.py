@@ -1,4 +1,4 @@
-"""The topic that tells people what went wrong."""
+"""SNS topic of notices about failures."""
 
 from __future__ import annotations
 
@@ -19,13 +19,14 @@ PARENTS: Mapping[str, Any] = {
     "arrayProperties": {"index": [{"exists": False}]},
     "nodeDetails": {"nodeIndex": [{"exists": False}]},
 }
-"""Part of an event pattern: jobs, array jobs and multi-node jobs, but not each child and each node of theirs."""
+"""Part of an event pattern that matches jobs, array jobs and multi-node jobs, but not their children and nodes."""
 
 
 class NoticeTopic(Construct):
-    """Encrypted, TLS only. The key is our own: services cannot publish to a topic under the key alias/aws/sns, whose
-    policy nobody can change (https://docs.aws.amazon.com/sns/latest/dg/sns-key-management.html). It is not the
-    environment's key: EventBridge, which must be admitted without a condition, is kept away from keys of data."""
+    """A topic, encrypted and TLS only. It has a dedicated key, since services cannot publish to a topic with the key
+    alias/aws/sns, whose policy cannot be changed (https://docs.aws.amazon.com/sns/latest/dg/sns-key-management.html).
+    It is not the environment's key: EventBridge must be admitted without a condition, which the key of data must not
+    allow."""
 
     def __init__(self, scope: Construct, id: str, *, environment: str, emails: Sequence[str]) -> None:
         super().__init__(scope, id)
@@ -35,7 +36,7 @@ class NoticeTopic(Construct):
             "Key",
             description=f"hpc-batch {environment}: notices",
             enable_key_rotation=True,
-            # Nothing that lasts is encrypted with it: messages are gone once they are delivered.
+            # Nothing persistent is encrypted with it: messages are deleted once they are delivered.
             removal_policy=cdk.RemovalPolicy.DESTROY,
             pending_window=cdk.Duration.days(7),
         )
@@ -47,7 +48,7 @@ class NoticeTopic(Construct):
         )
         for email in emails:
             sns.CfnSubscription(self, email, topic_arn=self.arn, protocol="email", endpoint=email)
-        # Without a condition: a topic policy with one admits no event at all
+        # Without a condition, since a topic policy with one admits no event at all
         # (https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-use-resource-based.html#eb-sns-permissions).
         self._admit("events", {})
         self._admit("cloudwatch", self._own("cloudwatch", ":alarm:*"), key_conditions={})
@@ -58,21 +59,22 @@ class NoticeTopic(Construct):
 
     @property
     def permission(self) -> IConstruct:
-        """The policy that says who may publish."""
+        """The topic policy, which lists the publishers."""
         return self.topic.node.find_child("Policy")
 
     def admit_budgets(self) -> None:
-        """Let AWS Budgets publish (https://docs.aws.amazon.com/cost-management/latest/userguide/budgets-sns-policy.html)."""
+        """Allow AWS Budgets to publish
+        (https://docs.aws.amazon.com/cost-management/latest/userguide/budgets-sns-policy.html)."""
         conditions = self._own("budgets", ":*")
         self._admit("budgets", conditions, key_conditions=conditions)
 
     def job_notice(self, what: str, then: str) -> Target:
-        """Return the form of a notice about a job: what happened, the job's fields, what to do next."""
+        """Return the form of a notice about a job: the event, the job's fields, and the next step."""
         fields = {name: f"<{name}>" for name in FIELDS}
         return Target(arn=self.arn, template={"notice": what, "environment": self._environment, **fields, "next": then})
 
     def _own(self, service: str, rest: str) -> dict[str, Any]:
-        """Return the condition that it is this account's own that publishes."""
+        """Return the condition that the publisher acts for this account."""
         stack = cdk.Stack.of(self)
         region = "" if service == "budgets" else stack.region
         arn = f"arn:{stack.partition}:{service}:{region}:{stack.account}{rest}"

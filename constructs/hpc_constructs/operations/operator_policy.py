@@ -1,4 +1,4 @@
-"""The policy of those who run the platform's day: see everything that happens, end jobs, close and open queues."""
+"""Managed policy for platform operators: monitor everything, end jobs, disable and enable queues."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from hpc_constructs.access.permissions import allow, grant_read_contract
 
 
 class OperatorPolicy(Construct):
-    """No data, no roles to pass, no registry, and no compute environment: whoever may update one may give it another
-    machine image, for IAM knows the environment but not what is changed in it
-    (https://docs.aws.amazon.com/service-authorization/latest/reference/list_awsbatch.html). To stop the costs of one,
-    close its queues and end their jobs: it shrinks to its least."""
+    """A policy without access to data, registries, compute environments and passing roles: permission to update a
+    compute environment would include its machine image, since IAM cannot restrict which property changes
+    (https://docs.aws.amazon.com/service-authorization/latest/reference/list_awsbatch.html). To stop its costs, disable
+    its queues and end their jobs: it scales down to its minimum."""
 
     def __init__(
         self,
@@ -51,20 +51,20 @@ class OperatorPolicy(Construct):
         return self.policy.managed_policy_arn
 
     def _allow_queues(self, queues: list[str]) -> None:
-        """State, priority and time limits of a queue. An update that names compute environments or a scheduling policy
-        asks for these as resources as well, and is refused."""
+        """Grant updates of state, priority and time limits of a queue. An update of its compute environments or
+        scheduling policy needs permission for these resources as well, and is refused."""
         allow(self.policy, "CloseAndOpenQueues", ["batch:UpdateJobQueue", "batch:GetJobQueueSnapshot"], queues)
 
     def _allow_end_jobs(self) -> None:
-        """IAM knows a job but not its queue. Jobs of another environment bear its name; those without the tag, which
-        other clients than `hpc` submitted, must be ended too when they block a queue."""
+        """Grant ending jobs. IAM conditions cover a job but not its queue. Jobs of another environment carry its tag;
+        jobs without the tag, submitted by clients other than `hpc`, must be ended too when they block a queue."""
         own = {f"aws:ResourceTag/{objects.TAG_ENVIRONMENT}": self._environment}
         jobs = cdk.Stack.of(self).format_arn(service="batch", resource="job", resource_name="*")
         end = ["batch:CancelJob", "batch:TerminateJob"]
         allow(self.policy, "EndJobs", end, [jobs], {"StringEqualsIfExists": own})
 
     def _allow_look(self) -> None:
-        """These actions know no resources, or the console asks for them on all."""
+        """Grant actions without resource-level permissions, and those that the console needs on all resources."""
         allow(
             self.policy,
             "Look",

@@ -1,4 +1,4 @@
-"""The policy of those who bring a project's own containers: push images, register job definitions that run them."""
+"""Managed policy for a project's developers: push images, and register job definitions that run them."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from hpc_constructs.storage.image_repository import ImageRepository, grant_pull_
 
 
 def own_definitions(stack: cdk.Stack, environment: str, project: str) -> str:
-    """Return the ARN pattern of all job definitions, and their revisions, that a project's developers register."""
+    """Return the ARN pattern of all job definitions, with their revisions, that a project's developers register."""
     return stack.format_arn(
         service="batch",
         resource="job-definition",
@@ -23,13 +23,13 @@ def own_definitions(stack: cdk.Stack, environment: str, project: str) -> str:
 
 
 class DeveloperPolicy(Construct):
-    """To attach beside the submitter policy.
+    """Policy to attach in addition to the submitter policy.
 
     AWS Batch evaluates the conditions on a job definition's image, user and privilege for each of its containers, those
     of a multi-node definition too
     (https://docs.aws.amazon.com/batch/latest/userguide/iam-example-job-def-deny-all-image-logdriver.html). All of them
-    ask for the key to be there: none is `IfExists` or negated, so a definition that does not say its image, its user
-    or `privileged: false`, one for EKS among them, is refused.
+    require the key: none is `IfExists` or negated, so a definition without image, user or `privileged: false`, such as
+    one for EKS, is refused.
     """
 
     def __init__(
@@ -46,10 +46,10 @@ class DeveloperPolicy(Construct):
     ) -> None:
         """
         Args:
-            repository: the project's own.
-            images: the environment's.
-            sources: repositories, or folders of repositories, of which definitions may name images by digest besides.
-            roles: what definitions may name as their job role and their execution role.
+            repository: of the project.
+            images: repository of the environment.
+            sources: repositories, or folders of repositories, of which definitions may also name images by digest.
+            roles: that definitions may name as job role and execution role.
         """
         super().__init__(scope, id)
         self._project = project
@@ -60,12 +60,12 @@ class DeveloperPolicy(Construct):
         self._allow_register([repository.uri, images.uri, *sources])
         self._allow_pass([role.arn for role in roles])
         repository.grant_push(self.policy)
-        # To begin an image with the environment's, and to learn what a tag means.
+        # To build images from the environment's image, and to resolve a tag to a digest.
         images.grant_use(self.policy)
         grant_pull_sources(self.policy, sources)
 
     def _allow_register(self, images: Iterable[str]) -> None:
-        """What the definitions cost is the project's: they bear its tag
+        """Grant tagging of definitions with the project's tag, which allocates their costs
         (https://docs.aws.amazon.com/service-authorization/latest/reference/list_awsbatch.html)."""
         tag = {f"aws:RequestTag/{objects.TAG_PROJECT}": self._project}
         allow(
@@ -83,7 +83,7 @@ class DeveloperPolicy(Construct):
         allow(self.policy, "DeregisterDefinitions", ["batch:DeregisterJobDefinition"], [self._definitions])
 
     def _allow_pass(self, roles: list[str]) -> None:
-        """To containers and to nothing else, which is also all that the roles trust
+        """Grant passing the roles to containers only, the only principal that the roles trust
         (https://docs.aws.amazon.com/IAM/latest/UserGuide/id_roles_use_passrole.html)."""
         service = {"StringEquals": {"iam:PassedToService": "ecs-tasks.amazonaws.com"}}
         allow(self.policy, "PassRolesToContainers", ["iam:PassRole"], roles, service)

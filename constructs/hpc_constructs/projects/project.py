@@ -1,4 +1,4 @@
-"""What a project has of its own: the role of its jobs, its job definitions, the policy of its submitters."""
+"""Resources of a project: job role, job definitions and submitter policy."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def _image(given: str | None, repository: str) -> str | None:
 
 @dataclass(frozen=True, kw_only=True)
 class Target:
-    """Where a client submits jobs that are not those of `hpc`."""
+    """Queue and job definition for clients other than `hpc`."""
 
     queue: str
     """ARN."""
@@ -45,7 +45,7 @@ class Target:
 
 
 class Project(Construct):
-    """A group of researchers, kept apart from the other groups by prefix, role and definitions."""
+    """A group of researchers, separated from other groups by prefix, role and definitions."""
 
     def __init__(
         self,
@@ -63,9 +63,9 @@ class Project(Construct):
     ) -> None:
         """
         Args:
-            image: what definitions run that name none.
-            images: where definitions find an image of which they name the digest alone.
-            own_repository: for images of the project's own, where it may bring any.
+            image: of definitions that name none.
+            images: repository of images that definitions name by digest alone.
+            own_repository: of the project's custom images, if it may have any.
         """
         super().__init__(scope, id)
         stack = cdk.Stack.of(self)
@@ -113,7 +113,7 @@ class Project(Construct):
             role.outlive(*(definition.resource for definition in self.definitions.values()))
 
     def published(self) -> objects.Project:
-        """Return what submitters must know of the project."""
+        """Return the project as the contract publishes it."""
         return objects.Project(
             name=self._name,
             read_buckets=self.settings.read_buckets,
@@ -124,7 +124,7 @@ class Project(Construct):
         )
 
     def developer_policy(self) -> iam.ManagedPolicy | None:
-        """Make the policy for people who bring containers of their own; None where the project may not bring any."""
+        """Create the policy for developers of custom containers; None if the project may not have any."""
         repository = self._own_repository
         if repository is None:
             return None
@@ -140,7 +140,7 @@ class Project(Construct):
         ).policy
 
     def submitter_policy(self, queues: Iterable[JobQueue]) -> iam.ManagedPolicy:
-        """Make the policy for people who submit: to attach to their role or permission set."""
+        """Create the policy for submitters, to attach to their role or permission set."""
         policy = iam.ManagedPolicy(
             self, "Submitter", description=f"Submit jobs of project {self._name}, follow and end them"
         )
@@ -153,11 +153,11 @@ class Project(Construct):
 
     @property
     def tags(self) -> dict[str, str]:
-        """The tags without which nobody of the project may end a job."""
+        """Tags without which members of the project may not end a job."""
         return {objects.TAG_ENVIRONMENT: self._environment.name, objects.TAG_PROJECT: self._name}
 
     def target(self, queue_name: str, queue: JobQueue) -> Target:
-        """Return the queue with the definition that it runs where a submission names none."""
+        """Return the queue with its default definition."""
         settings = self._environment.queues[queue_name]
         return Target(
             queue=queue.arn,
@@ -166,9 +166,9 @@ class Project(Construct):
         )
 
     def grant_submit(self, policy: iam.ManagedPolicy, queues: list[str]) -> None:
-        """Let submit jobs of the project to queues, and end such jobs.
+        """Grant submitting jobs of the project to queues, and ending such jobs.
 
-        SubmitJob with tags asks for TagResource on what it submits to as well as on the job
+        SubmitJob with tags requires TagResource on queue and definition as well as on the job
         (https://docs.aws.amazon.com/service-authorization/latest/reference/list_awsbatch.html)."""
         stack = cdk.Stack.of(self)
         names = [definition_name(self._environment.name, self._name, item) for item in self.definitions]
@@ -179,28 +179,23 @@ class Project(Construct):
         ]
         if self.settings.own_images:
             definitions.append(own_definitions(stack, self._environment.name, self._name))
-        own = {f"aws:RequestTag/{objects.TAG_PROJECT}": self._name}
+        project_tag = {f"aws:RequestTag/{objects.TAG_PROJECT}": self._name}
         # An account may hold several environments, with projects of the same name.
         same_environment = {f"aws:ResourceTag/{objects.TAG_ENVIRONMENT}": self._environment.name}
         share = self._share_identifier
         own_share = {"batch:ShareIdentifier": share} if share else {}
+        condition = {"StringEqualsIfExists": {**project_tag, **own_share}}
         # One statement for both actions: listed twice, queues and definitions would not fit into a policy.
-        allow(
-            policy,
-            "Submit",
-            ["batch:SubmitJob", "batch:TagResource"],
-            [*definitions, *queues],
-            {"StringEqualsIfExists": {**own, **own_share}},
-        )
-        # IAM's reference lists the job, where the share is, beside the definition and the queue; AWS's examples do not.
-        allow(policy, "SubmitAsJob", ["batch:SubmitJob"], [self._jobs], {"StringEqualsIfExists": {**own, **own_share}})
+        allow(policy, "Submit", ["batch:SubmitJob", "batch:TagResource"], [*definitions, *queues], condition)
+        # IAM's reference lists the job, which has the share, along with definition and queue; AWS's examples do not.
+        allow(policy, "SubmitAsJob", ["batch:SubmitJob"], [self._jobs], condition)
         allow(
             policy,
             "TagOwnJobs",
             ["batch:TagResource"],
             [self._jobs],
             {
-                "StringEquals": own,
+                "StringEquals": project_tag,
                 "StringEqualsIfExists": {f"aws:ResourceTag/{objects.TAG_PROJECT}": self._name, **same_environment},
             },
         )
@@ -216,7 +211,7 @@ class Project(Construct):
         )
 
     def _allow_follow(self, policy: iam.ManagedPolicy) -> None:
-        """Batch's read actions know no resources."""
+        """Grant Batch's read actions, which have no resource-level permissions."""
         allow(
             policy,
             "FollowJobs",

@@ -1,4 +1,4 @@
-"""The workflow of a project: a sweep, then a solver on several nodes, then what makes one result of it.
+"""The workflow of a project: a sweep, then a solver on several nodes, then a reduction.
 
 Step Functions submits the jobs to the same queues and definitions as `hpc` does, and waits for each
 (https://docs.aws.amazon.com/step-functions/latest/dg/connect-batch.html).
@@ -21,8 +21,8 @@ from hpc_constructs.projects.project import Project, Target
 
 RETRY = [
     {
-        # Alone of Batch's errors this one says that no job was made. After a ServerException one may run already:
-        # trying again could run everything twice.
+        # The only error of Batch after which certainly no job exists. After a ServerException one may run already:
+        # a retry could run everything twice.
         "ErrorEquals": ["Batch.TooManyRequestsException"],
         "IntervalSeconds": 5,
         "BackoffRate": 2,
@@ -39,7 +39,7 @@ BAD_INPUT = (
 
 
 class Workflow(Construct):
-    """A state machine, its role, its log group, and the policy of those who start it."""
+    """A state machine, its role, its log group, and the policy of users who start it."""
 
     def __init__(
         self,
@@ -57,8 +57,8 @@ class Workflow(Construct):
         """
         Args:
             id: name of the project.
-            single: where the sweep, the reduction and what follows a failure run.
-            multi_node: where the solver runs.
+            single: queue of the sweep, the reduction and the job after a failure.
+            multi_node: queue of the solver.
         """
         super().__init__(scope, id)
         self._folder = f"States.Format('s3://{bucket}/{id}/workflows/{{}}/', $$.Execution.Name)"
@@ -99,7 +99,7 @@ class Workflow(Construct):
         return self.resource.ref
 
     def grant_run(self, policy: iam.ManagedPolicy) -> None:
-        """Let start executions, follow them and stop them."""
+        """Grant starting, following and stopping executions."""
         executions = cdk.Stack.of(self).format_arn(
             service="states",
             resource="execution",
@@ -111,7 +111,7 @@ class Workflow(Construct):
         allow(policy, "Follow", actions, [executions])
 
     def _principal(self) -> iam.ServicePrincipal:
-        """Step Functions, for state machines of this account and Region alone
+        """Return the principal for state machines of this account and Region alone
         (https://docs.aws.amazon.com/step-functions/latest/dg/procedure-create-iam-role.html)."""
         stack = cdk.Stack.of(self)
         machines = stack.format_arn(
@@ -126,7 +126,7 @@ class Workflow(Construct):
         )
 
     def _grant_wait(self, policy: iam.ManagedPolicy) -> None:
-        """Step Functions hears of a job's end by an EventBridge rule of its own, of this name
+        """Grant managing the EventBridge rule, of this name, by which Step Functions learns of a job's end
         (https://docs.aws.amazon.com/step-functions/latest/dg/connect-batch.html#batch-iam)."""
         rule = cdk.Stack.of(self).format_arn(
             service="events", resource="rule", resource_name="StepFunctionsGetEventsForBatchJobsRule"
@@ -135,8 +135,9 @@ class Workflow(Construct):
         allow(policy, "DescribeJobs", ["batch:DescribeJobs"], ["*"])
 
     def _grant_observe(self, policy: iam.ManagedPolicy) -> None:
-        """Logs (https://docs.aws.amazon.com/step-functions/latest/dg/cw-logs.html) and traces
-        (https://docs.aws.amazon.com/step-functions/latest/dg/concepts-xray-tracing.html); no action knows resources.
+        """Grant writing logs (https://docs.aws.amazon.com/step-functions/latest/dg/cw-logs.html) and traces
+        (https://docs.aws.amazon.com/step-functions/latest/dg/concepts-xray-tracing.html); these actions have no
+        resource-level permissions.
         """
         delivery = [f"logs:{verb}LogDelivery" for verb in ("Create", "Get", "Update", "Delete")]
         describe = ["logs:ListLogDeliveries", "logs:DescribeLogGroups", "logs:DescribeResourcePolicies"]
@@ -203,7 +204,7 @@ class Workflow(Construct):
         }
 
     def _task(self, step: str, target: Target, changes: dict[str, Any]) -> dict[str, Any]:
-        """Submit a job and wait for it; of what DescribeJobs says the id goes on."""
+        """Submit a job and wait for it; of its description only the id is passed on."""
         share = {"ShareIdentifier": target.share_identifier} if target.share_identifier else {}
         return {
             "Type": "Task",

@@ -1,4 +1,4 @@
-"""Rules that `cdk synth` checks: what AWS would refuse or never run, and what reviewers would not let pass.
+"""Rules that `cdk synth` checks: errors that AWS would refuse or never run, and those that reviewers would reject.
 
 `docs/rules.md` lists them. Nothing here changes a template.
 """
@@ -15,7 +15,7 @@ from hpc_constructs.rules.catalogue import catalogue
 from hpc_constructs.rules.validation_plugin import GUARD_NAME, NAME, Relations, guard_plugin
 
 CONTEXT = MappingProxyType({"@aws-cdk/core:validateAgainstDefaultRules": True})
-"""Context of an app with rules: without it the CDK turns the findings of Guard into warnings."""
+"""Context of an app with rules, without which the CDK turns findings of Guard into warnings."""
 
 SHORTEST_REASON = 40
 
@@ -23,12 +23,12 @@ __all__ = ["CONTEXT", "acknowledge", "register"]
 
 
 def register(app: cdk.App) -> None:
-    """Check the rules, and those of cdk-nag's packs, whenever the app is synthesized, and end the synthesis if one does
-    not hold.
+    """Check the rules, including those of cdk-nag's packs, in every synthesis of the app, and fail it if one does not
+    hold.
 
-    The app must have been made with `CONTEXT`.
+    The app must have been created with `CONTEXT`.
     """
-    # Loaded here, because loading the packs takes time that who checks nothing need not wait for.
+    # Imported here, since the packs take time to load, which an app without checks need not spend.
     from hpc_constructs.rules.nag import packs
 
     plugins = cdk.Validations.of(app)
@@ -39,12 +39,12 @@ def register(app: cdk.App) -> None:
 
 
 def acknowledge(construct: IConstruct, rule: str, reason: str) -> None:
-    """Accept that a rule of ours does not hold for a construct and all below it; the report keeps the reason.
+    """Acknowledge that a custom rule does not hold for a construct and everything below it; the report has the reason.
 
     Findings of cdk-nag are acknowledged in `acknowledged.toml` alone.
 
     Raises:
-        ValueError: there is no such rule, or the reason is too short to be one.
+        ValueError: there is no such rule, or the reason is too short.
     """
     known = catalogue().get(rule)
     if known is None or known.kind == "configuration":

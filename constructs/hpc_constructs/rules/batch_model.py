@@ -1,4 +1,4 @@
-"""The templates in the words of AWS Batch: compute environments, queues, and the definitions that queues serve."""
+"""Model of the templates in terms of AWS Batch: compute environments, queues, and the queues' job definitions."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class ComputeEnvironment:
 
     @cached_property
     def types(self) -> tuple[InstanceType, ...]:
-        """The instance types, without names that nobody knows."""
+        """The instance types, without unknown names."""
         return expand_all(name for name in self.type_names if _known(name))
 
     @cached_property
@@ -59,14 +59,14 @@ class ComputeEnvironment:
 
     @cached_property
     def subnets(self) -> list[Resource]:
-        """Subnets that are in the templates: those of an existing VPC are not."""
+        """Subnets in the templates, which those of an existing VPC are not."""
         return self.templates.find_all(self.settings.get("Subnets"), self.resource.template)
 
     @cached_property
     def groups(self) -> list[Resource]:
         """Security groups of the instances, from the environment or from the interfaces."""
-        own = self.templates.find_all(self.settings.get("SecurityGroupIds"), self.resource.template)
-        return [*own, *self.interface_groups]
+        groups = self.templates.find_all(self.settings.get("SecurityGroupIds"), self.resource.template)
+        return [*groups, *self.interface_groups]
 
     @cached_property
     def interface_groups(self) -> list[Resource]:
@@ -98,7 +98,7 @@ class Container:
     settings: Properties
 
     def amount(self, kind: str) -> int:
-        """Return how much of VCPU, MEMORY (MiB) or GPU it asks for."""
+        """Return the requested amount of VCPU, MEMORY (MiB) or GPU."""
         for item in self.settings.get("ResourceRequirements", []):
             if item.get("Type") == kind:
                 return int(item["Value"])
@@ -112,7 +112,7 @@ class Container:
 
 @dataclass(frozen=True, eq=False)
 class Queue:
-    """A job queue, as the app publishes it to those who submit."""
+    """A job queue, as the contract publishes it."""
 
     resource: Resource
     kind: str | None
@@ -120,7 +120,7 @@ class Queue:
     fair_share: bool
     compute_environments: tuple[ComputeEnvironment, ...]
     definitions: tuple[Resource, ...]
-    """The definition that the queue takes by default, of every project."""
+    """The queue's default definition, in every project."""
 
     @property
     def types(self) -> tuple[InstanceType, ...]:
@@ -128,7 +128,7 @@ class Queue:
 
 
 class Platform:
-    """What the rules look at."""
+    """Resources that the rules check."""
 
     def __init__(self, templates: Templates) -> None:
         self.templates = templates
@@ -144,22 +144,22 @@ class Platform:
     @cached_property
     def queues(self) -> list[Queue]:
         known = {id(item.resource): item for item in self.compute_environments}
-        published = {id(resource): said for resource, said in self._published("queues")}
+        published = {id(resource): item for resource, item in self._published("queues")}
         definitions: dict[str, list[Resource]] = {}
-        for resource, said in self._published("definitions"):
-            definitions.setdefault(str(said.get("name")), []).append(resource)
+        for resource, definition in self._published("definitions"):
+            definitions.setdefault(str(definition.get("name")), []).append(resource)
         queues: list[Queue] = []
         for item in self.templates.of("AWS::Batch::JobQueue"):
             order = [entry["ComputeEnvironment"] for entry in item.properties.get("ComputeEnvironmentOrder", [])]
             used = self.templates.find_all(order, item.template)
-            said = published.get(id(item), {})
+            queue = published.get(id(item), {})
             queues.append(
                 Queue(
                     item,
-                    kind=said.get("kind"),
-                    fair_share=bool(said.get("fair_share")),
+                    kind=queue.get("kind"),
+                    fair_share=bool(queue.get("fair_share")),
                     compute_environments=tuple(known[id(one)] for one in used if id(one) in known),
-                    definitions=tuple(definitions.get(str(said.get("definition")), ())),
+                    definitions=tuple(definitions.get(str(queue.get("definition")), ())),
                 )
             )
         return queues
@@ -180,7 +180,7 @@ class Platform:
         ]
 
     def policies_of(self, role: Resource) -> list[Resource]:
-        """Return the policies that are attached to the role, except AWS's own."""
+        """Return the policies that are attached to the role, except AWS managed policies."""
         return [
             item
             for item in self.templates.of("AWS::IAM::ManagedPolicy", "AWS::IAM::Policy")
@@ -188,24 +188,24 @@ class Platform:
         ]
 
     def allowed(self, role: Resource) -> Iterator[tuple[Resource, str]]:
-        """Yield every action that the role's policies allow, and the policy that does."""
+        """Yield every action that the role's policies allow, with the policy."""
         for policy in self.policies_of(role):
             for statement in listed(policy.properties.get("PolicyDocument", {}).get("Statement")):
                 if statement.get("Effect") == "Allow":
                     yield from ((policy, str(action)) for action in listed(statement.get("Action")))
 
     def _published(self, kind: str) -> Iterator[tuple[Resource, dict[str, Any]]]:
-        """Yield what the contract says of each resource of a kind that has an ARN."""
+        """Yield the published objects of a kind, by ARN."""
         for parameter in self.templates.of("AWS::SSM::Parameter"):
             parts = self.templates.text(parameter.properties.get("Name", ""), parameter.template).split("/")
             if len(parts) < 5 or parts[1] != objects.SSM_ROOT.strip("/") or parts[3] != kind:
                 continue
-            said = cast(
+            content = cast(
                 "dict[str, Any]", json.loads(self.templates.text(parameter.properties["Value"], parameter.template))
             )
-            resource = self.templates.named(str(said.get("arn", "")))
+            resource = self.templates.named(str(content.get("arn", "")))
             if resource is not None:
-                yield resource, said
+                yield resource, content
 
 
 def _known(name: str) -> bool:

@@ -1,4 +1,4 @@
-"""The catalogue of rules, and of the pitfalls that they cover, from the data files beside this module."""
+"""The catalogue of rules, and of the pitfalls that they cover, from the data files next to this module."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ FOLDER = Path(__file__).parent
 Kind = Literal["relation", "hygiene", "configuration"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
 Severity = Literal["error", "warning"]
-"""An error ends the synthesis. A warning is printed: the template works, but costs."""
+"""An error fails the synthesis. A warning is printed: the template works, but at a cost."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,31 +25,31 @@ class Rule:
     id: str
     title: str
     cause: str
-    """What goes wrong otherwise, in a line."""
+    """Consequence of a violation, in one line."""
     fix: str
     link: str
-    """Page of AWS's documentation."""
+    """Page of the AWS documentation."""
     kind: Kind
     severity: Severity = "error"
     python: str = ""
-    """Why a rule of hygiene is checked in Python, not in Guard."""
+    """Reason why a rule of hygiene is checked in Python instead of Guard."""
     check: str = ""
-    """Function of `hpc_constructs.config` that checks a rule of configuration; `models` if the models themselves do."""
+    """Function of `hpc_constructs.config` that checks a rule of configuration; `models` if the models do."""
 
     @property
     def guard(self) -> bool:
-        """Whether Guard checks it."""
+        """True if Guard checks it."""
         return self.kind == "hygiene" and not self.python
 
 
 @dataclass(frozen=True, kw_only=True)
 class Pitfall:
-    """Something of AWS Batch that goes wrong in the field."""
+    """A pitfall of AWS Batch in practice."""
 
     subject: str
     rules: tuple[str, ...]
     otherwise: str = ""
-    """What covers it besides, or instead."""
+    """Coverage other than rules."""
 
 
 def _read(name: str) -> Mapping[str, Any]:

@@ -1,4 +1,4 @@
-"""What a rule finds, and how a function becomes the check of a rule."""
+"""Findings of rules, and the decorator that makes a function the check of a rule."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ from hpc_constructs.rules.templates import Resource
 
 @dataclass(frozen=True)
 class Finding:
-    """Where a rule does not hold."""
+    """A violation of a rule."""
 
     rule: str
     resource: Resource
     detail: str = ""
-    """What exactly was found, beyond the rule's cause."""
+    """Details, in addition to the rule's cause."""
     location: str = ""
     """Path below the resource, such as `Properties.ComputeResources.Subnets`."""
 
 
 Hit = tuple[Resource, str, str]
-"""Resource, what exactly was found, path below the resource."""
+"""Resource, details, path below the resource."""
 Check = Callable[[Platform], Iterator[Hit]]
 
 CHECKS: dict[str, Check] = {}

@@ -1,4 +1,4 @@
-"""The rule packs of cdk-nag, and the register of the findings that are acknowledged.
+"""The rule packs of cdk-nag, and the register of acknowledged findings.
 
 The packs check rules that public baselines derive from AwsSolutions, HIPAA, NIST 800-53 and PCI DSS; passing them is no
 certificate (https://github.com/cdklabs/cdk-nag/blob/main/RULES.md).
@@ -17,7 +17,7 @@ from hpc_constructs.rules.nag_register import register_of_acknowledgements
 
 RULES = "https://github.com/cdklabs/cdk-nag/blob/main/RULES.md"
 FIX = (
-    "change the resource; only where that cannot be right, add {id} with the reason to"
+    "change the resource; only if that would be wrong, add {id} with the reason to"
     " constructs/hpc_constructs/rules/acknowledged.toml"
 )
 THREW = "Rule threw an error"
@@ -25,11 +25,11 @@ THREW = "Rule threw an error"
 
 @jsii.implements(cdk.IPolicyValidationPlugin)
 class Pack:
-    """A pack of cdk-nag that acknowledges, finding by finding, what the register names.
+    """A pack of cdk-nag that acknowledges the findings in the register, one by one.
 
-    The CDK takes acknowledgements by the exact id of a finding alone, and ids of cdk-nag hold generated names, such as
-    that of an export. It reads them after all plugins have run: so the pack itself acknowledges what it found and the
-    register names. The validation report keeps id, reason and place.
+    The CDK accepts acknowledgements by the exact id of a finding only, and ids of cdk-nag contain generated names, such
+    as that of an export. It reads them after all plugins have run, so the pack itself acknowledges its findings that
+    are in the register. The validation report has id, reason and path.
     """
 
     def __init__(self, pack: cdk_nag.NagPack) -> None:
@@ -51,7 +51,7 @@ class Pack:
     def validate(self, context: cdk.IPolicyValidationContext) -> cdk.PolicyValidationPluginReport:
         """Check all resources of the app."""
         app = context.app_construct
-        assert app is not None  # noqa: S101 (the CDK always says it in a synthesis)
+        assert app is not None  # noqa: S101 (the CDK always sets it in a synthesis)
         found = list(self._pack.validate_scope(app).violations)
         for violation in found:
             if not violation.description.startswith(THREW):
@@ -82,7 +82,7 @@ class Pack:
         return self._constructs[path]
 
     def _readable(self, violation: cdk.PolicyViolation) -> cdk.PolicyViolation:
-        """With id and fix in words; and as an error, because the CDK would let cdk-nag's warnings pass."""
+        """Return the finding with id and fix, as an error, since the CDK does not fail on warnings of cdk-nag."""
         return cdk.PolicyViolation(
             rule_name=violation.rule_name,
             description=f"{violation.rule_name} {violation.description}",

@@ -1,4 +1,4 @@
-"""The register of cdk-nag's findings that are right and yet stay, from the data file beside this module."""
+"""The register of acknowledged findings of cdk-nag, from the data file next to this module."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ FILE = Path(__file__).parent / "acknowledged.toml"
 
 @dataclass(frozen=True, kw_only=True)
 class Acknowledgement:
-    """One reason, and the findings that it stands for."""
+    """A reason, and the findings that it acknowledges."""
 
     ids: tuple[str, ...]
-    """`<pack>::<rule>`, or `<pack>::<rule>[<finding>]` where the rule says what it found; `{...}` stands for any text
+    """`<pack>::<rule>`, or `<pack>::<rule>[<finding>]` where the rule names its finding; `{...}` matches any text
     without asterisk and slash."""
     paths: tuple[str, ...]
-    """Of the constructs; `{...}` stands for any one part of a path."""
+    """Paths of the constructs; `{...}` matches any one part."""
     reason: str
     link: str
 
@@ -34,7 +34,7 @@ class Acknowledgement:
 
     @property
     def rules(self) -> set[str]:
-        """Names of the rules, without pack and finding: the packs share most of them."""
+        """Names of the rules, without pack and finding, since the packs share most of them."""
         return {rule_of(text) for text in self.ids}
 
     def names(self, finding: str) -> bool:
@@ -52,7 +52,7 @@ def rule_of(finding: str) -> str:
 
 
 def _patterns(texts: Iterable[str], placeholder: str) -> re.Pattern[str]:
-    """Return what matches one of the texts, with their `{...}` standing for the placeholder."""
+    """Return a pattern that matches one of the texts, with the placeholder for `{...}`."""
     split = (re.split(r"\{\w+\}", text) for text in texts)
     return re.compile("|".join(placeholder.join(re.escape(part) for part in parts) for parts in split))
 

@@ -36,7 +36,7 @@ class Resource:
 
 
 def listed(value: Any) -> list[Any]:
-    """Return a list, where CloudFormation and IAM take one item or a list of them."""
+    """Return a list, where CloudFormation and IAM accept an item or a list of items."""
     if value is None:
         return []
     return cast("list[Any]", value) if isinstance(value, list) else [value]
@@ -71,7 +71,7 @@ class Templates:
 
     @cached_property
     def _exports(self) -> Mapping[str, tuple[str, Any]]:
-        """Template and value of each export, by the text of its name."""
+        """Template and value of each export, by its name."""
         return {
             self.text(output["Export"]["Name"], template): (template, output["Value"])
             for template, content in self._contents.items()
@@ -84,7 +84,7 @@ class Templates:
         return [resource for kind in types for resource in self._by_type.get(kind, [])]
 
     def find(self, value: Any, template: str) -> Resource | None:
-        """Return the resource that a value in a template refers to; None if that is not in these templates."""
+        """Return the resource that a value in a template refers to; None if it is not in these templates."""
         match value:
             case {"Ref": str(name)}:
                 return self._resources.get((template, name))
@@ -106,7 +106,7 @@ class Templates:
         return [resource for resource in found if resource is not None]
 
     def text(self, value: Any, template: str) -> str:
-        """Write a value as one text, in which a reference is `${template|logical id|attribute}`."""
+        """Format a value as text, in which a reference is `${template|logical id|attribute}`."""
         match value:
             case {"Fn::Join": [str(separator), [*parts]]}:
                 result = separator.join(self.text(part, template) for part in parts)
@@ -126,6 +126,6 @@ class Templates:
         return result
 
     def named(self, text: str) -> Resource | None:
-        """Return the resource that a text, as `text` writes it, consists of."""
+        """Return the resource of a text that `text` returned, if it is a single reference."""
         match = re.fullmatch(r"\$\{([^|{}]+)\|([^|{}]+)\|[^{}]*\}", text)
         return self._resources.get((match[1], match[2])) if match else None

@@ -1,4 +1,4 @@
-"""What was accepted, and is no longer found: an acknowledgement that outlives its finding hides the next one."""
+"""Acknowledgements without finding, which would hide the next one."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ from typing import Any
 from hpc_constructs.rules.validation_plugin import GUARD_NAME, NAME
 
 METADATA = "aws:cdk:acknowledged-rules"
-"""Under which the CDK keeps acknowledgements with a construct."""
+"""Key of the CDK for acknowledgements in a construct's metadata."""
 
 Acknowledged = tuple[str, str]
 """Path of the construct, and id of the rule."""
 
 
 def unused(folder: Path) -> set[Acknowledged]:
-    """Return the acknowledgements of our rules that no finding met.
+    """Return the acknowledgements of custom rules without a finding.
 
     Args:
-        folder: what a synthesis wrote, `cdk.out`.
+        folder: output of a synthesis, `cdk.out`.
     """
     return set(_given(folder)) - set(_met(folder))
 
@@ -42,6 +42,6 @@ def _met(folder: Path) -> Iterator[Acknowledged]:
 
 
 def _rule(name: str) -> str:
-    """Return the id of our rule in an acknowledgement's name; nothing if it is not of ours."""
+    """Return the id of the custom rule in an acknowledgement's name; None for other rules."""
     plugin, _, rule = name.partition("::")
     return rule if plugin == NAME or (plugin == GUARD_NAME and rule.startswith("HPC")) else ""

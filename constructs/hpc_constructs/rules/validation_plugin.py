@@ -1,4 +1,4 @@
-"""The rules as validation plugins of the CDK: relations in Python, hygiene in Guard."""
+"""CDK validation plugins of the rules: relations in Python, hygiene in Guard."""
 
 from __future__ import annotations
 
@@ -18,19 +18,19 @@ from hpc_constructs.rules.templates import Templates
 GUARD = Path(__file__).parent / "guard"
 NAME = "hpc"
 GUARD_NAME = "CloudFormation-Validate"
-"""How the CDK calls its own plugin in acknowledgements."""
+"""Name of the CDK's plugin in acknowledgements."""
 
 __all__ = ["GUARD_NAME", "NAME", "Relations", "guard_plugin", "guard_sources", "relations"]
 
 
 def check_templates(paths: Iterable[str]) -> list[Finding]:
-    """Return what the rules that are checked in Python find in templates."""
+    """Return the findings of the rules in Python."""
     return list(findings(Platform(Templates.read(paths))))
 
 
 @jsii.implements(cdk.IPolicyValidationPlugin)
 class Relations:
-    """Rules that need more than one resource, or that Guard cannot say."""
+    """Rules that need more than one resource, or that Guard cannot express."""
 
     @property
     def name(self) -> str:
@@ -75,7 +75,7 @@ def _words(rule: Rule) -> str:
 
 
 def guard_sources() -> list[cdk.ValidationRuleSource]:
-    """Return the rules in Guard; where they say only an id, with the catalogue's words."""
+    """Return the rules in Guard, with the catalogue's text in place of ids."""
     sources: list[cdk.ValidationRuleSource] = []
     for path in sorted(GUARD.glob("*.guard")):
         text = path.read_text(encoding="utf-8")
@@ -87,9 +87,9 @@ def guard_sources() -> list[cdk.ValidationRuleSource]:
 
 
 def guard_plugin(*, default_rules: bool = True) -> cdk.CloudFormationValidatePlugin:
-    """Return the CDK's own engine, with our rules beside its own.
+    """Return the CDK's Guard engine, with the custom rules added.
 
     Args:
-        default_rules: whether to run the CDK's own Rego rules too.
+        default_rules: whether to run the CDK's Rego rules too.
     """
     return cdk.CloudFormationValidatePlugin(guard_rules=guard_sources(), include_default_rules=default_rules)

@@ -16,7 +16,7 @@ from hpc_constructs.feature_flags import set_flags
 
 
 class DataBucket(Construct):
-    """Versioned, encrypted, TLS only, closed to the public; beside it the bucket that tells who did what with it."""
+    """The bucket, versioned, encrypted, TLS only and closed to the public, and a second bucket for its access logs."""
 
     def __init__(
         self,
@@ -40,7 +40,7 @@ class DataBucket(Construct):
             "Bucket",
             encryption=s3.BucketEncryption.KMS,
             encryption_key=key.key,
-            # One call to KMS for many objects, not one for each
+            # One call to KMS for many objects instead of one for each
             # (https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucket-key.html).
             bucket_key_enabled=True,
             server_access_logs_bucket=self.access_logs,
@@ -61,8 +61,8 @@ class DataBucket(Construct):
         )
 
     def _access_logs(self, days: int, abort_multipart: s3.LifecycleRule, removal: cdk.RemovalPolicy) -> s3.IBucket:
-        """With keys of S3: to a bucket with any other encryption S3 delivers no access logs
-        (https://docs.aws.amazon.com/AmazonS3/latest/userguide/enable-server-access-logging.html)."""
+        """Bucket for access logs, encrypted with S3 managed keys, since S3 delivers them to no bucket with KMS
+        encryption (https://docs.aws.amazon.com/AmazonS3/latest/userguide/enable-server-access-logging.html)."""
         bucket = s3.Bucket(
             self,
             "AccessLogs",
@@ -82,7 +82,7 @@ class DataBucket(Construct):
                 ),
             ],
         )
-        # The cast: CDK's classes and interfaces name some parameters differently, which type checkers refuse.
+        # The cast: CDK's classes and interfaces name some parameters differently, which type checkers reject.
         return cast("s3.IBucket", bucket)
 
     @property
@@ -90,7 +90,7 @@ class DataBucket(Construct):
         return self.bucket.bucket_name
 
     def grant_project(self, policy: iam.ManagedPolicy, project: str) -> None:
-        """Let read and write, but not delete, below the project's prefix."""
+        """Grant read and write access, without deletion, below the project's prefix."""
         allow(
             policy,
             "ProjectObjects",
@@ -108,7 +108,7 @@ class DataBucket(Construct):
 
 
 def grant_read_buckets(policy: iam.ManagedPolicy, names: tuple[str, ...]) -> None:
-    """Let read everything in other buckets, which this app does not own."""
+    """Grant read access to everything in other buckets, which this app does not own."""
     if not names:
         return
     arns = [f"arn:{cdk.Aws.PARTITION}:s3:::{name}" for name in names]

@@ -1,4 +1,4 @@
-"""The repository of container images."""
+"""ECR repositories of container images."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from hpc_constructs.config.field_types import ECR_IMAGE
 PULL = ["ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer"]
 PUSH = ["ecr:CompleteLayerUpload", "ecr:InitiateLayerUpload", "ecr:PutImage", "ecr:UploadLayerPart"]
 IMAGES_KEPT = 100
-"""Job definitions name images by digest: old revisions stay runnable as long as their image is kept."""
+"""Job definitions name images by digest, so old revisions stay runnable as long as their image is kept."""
 
 
 def repository_arns(images: Iterable[str | None]) -> list[str]:
-    """Return the ECR repositories of those images, or repositories, that are in one by their name."""
+    """Return the ECR repositories among images or repositories, by their name."""
     found = {ECR_IMAGE.match(image) for image in images if image}
     return sorted(
         f"arn:{cdk.Aws.PARTITION}:ecr:{match[2]}:{match[1]}:repository/{match[3]}" for match in found if match
@@ -33,23 +33,23 @@ def source_arns(sources: Iterable[str]) -> list[str]:
 
 
 def grant_pull_sources(policy: iam.ManagedPolicy, sources: Iterable[str]) -> None:
-    """Let pull from other ECR repositories, and from folders of them; those must admit this account where they are in
-    another one."""
+    """Grant pull access to other ECR repositories, and folders of them; those in other accounts must admit this
+    account."""
     arns = source_arns(sources)
     if arns:
         allow(policy, "PullFromSources", PULL, arns)
 
 
 def grant_pull_others(policy: iam.ManagedPolicy, images: Iterable[str | None]) -> None:
-    """Let pull the images of other ECR repositories; those must admit this account where they are in another one."""
+    """Grant pull access to images of other ECR repositories; those in other accounts must admit this account."""
     arns = repository_arns(images)
     if arns:
         allow(policy, "PullOtherImages", PULL, arns)
 
 
 class ImageRepository(Construct):
-    """Immutable tags, scanned on push, encrypted with the environment's key, which ECR uses by a grant of its own: who
-    pulls needs no right of the key (https://docs.aws.amazon.com/AmazonECR/latest/userguide/encryption-at-rest.html)."""
+    """Immutable tags, scanned on push, encrypted with the environment's key, which ECR uses by a grant: pulling
+    needs no permission for the key (https://docs.aws.amazon.com/AmazonECR/latest/userguide/encryption-at-rest.html)."""
 
     def __init__(self, scope: Construct, id: str, *, key: EnvironmentKey, removal: cdk.RemovalPolicy) -> None:
         super().__init__(scope, id)
@@ -68,7 +68,7 @@ class ImageRepository(Construct):
                     tag_status=ecr.TagStatus.UNTAGGED,
                     max_image_age=cdk.Duration.days(14),
                 ),
-                ecr.LifecycleRule(description="The oldest of too many", max_image_count=IMAGES_KEPT),
+                ecr.LifecycleRule(description="Oldest images beyond the limit", max_image_count=IMAGES_KEPT),
             ],
         )
 
@@ -80,19 +80,19 @@ class ImageRepository(Construct):
         return resource.attr_repository_uri
 
     def grant_push(self, policy: iam.ManagedPolicy) -> None:
-        """Let push images to this repository, pull them, and look up their digests. Its tags are immutable, and only
-        its own images count when the oldest of too many go
+        """Grant pushing images to this repository, pulling them, and looking up their digests. Its tags are immutable,
+        and only images of this repository count towards its image limit
         (https://docs.aws.amazon.com/AmazonECR/latest/userguide/image-push-iam.html)."""
         look = ["ecr:DescribeImages", "ecr:DescribeImageScanFindings", "ecr:ListImages"]
         allow(policy, "RegistryLogin", ["ecr:GetAuthorizationToken"], ["*"])
         allow(policy, "PushImages", [*PULL, *PUSH, *look], [self.repository.repository_arn])
 
     def grant_use(self, policy: iam.ManagedPolicy) -> None:
-        """Let those who may log in already pull images of this repository."""
+        """Grant pull access to this repository to principals that may log in already."""
         allow(policy, "UseImages", PULL, [self.repository.repository_arn])
 
 
 def grant_pull(policy: iam.ManagedPolicy, repositories: Iterable[ImageRepository]) -> None:
-    """Let pull the images of repositories of ours."""
+    """Grant pull access to repositories of this app."""
     allow(policy, "RegistryLogin", ["ecr:GetAuthorizationToken"], ["*"])
     allow(policy, "PullImages", PULL, [item.repository.repository_arn for item in repositories])

@@ -13,7 +13,7 @@ from hpc_constructs.access.permissions import allow
 
 
 class JobLogs(Construct):
-    """Batch's own group, /aws/batch/job, would keep everything for ever."""
+    """A log group with retention, since Batch's default group, /aws/batch/job, keeps everything for ever."""
 
     def __init__(
         self, scope: Construct, id: str, *, settings: config.Logs, key: EnvironmentKey, removal: cdk.RemovalPolicy
@@ -34,18 +34,18 @@ class JobLogs(Construct):
 
     @property
     def arn(self) -> str:
-        """Of the group itself, without the `:*` that CloudFormation appends."""
+        """ARN of the group, without the `:*` that CloudFormation appends."""
         return cdk.Stack.of(self).format_arn(
             service="logs", resource="log-group", resource_name=self.name, arn_format=cdk.ArnFormat.COLON_RESOURCE_NAME
         )
 
     def grant_write(self, policy: iam.ManagedPolicy) -> None:
-        """Let the log driver write: it makes streams, never the group
+        """Grant write access to the log driver, which creates streams, never the group
         (https://docs.aws.amazon.com/batch/latest/userguide/using_awslogs.html)."""
         allow(policy, "WriteLogs", ["logs:CreateLogStream", "logs:PutLogEvents"], [f"{self.arn}:*"])
 
     def grant_read(self, policy: iam.ManagedPolicy) -> None:
-        """Let read the logs of all jobs: a group has no finer borders than itself."""
+        """Grant read access to the logs of all jobs; nothing smaller than a log group can be granted."""
         allow(
             policy,
             "ReadLogs",

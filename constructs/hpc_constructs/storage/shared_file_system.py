@@ -1,4 +1,4 @@
-"""The shared file system of an environment: EFS, a folder of it for each project."""
+"""The shared file system of an environment: EFS, with a folder for each project."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ from hpc_constructs.network.vpc import Network
 
 NFS = 2049
 OWNER = "1000"
-"""User and group as whom EFS sees everything that comes through an access point, whoever the container's user is."""
+"""POSIX user and group that EFS applies to all access through an access point, whoever the container's user is."""
 
 
 class SharedFileSystem(Construct):
-    """Encrypted, over TLS only, reached through its mount targets and the access points of projects alone.
+    """An encrypted file system, accessible over TLS only, through its mount targets and the projects' access points.
 
-    A mount target in each subnet of the environment: EFS is reached by the address that its name has in the
-    instance's own zone (https://docs.aws.amazon.com/efs/latest/ug/accessing-fs.html), and by no VPC endpoint.
+    Each subnet of the environment has a mount target: EFS is reached at the address of its name in the instance's
+    zone (https://docs.aws.amazon.com/efs/latest/ug/accessing-fs.html), and through no VPC endpoint.
     """
 
     def __init__(
@@ -59,14 +59,14 @@ class SharedFileSystem(Construct):
 
     @property
     def arn(self) -> str:
-        """Made from the id, so that another stack imports one thing and not two."""
+        """ARN composed of the id, so that another stack needs a single import."""
         return cdk.Stack.of(self).format_arn(
             service="elasticfilesystem", resource="file-system", resource_name=self._resource.ref
         )
 
     def _mount_targets(self, network: Network) -> None:
-        """NFS from the group that all instances are in: it is the instance that mounts, also for the containers of
-        multi-node jobs, which have network interfaces of their own."""
+        """Return a group that admits NFS from the group of all instances: the instance mounts, also for containers of
+        multi-node jobs, which have dedicated network interfaces."""
         group = ec2.SecurityGroup(
             self,
             "Group",
@@ -76,7 +76,7 @@ class SharedFileSystem(Construct):
         )
         group.add_ingress_rule(network.egress_group, ec2.Port.tcp(NFS), "from instances")
         for index, subnet in enumerate(network.subnet_ids):
-            # A zone holds one mount target of a file system: an id that moved to another subnet could not be deployed.
+            # A zone holds one mount target of a file system: an id that moves to another subnet cannot be deployed.
             known = not cdk.Token.is_unresolved(subnet)
             efs.CfnMountTarget(
                 self,
@@ -88,8 +88,8 @@ class SharedFileSystem(Construct):
 
 
 class ProjectFolder(Construct):
-    """A project's access point: its containers see the folder `/<project>` of the file system as the root, and nothing
-    else of it (https://docs.aws.amazon.com/efs/latest/ug/efs-access-points.html)."""
+    """A project's access point: its containers see only the folder `/<project>` of the file system, as its root
+    (https://docs.aws.amazon.com/efs/latest/ug/efs-access-points.html)."""
 
     def __init__(self, scope: Construct, id: str, *, file_system: SharedFileSystem, project: str) -> None:
         super().__init__(scope, id)
@@ -122,7 +122,7 @@ class ProjectFolder(Construct):
         )
 
     def grant_mount(self, policy: iam.ManagedPolicy) -> None:
-        """Let mount the folder, read and write; the folder's owner is no root
+        """Grant mounting the folder, with read and write access, but not as root
         (https://docs.aws.amazon.com/efs/latest/ug/iam-access-control-nfs-efs.html)."""
         allow(
             policy,
@@ -146,7 +146,7 @@ def _lifecycle(settings: FileSystem) -> list[efs.CfnFileSystem.LifecyclePolicyPr
 
 
 def _policy() -> dict[str, Any]:
-    """Deny what does not come as jobs do; the rights themselves are in the job roles' policies
+    """Deny access other than that of jobs, whose permissions are in the policies of their roles
     (https://docs.aws.amazon.com/efs/latest/ug/iam-access-control-nfs-efs.html)."""
     return {
         "Version": "2012-10-17",

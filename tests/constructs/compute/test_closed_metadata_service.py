@@ -1,4 +1,4 @@
-"""The rule that closes the metadata service: the very script of user data, in a network namespace of its own."""
+"""The rule that closes the metadata service: the deployed script, in a separate network namespace."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from hpc_constructs.compute.host.install import SOURCE
+from hpc_constructs.compute.host.install import deployed
 from tools.namespaces import REQUIRED
 
 pytestmark = pytest.mark.slow
@@ -67,7 +67,14 @@ print("rules", rules.count("169.254.169.254"))
 """
 
 
-def test_only_root_reaches_it_and_everybody_the_containers_credentials() -> None:
+@pytest.fixture
+def script(tmp_path: Path) -> str:
+    path = tmp_path / "close-imds"
+    path.write_text(deployed(path.name))
+    return str(path)
+
+
+def test_only_root_reaches_it_and_everybody_the_containers_credentials(script: str) -> None:
     wanting = [tool for tool in ("unshare", "ip", "iptables") if not shutil.which(tool)]
     if os.geteuid() != 0:
         wanting.append("root")
@@ -76,7 +83,7 @@ def test_only_root_reaches_it_and_everybody_the_containers_credentials() -> None
         assert REQUIRED not in os.environ, said
         pytest.skip(said)
     done = subprocess.run(
-        ["unshare", "--net", sys.executable, "-I", "-c", textwrap.dedent(IN_THE_NAMESPACE), str(SOURCE / "close-imds")],
+        ["unshare", "--net", sys.executable, "-I", "-c", textwrap.dedent(IN_THE_NAMESPACE), script],
         capture_output=True, text=True, timeout=60, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
@@ -93,11 +100,11 @@ def test_only_root_reaches_it_and_everybody_the_containers_credentials() -> None
     ]
 
 
-def test_without_the_rule_the_agent_does_not_start(tmp_path: Path) -> None:
+def test_without_the_rule_the_agent_does_not_start(tmp_path: Path, script: str) -> None:
     """systemd ends the start of a service whose ExecStartPre fails."""
     (tmp_path / "iptables").write_text("#!/bin/sh\nexit 3\n")
     (tmp_path / "iptables").chmod(0o755)
-    done = subprocess.run(["bash", str(SOURCE / "close-imds")], env={"PATH": f"{tmp_path}:/usr/bin:/bin"}, check=False)
+    done = subprocess.run(["bash", script], env={"PATH": f"{tmp_path}:/usr/bin:/bin"}, check=False)
     assert done.returncode == 3
-    (command,) = [line for line in (SOURCE / "ecs.conf").read_text().splitlines() if line.startswith("ExecStart")]
+    (command,) = [line for line in deployed("ecs.conf").splitlines() if line.startswith("ExecStart")]
     assert command.partition("=")[2].startswith("/bin/bash "), "no `-` before it: its failure counts"

@@ -1,4 +1,4 @@
-"""The service that tells jobs of their instance: the very file that user data installs, against a metadata service on
+"""The service that publishes facts about the instance: the deployed script, with a metadata service on
 loopback."""
 
 from __future__ import annotations
@@ -20,9 +20,8 @@ import pytest
 
 from hpc.contract import objects
 from hpc.contract.paths import HOST_INSTANCE, HOST_SPOT_NOTICE
-from hpc_constructs.compute.host.install import PLACES, SOURCE, install_script
+from hpc_constructs.compute.host.install import PLACES, deployed, install_script
 
-SCRIPT = SOURCE / "hpc_host.py"
 ITEMS = {
     "instance-id": "i-0123456789abcdef0",
     "instance-type": "c7i.large",
@@ -36,7 +35,7 @@ NOTICE = {"action": "terminate", "time": "2026-11-22T08:22:00Z"}
 
 
 class Imds(ThreadingHTTPServer):
-    """Version 2 of the metadata service: items for those who show a token that it gave out and has not withdrawn."""
+    """Version 2 of the metadata service: items for requests with a token that it issued and has not withdrawn."""
 
     daemon_threads = True
 
@@ -95,12 +94,14 @@ def imds() -> Iterator[Imds]:
 
 @pytest.fixture
 def start(tmp_path: Path) -> Iterator[Callable[[str], subprocess.Popen[str]]]:
-    """Starts the service with the metadata service at an address; it writes to the folder `hpc`."""
+    """Start the service with the metadata service at an address; it writes to the folder `hpc`."""
     (tmp_path / "hpc").mkdir()
+    script = tmp_path / "hpc_host.py"
+    script.write_text(deployed(script.name))
     with contextlib.ExitStack() as stack:
 
         def run(url: str) -> subprocess.Popen[str]:
-            command = [sys.executable, "-I", str(SCRIPT), "--imds", url, "--folder", str(tmp_path / "hpc")]
+            command = [sys.executable, "-I", str(script), "--imds", url, "--folder", str(tmp_path / "hpc")]
             process = subprocess.Popen([*command, "--interval-s", "0.02"], stdout=subprocess.PIPE, text=True)
             stack.callback(lambda: (process.kill(), process.wait(), process.stdout and process.stdout.close()))
             return process
@@ -119,7 +120,7 @@ def polls(imds: Imds) -> int:
     return imds.asked.count("spot/instance-action")
 
 
-def test_it_tells_of_the_instance_in_the_words_of_the_contract(
+def test_it_describes_the_instance_as_the_contract_does(
     imds: Imds, start: Callable[..., object], tmp_path: Path
 ) -> None:
     start(imds.url)
@@ -199,7 +200,7 @@ def test_a_metadata_service_that_comes_late_is_waited_for(
     assert process.poll() is None
 
 
-def test_an_outage_later_is_told_once_and_survived(
+def test_a_later_outage_is_reported_once_and_survived(
     imds: Imds, start: Callable[..., subprocess.Popen[str]], tmp_path: Path
 ) -> None:
     process = start(imds.url)
@@ -227,7 +228,7 @@ def test_on_an_on_demand_instance_it_has_nothing_to_wait_for(
 
 def test_the_python_of_amazon_linux_2023_understands_it() -> None:
     """3.9 (https://docs.aws.amazon.com/linux/al2023/ug/python.html), and nothing but the standard library."""
-    tree = ast.parse(SCRIPT.read_text(), feature_version=(3, 9))
+    tree = ast.parse(deployed("hpc_host.py"), feature_version=(3, 9))
     imports = {alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names}
     froms = {str(node.module) for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
     assert {name.partition(".")[0] for name in imports | froms} <= sys.stdlib_module_names
@@ -244,12 +245,12 @@ def test_user_data_puts_the_files_in_their_places_byte_for_byte(tmp_path: Path) 
     )
     subprocess.run(["bash", "-euc", script], env={"PATH": f"{tools}:/usr/bin:/bin"}, check=True)
     for name, place in PLACES.items():
-        assert (tmp_path / place.lstrip("/")).read_text() == (SOURCE / name).read_text()
+        assert (tmp_path / place.lstrip("/")).read_text() == deployed(name)
     calls = (tmp_path / "calls").read_text().splitlines()
     assert calls == ["daemon-reload", "enable --now hpc-host.service"]
 
 
 def test_the_units_name_the_files_where_they_are() -> None:
     for name in ("hpc-host.service", "ecs.conf"):
-        (command,) = [line for line in (SOURCE / name).read_text().splitlines() if line.startswith("ExecStart")]
+        (command,) = [line for line in deployed(name).splitlines() if line.startswith("ExecStart")]
         assert command.split()[-1] in PLACES.values()

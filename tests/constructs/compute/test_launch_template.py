@@ -51,7 +51,7 @@ def rendered(*scripts: str) -> str:
 
 
 def flat(value: object) -> str:
-    """Do what CloudFormation does with the parts: join them, encode those that ask for it."""
+    """Join and encode the parts as CloudFormation does."""
     match value:
         case str():
             return value
@@ -97,7 +97,7 @@ def test_the_content_hash_is_that_of_the_content() -> None:
     assert len({item.content_hash(None) for item in templates}) == len(templates)
 
 
-def test_the_wish_for_new_images_is_in_the_hash() -> None:
+def test_the_date_of_the_ami_refresh_is_in_the_hash() -> None:
     hashes = {template().content_hash(day) for day in (None, "2026-11-22", "2026-12-22")}
     assert len(hashes) == 3
 
@@ -110,7 +110,7 @@ def test_a_script_keeps_the_interpreter_that_it_names() -> None:
 
 def test_the_longest_scripts_of_a_team_leave_room_for_batchs_own_part() -> None:
     """EC2 takes 16 KiB before its own encoding (https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/user-data.html),
-    and Batch adds how to join its cluster."""
+    and Batch adds a script to join its cluster."""
     fullest = template(efa="p5.48xlarge", scratch="instance-store", user_data=("x" * LONGEST_USER_DATA,))
     data = cdk.Stack.of(fullest).resolve(fullest._data)["userData"]["Fn::Base64"]
     assert len(flat(data)) <= 16 * 1024 - 1024
@@ -118,7 +118,7 @@ def test_the_longest_scripts_of_a_team_leave_room_for_batchs_own_part() -> None:
 
 @pytest.fixture
 def host(tmp_path: Path) -> Callable[..., str]:
-    """Runs the instance store script with tools that only tell how they were called."""
+    """Return a function that runs the instance store script with tools that record their calls."""
 
     def run(disks: int, fails: str = "none") -> str:
         calls = tmp_path / "calls"

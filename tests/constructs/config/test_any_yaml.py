@@ -1,4 +1,4 @@
-"""Whatever the file holds, the answer is an environment or a ConfigError with a place for each complaint."""
+"""Any file gives an environment, or a ConfigError with a line for each problem."""
 
 from typing import Any
 

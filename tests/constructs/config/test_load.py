@@ -1,4 +1,4 @@
-"""From a file to one frozen object, or to everything that is wrong."""
+"""Loading of a file into a frozen object, or a list of all problems."""
 
 import os
 import shutil
@@ -123,7 +123,7 @@ def test_an_error_says_file_line_rule_value_allowed_and_fix() -> None:
         ("network: {cidr: 8.8.0.0/16}", "allowed: a private IPv4 block of /16 to /20"),
         ("network: {cidr: 10.0.0.1/16}", "allowed: a private IPv4 block of /16 to /20"),
         ("network: [1]", "network: a list given; allowed: a mapping"),
-        ("network: {zone_ids: [us-east-1a]}", "'us-east-1a' given; allowed: zone ids such as use1-az6"),
+        ("network: {zone_ids: [us-east-1a]}", "'us-east-1a' given; allowed: a zone id such as use1-az6"),
         ("logs: {retention_days: 10}", "allowed: 1, 3, 5, 7, 14, 30"),
         ("image: {digest: latest}", "'latest' given; allowed: sha256: and 64 hexadecimal digits"),
         ("projects: {}", "allowed: at least 1 of them"),

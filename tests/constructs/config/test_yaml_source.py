@@ -77,4 +77,4 @@ def test_an_alias_of_itself_ends() -> None:
 
 
 def test_a_key_that_is_no_word_is_refused() -> None:
-    assert [problem.given for problem in read("? [1, 2]\n: x\n").problems] == ["a key that is no word"]
+    assert [problem.given for problem in read("? [1, 2]\n: x\n").problems] == ["a key that is not a word"]

@@ -50,13 +50,13 @@ def test_burstable_and_mac_types_are_left_out() -> None:
     assert not [name for name in families() if name.startswith("mac") or name in {"t2", "t3", "t3a", "t4g", "a1"}]
 
 
-def test_every_efa_fits_a_card_of_its_own() -> None:
+def test_every_efa_interface_fits_a_separate_card() -> None:
     for item in catalogue().values():
         assert len(item.efa_cards) >= item.efa_interfaces
         assert all(card < len(item.enis_per_card) for card in item.efa_cards)
 
 
-def test_a_family_stands_for_its_types_and_a_class_for_its_families() -> None:
+def test_a_family_means_its_types_and_a_class_its_families() -> None:
     assert {item.name for item in expand("c5n")} >= {"c5n.large", "c5n.18xlarge"}
     assert {item.family for item in expand("optimal")} == {"m6i", "c6i", "r6i", "c7i"}
     assert expand("optimal") == expand("default_x86_64")

@@ -12,7 +12,7 @@ from hpc_constructs.instances import generate
 
 
 def record(name: str = "c6in.32xlarge", **changes: Any) -> dict[str, Any]:
-    """An answer of DescribeInstanceTypes, cut to what the catalogue holds."""
+    """An answer of DescribeInstanceTypes, reduced to the fields of the catalogue."""
     return {
         "InstanceType": name,
         "BurstablePerformanceSupported": False,
@@ -67,7 +67,7 @@ def test_a_type_becomes_a_line(tmp_path: Path) -> None:
     ]
 
 
-def test_cards_without_efa_are_told_from_those_with(tmp_path: Path) -> None:
+def test_cards_without_efa_are_distinguished_from_those_with(tmp_path: Path) -> None:
     network = {
         "EfaInfo": {"MaximumEfaInterfaces": 1},
         "NetworkCards": [
@@ -106,7 +106,7 @@ def test_lines_are_sorted_by_name(tmp_path: Path) -> None:
 
 
 class Ec2:
-    """What the script asks of EC2: two paginators."""
+    """EC2 client of the script: two paginators."""
 
     def get_paginator(self, operation: str) -> "Ec2":
         self.operation = operation

@@ -70,9 +70,9 @@ class Edit:
         for content in self.contents.values():
             content["Resources"].pop(name, None)
 
-    def add(self, name: str, kind: str, beside: str, **properties: Any) -> dict[str, str]:
-        """Add a resource to the template that has one of the type `beside`; return a reference to it."""
-        wanted = self.resource(beside)
+    def add(self, name: str, kind: str, neighbour: str, **properties: Any) -> dict[str, str]:
+        """Add a resource to the template that has one of the type `neighbour`; return a reference to it."""
+        wanted = self.resource(neighbour)
         content = next(one for one in self.contents.values() if wanted in one["Resources"].values())
         content["Resources"][name] = {"Type": kind, "Properties": properties}
         return {"Ref": name}
@@ -130,7 +130,7 @@ class GuardContext:
 
 @pytest.fixture(scope="session")
 def guard() -> Callable[[list[str]], list[Any]]:
-    """Run the CDK's engine with our Guard rules on template files; return our findings."""
+    """Run the CDK's engine with the custom Guard rules on template files; return their findings."""
     plugin, app = guard_plugin(default_rules=False), cdk.App()
 
     def run(paths: list[str]) -> list[Any]:
@@ -153,7 +153,7 @@ def found(guard: Callable[[list[str]], list[Any]], tmp_path: Path) -> Callable[[
             paths.append(str(path))
         in_guard = guard(paths)
         for item in in_guard:
-            # Where a block's own path is missing, the engine says so in its words instead of ours.
+            # Where the path of a block is missing, the engine reports that in its own words.
             assert f"{item.rule_name} {catalogue()[item.rule_name].title}" in item.description
         return in_python | {item.rule_name for item in in_guard}
 

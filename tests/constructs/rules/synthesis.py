@@ -1,4 +1,4 @@
-"""app.py in a process of its own, with its rules."""
+"""app.py in a separate process, with its rules."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ ROOT = Path(__file__).parents[3]
 
 
 def run(code: list[str], out: Path, context: dict[str, Any] | None = None, **more: str) -> Any:
-    """Run Python as the CDK CLI runs app.py; the context says the environment dev unless it is given."""
+    """Run Python as the CDK CLI runs app.py; the context is that of the environment dev unless given."""
     path = f"{Path(sys.executable).parent}:{ROOT / 'node_modules' / '.bin'}:{os.environ['PATH']}"
     surroundings = {
         **{key: value for key, value in os.environ.items() if not key.startswith(("CDK_", "PYTEST_"))},

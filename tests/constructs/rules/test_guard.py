@@ -77,7 +77,7 @@ def inline_policy(edit: Any) -> None:
 
 
 def second_bucket(edit: Any) -> None:
-    """A second bucket without the lifecycle rule: the first one's must not stand for it."""
+    """A second bucket without the lifecycle rule: that of the first must not count for it."""
     good = {**edit.properties(BUCKET)}
     del good["LifecycleConfiguration"]
     bucket = edit.add("Second", BUCKET, BUCKET, **good)
@@ -90,7 +90,7 @@ def target(edit: Any) -> Any:
 
 
 def second_target(edit: Any) -> None:
-    """A second target that keeps nothing: the first one's queue must not stand for it."""
+    """A second target that keeps nothing: the queue of the first must not count for it."""
     bare = {key: value for key, value in target(edit).items() if key != "DeadLetterConfig"}
     edit.properties("AWS::Events::Rule")["Targets"].append({**bare, "Id": "Second"})
 
@@ -263,7 +263,7 @@ def test_an_edit_trips_exactly_its_rule(
     [
         pytest.param(lambda edit: mount("/run/hpc")(edit.container("task")), id="mount of /run/hpc"),
         pytest.param(lambda edit: edit.container("task").update(User="1000:0"), id="user of the root group"),
-        pytest.param(lambda edit: edit.container("mpi").update(User="root"), id="root in a network of its own"),
+        pytest.param(lambda edit: edit.container("mpi").update(User="root"), id="root in a separate network"),
         pytest.param(lambda edit: mount("/scratch/nvme")(edit.container("mpi")), id="mount below /scratch"),
         pytest.param(
             lambda edit: trust(edit).update(Principal={"AWS": {"Fn::Sub": "arn:${AWS::Partition}:iam::1:root"}}),

@@ -41,7 +41,7 @@ class Accepted:
 
 @pytest.fixture(scope="session")
 def synthesized(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
-    """Validation reports of the repository's environments, and of one that uses what those do not."""
+    """Validation reports of the repository's environments, and of one with features that those do not use."""
     wide = tmp_path_factory.mktemp("environments")
     (wide / "wide.yaml").write_text(WIDE)
     context: dict[str, dict[str, str]] = {name: {"env": name} for name in available(ENVIRONMENTS)}
@@ -141,7 +141,7 @@ def test_the_register_admits_nothing_wider_and_nothing_elsewhere(finding: str, p
 
 @pytest.fixture
 def spoiled(tmp_path: Path) -> dict[str, Any]:
-    """What an app with a bad bucket, a bad role and a bad job definition is told."""
+    """Reports for an app with a bad bucket, a bad role and a bad job definition."""
     app = cdk.App(
         outdir=str(tmp_path),
         analytics_reporting=False,

@@ -31,7 +31,7 @@ def spoiled(root, environment):
 app.build = spoiled
 app.main(ENVIRONMENTS)
 """
-"""app.py, whose environment has a bucket and a queue more that break rules of both engines."""
+"""app.py with an additional bucket and queue that break rules of both engines."""
 
 
 @pytest.mark.slow
@@ -111,8 +111,8 @@ def test_an_acknowledgement_without_rule_or_reason_is_refused(rule: str, reason:
         rules.acknowledge(s3.CfnBucket(stack, "B"), rule, reason)
 
 
-def test_nobody_goes_round_the_reasons() -> None:
-    """Everything is acknowledged by our function, which asks for one."""
+def test_every_acknowledgement_needs_a_reason() -> None:
+    """Everything is acknowledged by `rules.acknowledge`, which requires a reason."""
     for path in (ROOT / "constructs").rglob("*.py"):
         if path.parent.name != "rules":
             assert ".acknowledge(cdk.Acknowledgment" not in path.read_text(), path

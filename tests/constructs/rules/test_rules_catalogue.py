@@ -62,7 +62,7 @@ WRONG = {
     "HPC226": "projects: {team: {image_sources: [public.ecr.aws/biocontainers]}}",
     "HPC227": "projects: {team: {workflow: {queue: tightly-coupled}}}",
 }
-"""A YAML file for each rule of configuration that is wrong in that way only."""
+"""A YAML file for each rule of configuration that breaks only that rule."""
 
 
 @pytest.mark.parametrize("environment", available(ENVIRONMENTS))
@@ -73,7 +73,7 @@ def test_the_good_templates_have_no_finding(environment: str, good: dict[str, di
 
 
 def test_every_queue_of_the_good_templates_is_known_with_its_definition(good: dict[str, dict[str, Any]]) -> None:
-    """Else every rule about queues would hold for want of queues."""
+    """Otherwise every rule about queues would hold because there are none."""
     for templates in good.values():
         queues = Platform(Templates(templates)).queues
         assert queues
@@ -119,7 +119,7 @@ def test_every_rule_is_checked_in_one_place() -> None:
 
 
 def test_guard_says_the_words_of_the_catalogue() -> None:
-    """Every message, for Guard's findings have no other field that a person sees."""
+    """Every message, since Guard's findings have no other visible field."""
     text = "".join(source.content for source in guard_sources())
     assert "<<HPC" in text
     for message in re.findall(r"<<(.*?)>>", text):

@@ -43,3 +43,11 @@ def test_no_text_makes_a_traceback(text: str) -> None:
         assert numbers(index_ranges.parse(text)) == sorted(set(numbers(index_ranges.parse(text))))
     except ValueError as error:
         assert str(error)
+
+
+@given(st.lists(RANGE, max_size=10))
+def test_the_numbers_of_the_ranges_are_selected_and_all_without_ranges(items: list[tuple[int, int]]) -> None:
+    merged = index_ranges.merge(items)
+    selects, all_of_them = index_ranges.selector(merged), index_ranges.selector(None)
+    assert [number for number in range(300) if selects(number)] == numbers(merged)
+    assert all(all_of_them(number) for number in range(3))

@@ -32,7 +32,7 @@ class Site:
         return self.world.queue(subnets=[subnet], securityGroupIds=[self.group])
 
     def starts(self, queue: str) -> bool:
-        """Whether a job of the queue starts; the answer comes when a job submitted later elsewhere has ended."""
+        """Return whether a job of the queue starts before a job submitted later elsewhere has ended."""
         job = self.world.submit("true", queue=queue)
         self.world.run("true")
         return self._started(job)
@@ -77,7 +77,7 @@ def test_an_internet_gateway_leads_out_only_those_with_a_public_address(site: Si
 
 
 def isolated(services: tuple[str, ...], rule: dict[str, Any], s3: bool = True, dns: bool = True) -> dict[str, Any]:
-    """An isolated VPC with these endpoints, whose group has this rule."""
+    """Return an isolated VPC with these endpoints, whose group has this rule."""
 
     def endpoint(service: str, **more: Any) -> dict[str, Any]:
         common = {"VpcId": ref("Vpc"), "ServiceName": f"com.amazonaws.us-east-1.{service}"}

@@ -13,7 +13,7 @@ FOR_EVER = ("sleep", "600")
 
 
 def running(world: Any, policy: dict[str, Any], **more: Any) -> tuple[str, str]:
-    """Start a job on an environment of its own; return both."""
+    """Start a job on a separate environment; return both."""
     environment = world.environment()
     world.batch.update_compute_environment(computeEnvironment=environment, updatePolicy=policy)
     queue = world.unique("queue")

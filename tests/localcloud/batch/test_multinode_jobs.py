@@ -1,4 +1,4 @@
-"""Multi-node parallel jobs: N containers with addresses and streams of their own."""
+"""Multi-node parallel jobs: N containers, each with an address and a log stream."""
 
 from __future__ import annotations
 

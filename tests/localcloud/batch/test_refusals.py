@@ -1,4 +1,4 @@
-"""What the service refuses, the local cloud refuses; what it does not model, it refuses too."""
+"""The local cloud refuses what the service refuses, and what it does not model."""
 
 from __future__ import annotations
 
@@ -134,7 +134,7 @@ def test_a_container_is_refused(world: Any, changes: dict[str, Any], message: st
 
 
 @pytest.mark.parametrize(
-    ("targets", "message"), [(["1:"], "cover all nodes"), (["0:1", "2:2"], "does not fit"), (["a:"], "no range")]
+    ("targets", "message"), [(["1:"], "cover all nodes"), (["0:1", "2:2"], "does not fit"), (["a:"], "not a range")]
 )
 def test_node_ranges_must_fit(world: Any, targets: list[str], message: str) -> None:
     ranges = [{"targetNodes": target, "container": world.container()} for target in targets]

@@ -1,4 +1,4 @@
-"""Volumes of containers: files that jobs share, and what cannot be mounted."""
+"""Volumes of containers: files that jobs share, and mounts that fail."""
 
 from __future__ import annotations
 
@@ -88,5 +88,5 @@ def test_what_an_access_point_excludes_is_refused(world: Any, changes: dict[str,
 
 
 def test_a_mount_point_of_no_volume_is_refused(world: Any) -> None:
-    with pytest.raises(ClientError, match="names the volume 'x', which is not there"):
+    with pytest.raises(ClientError, match="names the volume 'x', which does not exist"):
         world.define(container={"mountPoints": [{"sourceVolume": "x", "containerPath": "/x"}]})

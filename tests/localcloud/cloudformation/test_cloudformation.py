@@ -134,7 +134,7 @@ class Stack:
         self._wait = wait
 
     def apply(self, operation: str, resources: dict[str, Any], outputs: dict[str, Any] | None = None) -> str:
-        """Create or update; an output is its value, or all that the template says of it."""
+        """Create or update the stack; an output is a value or a whole template entry."""
         said = {key: item if "Value" in item else {"Value": item} for key, item in (outputs or {}).items()}
         template = {"Resources": resources, "Outputs": said}
         getattr(self._client, f"{operation}_stack")(StackName=self.name, TemplateBody=json.dumps(template))

@@ -1,4 +1,4 @@
-"""Keys: what buckets, log groups and repositories do with them, and what the services refuse."""
+"""Keys of buckets, log groups and repositories, and errors about them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What CloudFormation refuses about a value that another stack imports."""
+"""Errors of CloudFormation about a value that another stack imports."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What EC2 refuses about networks, through CloudFormation, and what it makes."""
+"""Network resources through CloudFormation, and errors of EC2 about them."""
 
 from __future__ import annotations
 

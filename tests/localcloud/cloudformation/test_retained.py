@@ -1,4 +1,4 @@
-"""Names that CloudFormation generates, and what it does not delete."""
+"""Names that CloudFormation generates, and resources that it retains."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The container executor: what the process executor cannot model."""
+"""The container executor, where it differs from the process executor."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Events of jobs, and what becomes of them at their targets."""
+"""Events of jobs and their delivery to targets."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What S3 tells of objects, and ministack does not."""
+"""Checksums of object parts, as S3 returns them."""
 
 from __future__ import annotations
 

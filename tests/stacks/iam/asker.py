@@ -1,4 +1,4 @@
-"""Turns questions into requests to the policies that the templates hold."""
+"""Translation of questions into requests to the policies of the templates."""
 
 from __future__ import annotations
 

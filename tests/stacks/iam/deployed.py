@@ -1,4 +1,4 @@
-"""What the templates of an environment would be once deployed: references resolved to ARNs, as an account has them."""
+"""The templates of an environment as deployed: references resolved to ARNs."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class Deployed:
         self.stacks = stacks
 
     def find(self, template: Template, kind: str, prefix: str) -> str:
-        """Return the logical id of the only resource of the type whose id begins so."""
+        """Return the logical id of the only resource of the type whose id has the prefix."""
         (found,) = [key for key in template.of(kind) if key.startswith(prefix)]
         return found
 
@@ -62,7 +62,7 @@ class Deployed:
         return self.resolve(template, found["PolicyDocument"])
 
     def resolve(self, template: Template, value: Any) -> Any:
-        """Replace all references; what is not known here is an error, never a guess."""
+        """Replace all references; an unknown one is an error."""
         match value:
             case list():
                 return [self.resolve(template, item) for item in value]

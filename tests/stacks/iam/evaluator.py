@@ -1,5 +1,5 @@
-"""Asks @cloud-copilot/iam-simulate, which evaluates policies as IAM documents it, and knows every service's actions,
-resources and condition keys. Development only: it is under the AGPL, and nothing of the package imports it."""
+"""Client of @cloud-copilot/iam-simulate, which evaluates policies as IAM documents it, and knows every service's
+actions, resources and condition keys. Development only: it is under the AGPL, and nothing of the package imports it."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class Request:
 
     principal: str
     policies: Sequence[Any]
-    """What the principal's identity has."""
+    """Identity policies of the principal."""
     action: str
     resource: str
     owner: str = ACCOUNT

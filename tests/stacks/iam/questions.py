@@ -1,8 +1,8 @@
 # ruff: noqa: E501 (a table: one question, one line)
-"""Who may do what: the table of questions to the policies of the templates. Names in braces are those of `asker.py`.
+"""Table of questions to the policies of the templates. Names in braces are those of `asker.py`.
 
-They are asked of `environments/dev.yaml` with a second project, a secret, and a registry that developers may use
-besides; those about endpoints of `environments/isolated.yaml`.
+They are asked of `environments/dev.yaml` with a second project, a secret, and a registry that developers may
+also use; those about endpoints of `environments/isolated.yaml`.
 """
 
 from __future__ import annotations
@@ -150,7 +150,7 @@ OWN_IMAGES = [
     must_not("developer", REGISTER, NEW, "another project's image", SOUND | {"batch:Image": "{other_uri}@sha256:0a"}),
     must_not("developer", REGISTER, NEW, "image by tag", SOUND | {"batch:Image": "{own_uri}:latest"}),
     must_not("developer", REGISTER, NEW, "no image", without(SOUND, "batch:Image")),
-    must_not("developer", REGISTER, NEW, "EKS has keys of its own", without(SOUND, "batch:Image") | {"batch:EKSImage": "{own_uri}@sha256:0a"}),
+    must_not("developer", REGISTER, NEW, "EKS has separate keys", without(SOUND, "batch:Image") | {"batch:EKSImage": "{own_uri}@sha256:0a"}),
     must_not("developer", REGISTER, NEW, "root", SOUND | {"batch:User": "0"}),
     must_not("developer", REGISTER, NEW, "root in disguise", SOUND | {"batch:User": "00"}),
     must_not("developer", REGISTER, NEW, "with the group of Docker's socket", SOUND | {"batch:User": "1000:docker"}),
@@ -187,7 +187,7 @@ OWN_IMAGES = [
 
 PLATFORM = [
     may("execution role", "secretsmanager:GetSecretValue", LICENSE, "a definition names it"),
-    may("execution role", "ssm:GetParameters", PARAMETER, "a project lists it for containers of its own"),
+    may("execution role", "ssm:GetParameters", PARAMETER, "a project lists it for custom containers"),
     must_not("execution role", "ssm:GetParameters", PARAMETER + "-x", "no project lists it"),
     must_not("developer", "ssm:GetParameters", PARAMETER, "who may name a secret may not read it"),
     must_not("execution role", "secretsmanager:GetSecretValue", LICENSE.replace("license", "payroll"), "secrets of others"),

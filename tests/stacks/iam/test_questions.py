@@ -77,7 +77,7 @@ class Mutation:
 
 MUTATIONS = [
     Mutation("developer", '"Bool": ', '"BoolIfExists": ', {"privileged is not said"}),
-    Mutation("developer", '"StringLike": ', '"StringLikeIfExists": ', {"no image", "EKS has keys of its own"}),
+    Mutation("developer", '"StringLike": ', '"StringLikeIfExists": ', {"no image", "EKS has separate keys"}),
     Mutation("developer", '{"StringEquals": {"batch:User": "1000", ',
              '{"StringNotEquals": {"batch:User": "0"}, "StringEquals": {', {
         "root in disguise", "with the group of Docker's socket", "user is not said: the image's own may be root"}),

@@ -1,8 +1,8 @@
 #!/usr/bin/python3
-"""What jobs may know of their instance, which they cannot ask themselves: the metadata service is closed to them.
+"""Publish facts about the instance to its jobs, which have no access to the metadata service.
 
 Runs as root on every instance, with the Python of Amazon Linux 2023 (3.9) and nothing else. `instance.json` is written
-once, `spot-notice` when EC2 announces that it takes the instance back
+once, `spot-notice` when EC2 announces the interruption of a Spot Instance
 (https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/spot-instance-termination-notices.html).
 """
 
@@ -62,7 +62,7 @@ class Imds:
 
 
 def write(path: Path, text: str) -> None:
-    """Write so that a reader finds the whole text or none."""
+    """Write atomically: a reader finds the whole text or none."""
     descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=".")
     with os.fdopen(descriptor, "w") as file:
         file.write(text)
@@ -79,7 +79,7 @@ def pass_on_notice(imds: Imds, path: Path) -> None:
 
 
 def serve(imds: Imds, folder: Path, interval_s: float) -> None:
-    """Write the facts, then wait for a notice: for ever on a Spot instance, not at all on others."""
+    """Write the facts, then on a Spot Instance poll for interruption notices."""
     facts, said = {}, ""
     while True:
         try:
@@ -97,7 +97,7 @@ def serve(imds: Imds, folder: Path, interval_s: float) -> None:
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser()
     parser.add_argument("--imds", default="http://169.254.169.254")
     parser.add_argument("--folder", type=Path, default=Path("/run/hpc"))
     parser.add_argument("--interval-s", type=float, default=5)

@@ -1,4 +1,4 @@
-"""Whether job definitions fit the instances of the queues that take them."""
+"""Checks that job definitions fit the instances of their queues."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from hpc_constructs.config.sizing import efa_interfaces, queue_shapes, queue_typ
 
 @check("HPC211")
 def same_instances(environment: Environment) -> Iterator[Problem]:
-    """The queues of a multi-node definition have the same instances: it lists their EFA devices."""
+    """The queues of a multi-node definition have the same instances, since it lists their EFA devices."""
     for name, item in environment.definitions.items():
         queues = queues_of(environment, name)
         if item.kind != "multi-node":
@@ -38,7 +38,7 @@ def _fits(name: str, environment: Environment, shape: Shape) -> bool:
 
 @check("HPC212")
 def sizes(environment: Environment) -> Iterator[Problem]:
-    """A definition fits an instance of each queue that takes it."""
+    """A definition fits an instance of each of its queues."""
     for name in environment.definitions:
         size = size_of(environment, name)
         if size.shared_memory_mib > size.memory_mib:
@@ -60,7 +60,7 @@ def sizes(environment: Environment) -> Iterator[Problem]:
                 path=("definitions", name),
                 given=f"{size.vcpus} vCPUs, {size.memory_mib} MiB, {size.gpus} GPUs",
                 allowed=f"what one instance of queue {queue_name} has: {largest}",
-                fix="ask for less, or give the queue larger instances",
+                fix="request less, or give the queue larger instances",
                 involves=(
                     ("queues", queue_name),
                     *map(ce, queue.compute_environments),
@@ -69,4 +69,4 @@ def sizes(environment: Environment) -> Iterator[Problem]:
 
 
 RELATIONS = (same_instances, sizes)
-"""Checks that follow the references of queues, which must therefore be right."""
+"""Checks that follow the references of queues, which must be valid."""

@@ -1,7 +1,7 @@
-"""Whether the instances of compute environments can be had, and can hold and do at boot what is configured.
+"""Checks that the instances of compute environments can be launched and configured.
 
-Each refusal is one of AWS's own, which would come late (at deployment) or never (jobs that wait in RUNNABLE for ever).
-Every check takes the whole environment and yields what is wrong.
+AWS would report each of these problems late (at deployment) or never (jobs wait in RUNNABLE for ever).
+Every check takes the whole environment and yields problems.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ LONGEST_USER_DATA = 4096
 
 @check("HPC202")
 def vcpu_limits(environment: Environment) -> Iterator[Problem]:
-    """An instance can be launched at all, and the floor is below the ceiling."""
+    """At least one instance fits below max_vcpus, and min_vcpus does not exceed it."""
     for name, item in environment.compute_environments.items():
         smallest = min(instance_types(item), key=lambda kind: kind.vcpus)
         if item.max_vcpus < smallest.vcpus:
@@ -43,7 +43,7 @@ def vcpu_limits(environment: Environment) -> Iterator[Problem]:
 
 @check("HPC203")
 def purchasing(environment: Environment) -> Iterator[Problem]:
-    """Strategy and instance types go with how the instances are bought."""
+    """Allocation strategy and instance types fit the purchasing option."""
     for name, item in environment.compute_environments.items():
         fitting = tuple(s for s in STRATEGIES if s.startswith("SPOT") == (item.purchasing == "spot"))
         if item.strategy not in fitting:
@@ -58,7 +58,7 @@ def purchasing(environment: Environment) -> Iterator[Problem]:
             yield Problem(
                 path=ce(name, "purchasing"),
                 given=f"spot for {names(without_spot[:4])}",
-                allowed="spot only for instance types that EC2 sells as Spot",
+                allowed="spot only for instance types that EC2 offers as Spot",
                 fix="set purchasing: on-demand, or remove these types",
             )
         if item.purchasing == "spot" and item.efa:
@@ -81,14 +81,14 @@ def images(environment: Environment) -> Iterator[Problem]:
                 path=path,
                 given="x86_64 and arm64 types",
                 allowed="one architecture in a compute environment",
-                fix="make a second compute environment, and a queue of its own for it",
+                fix="add a second compute environment with a separate queue",
             )
         if len({kind.gpus > 0 for kind in types}) > 1:
             yield Problem(
                 path=path,
                 given="types with and without GPUs",
-                allowed="either: they need different machine images",
-                fix="make a second compute environment",
+                allowed="only one kind: they need different machine images",
+                fix="add a second compute environment",
             )
         old = [kind.name for kind in types if kind.family in {"p3", "p3dn", "g3", "g3s", "p2"}]
         if old:
@@ -123,8 +123,8 @@ def efa(environment: Environment) -> Iterator[Problem]:
             yield Problem(
                 path=ce(name, "instance_types"),
                 given=names(f"'{given}'" for given in item.instance_types),
-                allowed="exactly one instance type with efa: true, for the interfaces differ from type to type",
-                fix="name one type, and make a compute environment for each other one",
+                allowed="exactly one instance type with efa: true, since the interfaces differ from type to type",
+                fix="name one type, and add a compute environment for each of the others",
             )
             continue
         kind = types[0]
@@ -134,14 +134,14 @@ def efa(environment: Environment) -> Iterator[Problem]:
             yield Problem(
                 path=ce(name, "instance_types"),
                 given=f"'{kind.name}' with efa: true",
-                allowed="types whose first network card takes two interfaces: one is the job's own",
+                allowed="types whose first network card takes two interfaces: the job needs one",
                 fix="choose another type, such as hpc7a.96xlarge or c6in.32xlarge",
             )
 
 
 @check("HPC206")
 def rare_types(environment: Environment) -> Iterator[Problem]:
-    """Types that few zones offer come with the ids of zones that do."""
+    """For types that few zones offer, zone_ids names such zones."""
     network = environment.network
     chosen = network.zone_ids or ()
     efa_zone = "as the zone of network.efa_subnet_id" if network.efa_subnet_id else "as the first of network.zone_ids"
@@ -182,21 +182,21 @@ def root_volumes(environment: Environment) -> Iterator[Problem]:
 
 @check("HPC215")
 def scratch(environment: Environment) -> Iterator[Problem]:
-    """Scratch on the instance store: every type has one."""
+    """With scratch on the instance store, every type has one."""
     for name, item in environment.compute_environments.items():
         without = [kind.name for kind in instance_types(item) if not kind.instance_store_gb]
         if item.scratch == "instance-store" and without:
             yield Problem(
                 path=ce(name, "scratch"),
                 given=f"instance-store for {names(without[:4])}",
-                allowed="instance-store only for types with NVMe volumes of their own, such as c6id, m6id, i4i, g5, p5",
+                allowed="instance-store only for types with NVMe instance store, such as c6id, m6id, i4i, g5, p5",
                 fix="choose such types, or remove the line",
             )
 
 
 @check("HPC216")
 def user_data(environment: Environment) -> Iterator[Problem]:
-    """Scripts fit beside ours and Batch's: EC2 takes 16 KB, and encoding takes a third more than the text
+    """User data fits together with that of the platform and of Batch: EC2 takes 16 KB, and encoding adds a third
     (https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/user-data.html)."""
     for name, item in environment.compute_environments.items():
         size = sum(len(script.encode()) for script in item.user_data)
@@ -205,7 +205,7 @@ def user_data(environment: Environment) -> Iterator[Problem]:
                 path=ce(name, "user_data"),
                 given=f"{size:,} bytes",
                 allowed=f"at most {LONGEST_USER_DATA:,} bytes together",
-                fix="put the long part into the machine image (image_id), or into a file that the script fetches",
+                fix="move the long part into the machine image (image_id), or into a file that the script fetches",
             )
 
 

@@ -1,6 +1,6 @@
-"""Whether the containers of job definitions can start and work as the configuration says.
+"""Checks that the containers of job definitions can start and run as configured.
 
-Every check takes the whole environment and yields what is wrong.
+Every check takes the whole environment and yields problems.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ RESERVED = ("AWS_", "HPC_", "ECS_")
 
 @check("HPC217")
 def secrets(environment: Environment) -> Iterator[Problem]:
-    """Secrets take no name that the platform uses."""
+    """Secrets have no name that the platform uses."""
     for name, item in environment.definitions.items():
         for variable in item.secrets:
             if variable.startswith(RESERVED):
@@ -31,7 +31,7 @@ def secrets(environment: Environment) -> Iterator[Problem]:
 
 @check("HPC218")
 def memory_file_systems(environment: Environment) -> Iterator[Problem]:
-    """What lies in memory fits into it, and nothing is mounted twice."""
+    """File systems in memory fit into it, and nothing is mounted twice."""
     for name, item in environment.definitions.items():
         size = size_of(environment, name)
         in_memory = size.shared_memory_mib + sum(item.tmpfs.values())
@@ -53,8 +53,8 @@ def memory_file_systems(environment: Environment) -> Iterator[Problem]:
 
 
 def _taken(environment: Environment, definition: str) -> Iterator[tuple[str, str, str]]:
-    """Yield the paths where something is mounted already, what that is, and what to do."""
-    yield HOST, "the instance tells of itself", "remove it"
+    """Yield the paths where something is mounted already, its description, and the fix."""
+    yield HOST, "the facts of the instance are mounted", "remove it"
     if mounts_scratch(environment, definition):
         yield SCRATCH, "the instance store is mounted", "remove it, or set scratch: root-volume"
     if environment.file_system:
@@ -63,8 +63,8 @@ def _taken(environment: Environment, definition: str) -> Iterator[tuple[str, str
 
 @check("HPC219")
 def read_only_roots(environment: Environment) -> Iterator[Problem]:
-    """A read-only root leaves room for what must be written: temporary files by everybody, and the session of
-    execute-command by the agent
+    """A read-only root leaves writable space for temporary files, and excludes execute-command, whose agent writes
+    to the root
     (https://docs.aws.amazon.com/AmazonECS/latest/developerguide/ecs-exec.html#ecs-exec-considerations)."""
     for name, item in environment.definitions.items():
         if not item.read_only_root:

@@ -1,7 +1,7 @@
-"""Whether containers can start where there is no way to the internet: what the agent fetches for them has an endpoint.
+"""Checks that containers can start without internet access: everything that the agent fetches has an endpoint.
 
-In an existing VPC the ways out are its owner's, and nothing is known of them here. KMS needs no endpoint: Secrets
-Manager, Parameter Store, ECR and S3 call it themselves.
+The egress of an existing VPC is up to its owner and not known here. KMS needs no endpoint, since Secrets Manager,
+Parameter Store, ECR and S3 call it themselves.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ def _called(environment: Environment) -> Iterator[tuple[Path, str]]:
 
 @check("HPC224")
 def services(environment: Environment) -> Iterator[Problem]:
-    """Secrets come from, and shells go through, services that have an endpoint
+    """Services that secrets and interactive shells need have an endpoint
     (https://docs.aws.amazon.com/AmazonECS/latest/developerguide/vpc-endpoints.html)."""
     network = environment.network
     if network.egress != "endpoints":
@@ -44,8 +44,8 @@ def services(environment: Environment) -> Iterator[Problem]:
         if service not in network.extra_endpoints:
             yield Problem(
                 path=path,
-                given=f"what calls {service}, with egress: endpoints",
-                allowed="what has an endpoint: containers would not start, or no shell open in them",
+                given=f"use of {service} with egress: endpoints",
+                allowed="services with an endpoint: otherwise containers do not start, or shells cannot be opened",
                 fix=f"add {service} to network.extra_endpoints",
                 involves=(("network", "extra_endpoints"),),
             )
@@ -53,7 +53,7 @@ def services(environment: Environment) -> Iterator[Problem]:
 
 @check("HPC225")
 def elsewhere(environment: Environment) -> Iterator[Problem]:
-    """Images and secrets are in the environment's own region: endpoints lead nowhere else, and to no registry but ECR
+    """Images and secrets are in the environment's region: endpoints lead to no other region, and to no registry but ECR
     (https://docs.aws.amazon.com/AmazonECR/latest/userguide/vpc-endpoints.html)."""
     if environment.network.egress != "endpoints":
         return
@@ -65,19 +65,19 @@ def elsewhere(environment: Environment) -> Iterator[Problem]:
             yield Problem(
                 path=path,
                 given=f"registry {item.image.partition('/')[0]} with egress: endpoints",
-                allowed="private repositories of ECR: there is no way to another registry, public.ecr.aws included",
-                fix="copy the image into ECR, and name it there",
+                allowed="private repositories of ECR: other registries, public.ecr.aws included, are unreachable",
+                fix="copy the image into ECR, and use that copy",
             )
         if registry:
             regions[path] = registry[2]
-    own = environment.region
+    home = environment.region
     for path, region in regions.items():
-        if own and region != own:
+        if home and region != home:
             yield Problem(
                 path=path,
                 given=f"region {region} with egress: endpoints",
-                allowed=f"{own}, the environment's own: endpoints lead to no other region",
-                fix=f"copy it to {own}",
+                allowed=f"{home}, the environment's region: endpoints lead to no other region",
+                fix=f"copy it to {home}",
                 involves=(("region",),),
             )
 

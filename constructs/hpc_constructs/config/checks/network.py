@@ -1,4 +1,4 @@
-"""Whether the network can be what the configuration says: one of the environment's own, or an existing one."""
+"""Checks of the network: a dedicated VPC, or an existing one."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from hpc_constructs.config.problems import Problem, names, show
 from hpc_constructs.config.sizing import MOST_ZONES
 
 OWNERS_BUSINESS = ("cidr", "zones", "egress", "extra_endpoints", "flow_logs", "flow_logs_retention_days")
-"""Keys that say how a new VPC is made."""
-PREREQUISITES = "docs/existing-vpc.md says what the VPC must have"
+"""Keys that apply to a dedicated VPC only."""
+PREREQUISITES = "docs/existing-vpc.md lists what the VPC must have"
 
 
 @check("HPC201")
 def zones(environment: Environment) -> Iterator[Problem]:
-    """`zones` and `zone_ids` say the same, and the VPC has room for them."""
+    """`zones` and `zone_ids` agree, and the VPC has address space for them."""
     network = environment.network
     if network.vpc_id or network.subnet_ids:
         return
@@ -38,20 +38,20 @@ def zones(environment: Environment) -> Iterator[Problem]:
 
 @check("HPC220")
 def endpoints(environment: Environment) -> Iterator[Problem]:
-    """Interface endpoints are made only where they are the way out."""
+    """Extra endpoints are listed only with egress: endpoints."""
     network = environment.network
     if network.extra_endpoints and network.egress == "nat" and not network.vpc_id:
         yield Problem(
             path=("network", "extra_endpoints"),
             given=f"{names(network.extra_endpoints)} with egress: nat",
-            allowed="extra endpoints with egress: endpoints; through a NAT gateway every service is reached",
+            allowed="extra endpoints with egress: endpoints; a NAT gateway reaches every service",
             fix="remove it, or set egress: endpoints",
         )
 
 
 @check("HPC221")
 def existing_vpc(environment: Environment) -> Iterator[Problem]:
-    """VPC and subnets are named together, and nothing is said about what the VPC's owner decides."""
+    """VPC and subnets are given together, without keys that the VPC's owner decides."""
     network = environment.network
     if network.vpc_id and not network.subnet_ids:
         yield Problem(
@@ -100,7 +100,7 @@ def existing_subnets(environment: Environment) -> Iterator[Problem]:
             path=("network", "zone_ids"),
             given=f"{len(network.zone_ids)} zone_ids with {len(subnets)} subnet_ids",
             allowed="the zone of each subnet, in the order of subnet_ids",
-            fix="write as many zone_ids as subnet_ids",
+            fix="give one zone id for each of subnet_ids",
             involves=(("network", "subnet_ids"),),
         )
 

@@ -1,6 +1,6 @@
-"""Whether what projects may do fits together.
+"""Checks that the settings of projects are consistent.
 
-Every check takes the whole environment and yields what is wrong.
+Every check takes the whole environment and yields problems.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from hpc_constructs.config.problems import Problem, names
 
 @check("HPC226")
 def of_developers(environment: Environment) -> Iterator[Problem]:
-    """Only those who register job definitions of their own choose images and secrets for them."""
+    """Image sources and secrets are given only for projects with developers."""
     for name, project in environment.projects.items():
         for key in ("image_sources", "secrets"):
             if getattr(project, key) and not project.own_images:

@@ -1,7 +1,7 @@
-"""Whether queues and compute environments fit each other.
+"""Checks that queues and compute environments fit each other.
 
-Each refusal is one of AWS's own, which would come late (at deployment) or never (jobs that wait in RUNNABLE for ever).
-Every check takes the whole environment and yields what is wrong.
+AWS would report each of these problems late (at deployment) or never (jobs wait in RUNNABLE for ever).
+Every check takes the whole environment and yields problems.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from hpc_constructs.config.sizing import instance_types, queue_types, queues_of
 
 @check("HPC207")
 def references(environment: Environment) -> Iterator[Problem]:
-    """Every name that is used exists."""
+    """Every referenced name exists."""
     for name, queue in environment.queues.items():
         for index, wanted in enumerate(queue.compute_environments):
             if wanted not in environment.compute_environments:
@@ -49,7 +49,7 @@ def references(environment: Environment) -> Iterator[Problem]:
 
 @check("HPC208")
 def unused(environment: Environment) -> Iterator[Problem]:
-    """Nothing is built that no job can reach."""
+    """Every compute environment and multi-node definition can be reached by jobs."""
     used = {name for queue in environment.queues.values() for name in queue.compute_environments}
     for name in environment.compute_environments:
         if name not in used:
@@ -64,14 +64,14 @@ def unused(environment: Environment) -> Iterator[Problem]:
             yield Problem(
                 path=("definitions", name),
                 given="a multi-node definition that no queue takes",
-                allowed="multi-node definitions of a queue: its instance type gives their size",
+                allowed="multi-node definitions of a queue, whose instance type determines their size",
                 fix=f"name it in a queue, or leave it out: `{name}: null`",
             )
 
 
 @check("HPC209")
 def architectures(environment: Environment) -> Iterator[Problem]:
-    """A queue holds one architecture (https://docs.aws.amazon.com/batch/latest/APIReference/API_CreateJobQueue.html)."""
+    """A queue has one architecture (https://docs.aws.amazon.com/batch/latest/APIReference/API_CreateJobQueue.html)."""
     for name, queue in environment.queues.items():
         found = {kind.architecture for kind in queue_types(environment, queue)}
         if len(found) > 1:
@@ -79,7 +79,7 @@ def architectures(environment: Environment) -> Iterator[Problem]:
                 path=("queues", name, "compute_environments"),
                 given=names(queue.compute_environments) + ": x86_64 and arm64",
                 allowed="one architecture in a queue",
-                fix="make a queue for each architecture",
+                fix="add a queue for each architecture",
                 involves=tuple(map(ce, queue.compute_environments)),
             )
 
@@ -97,7 +97,7 @@ def multi_node(environment: Environment) -> Iterator[Problem]:
                 path=path,
                 given=names(queue.compute_environments),
                 allowed="exactly one compute environment for a multi-node queue",
-                fix="make a queue for each",
+                fix="add a queue for each",
             )
         for wanted in queue.compute_environments:
             item = environment.compute_environments[wanted]
@@ -111,11 +111,11 @@ def multi_node(environment: Environment) -> Iterator[Problem]:
                     involves=(ce(wanted),),
                 )
             if item.instance_types != (types[0].name,):
-                if not item.efa:  # with EFA it has been said already
+                if not item.efa:  # with EFA, another check reports it
                     yield Problem(
                         path=ce(wanted, "instance_types"),
                         given=names(f"'{given}'" for given in item.instance_types),
-                        allowed=f"exactly one instance type, for queue {name} is multi-node",
+                        allowed=f"exactly one instance type, since queue {name} is multi-node",
                         fix="name one type, such as c5n.18xlarge",
                         involves=(("queues", name),),
                     )
@@ -123,7 +123,7 @@ def multi_node(environment: Environment) -> Iterator[Problem]:
                 yield Problem(
                     path=ce(wanted, "max_vcpus"),
                     given=str(item.max_vcpus),
-                    allowed=f"at least {2 * types[0].vcpus}, two nodes of {types[0].name}, for queue {name}",
+                    allowed=f"at least {2 * types[0].vcpus}, two nodes of {types[0].name}, in queue {name}",
                     fix="raise it to the vCPUs of the largest multi-node job",
                     involves=(("queues", name),),
                 )
@@ -131,7 +131,7 @@ def multi_node(environment: Environment) -> Iterator[Problem]:
 
 @check("HPC223")
 def shares(environment: Environment) -> Iterator[Problem]:
-    """No share is listed twice, and no two projects are one share without wanting it
+    """No share is listed twice, and no two projects have the same share identifier by accident
     (https://docs.aws.amazon.com/batch/latest/APIReference/API_ShareAttributes.html)."""
     for name, queue in environment.queues.items():
         given = list(queue.fair_share.shares) if queue.fair_share else []
@@ -144,7 +144,7 @@ def shares(environment: Environment) -> Iterator[Problem]:
             if wider:
                 yield Problem(
                     path=("queues", name, "fair_share", "shares", share),
-                    given=f"'{share}' beside '{wider[0]}'",
+                    given=f"'{share}' together with '{wider[0]}'",
                     allowed="share identifiers that do not overlap",
                     fix="remove one of the two",
                 )
@@ -163,4 +163,4 @@ def shares(environment: Environment) -> Iterator[Problem]:
 
 
 RELATIONS = (architectures, multi_node, shares)
-"""Checks that follow the references of queues, which must therefore be right."""
+"""Checks that follow the references of queues, which must be valid."""

@@ -1,4 +1,4 @@
-"""How a function becomes the check of a rule, whose id each of its findings carries."""
+"""Decorator that makes a function the check of a rule, with the rule's id in each of its findings."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class Check:
     find: Find
 
     def __call__(self, environment: Environment) -> Iterator[Problem]:
-        """Yield what is wrong."""
+        """Yield problems."""
         return (replace(problem, rule=self.rule) for problem in self.find(environment))
 
 

@@ -10,7 +10,7 @@ from hpc_constructs.rules.finding import Hit, check
 
 RESOURCES = "Properties.ComputeResources"
 BIG_VCPUS = 96
-"""From here on an idle instance is worth a word."""
+"""vCPUs from which on an idle instance is reported."""
 LONG_DELAY_MINUTES = 60
 LONGEST_UPDATE_MINUTES = 7200
 

@@ -1,4 +1,4 @@
-"""Job definitions: their logs, and the hygiene that Guard cannot say."""
+"""Job definitions: logs, and hygiene that Guard cannot express."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from hpc_constructs.rules.templates import Resource
 
 LARGEST_DEFINITION = 24 * 1024
 LONGEST_REFERENCE = 128
-"""Bytes that stand for a reference, which has its value at deployment only: ARNs are shorter."""
+"""Bytes assumed for a reference, whose value exists at deployment only; ARNs are shorter."""
 LEAST_SHARED_MIB = 1024
 LEAST_SHARE = 0.05
 NOT_PUSHED_YET = ":not-pushed-yet"
-"""Ends the image of every definition until the first image has been pushed; `hpc submit` refuses until then."""
+"""Tag of every definition's image until the first image is pushed; `hpc submit` refuses it."""
 NOT_SENT = {"ResourceRetentionPolicy", "Tags"}
-"""Properties of the resource that are no part of the definition's own size."""
+"""Properties of the resource that do not count towards the size of the definition."""
 WRITE_LOGS = {"logs:PutLogEvents", "logs:*", "*"}
 
 
@@ -37,13 +37,13 @@ def _log_group(container: Container) -> object:
 def own_log_group(platform: Platform) -> Iterator[Hit]:
     for container in _containers(platform):
         group = platform.templates.find(_log_group(container), container.definition.template)
-        # Without any group in place of Batch's own there is a finding of its own.
+        # A definition with Batch's default group is a separate finding.
         if _log_group(container) is not None and (group is None or group.type != "AWS::Logs::LogGroup"):
             yield container.definition, "", f"{container.path}.LogConfiguration"
 
 
 def _writers(platform: Platform, container: Container) -> Iterator[Resource]:
-    """Yield the roles that write a container's log: its execution role, and those of the instances of its queues."""
+    """Yield the roles that write a container's log: the execution role, and the roles of its queues' instances."""
     role = platform.templates.find(container.settings.get("ExecutionRoleArn"), container.definition.template)
     if role is not None:
         yield role
@@ -104,7 +104,7 @@ def shared_memory(platform: Platform) -> Iterator[Hit]:
 
 
 def _written(value: Any, definition: Resource, platform: Platform) -> Any:
-    """Return the value with something as long in place of references."""
+    """Return the value with references replaced by text of the assumed length."""
     match value:
         case {"Ref": _} | {"Fn::GetAtt": _} | {"Fn::Join": _} | {"Fn::ImportValue": _} | {"Fn::Sub": _}:
             text = platform.templates.text(value, definition.template)

@@ -74,7 +74,7 @@ def slot_for_the_task(platform: Platform) -> Iterator[Hit]:
         for item in queue.compute_environments:
             used = sum(_card(one) == 0 for one in item.interfaces)
             for kind in item.types:
-                # More than the card takes is a wrong layout, which has a rule of its own.
+                # More interfaces than the card takes are a wrong layout, which another rule reports.
                 if item.interfaces and used == kind.enis_per_card[0]:
                     detail = f"{used} of {kind.enis_per_card[0]} on card 0 of {kind.name} are taken"
                     yield item.launch_template or item.resource, detail, INTERFACES
@@ -119,7 +119,7 @@ def no_mixed_egress(platform: Platform) -> Iterator[Hit]:
             if platform.templates.find(item.properties.get("GroupId"), item.template) is group
         ]
         if anywhere and alone:
-            yield group, f"beside {alone[0]}", "Properties.SecurityGroupEgress"
+            yield group, f"together with {alone[0]}", "Properties.SecurityGroupEgress"
 
 
 @check("HPC025")

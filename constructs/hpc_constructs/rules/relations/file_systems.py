@@ -1,4 +1,4 @@
-"""Shared file systems: whether the instances reach them, and nobody else does."""
+"""Shared file systems: access for instances, and for nothing else."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def mount_target_in_every_subnet(platform: Platform) -> Iterator[Hit]:
 
 
 def _admits(platform: Platform, group: Resource, sources: list[Resource]) -> bool:
-    """Whether the group admits NFS from one of the groups, or from addresses, which another rule looks at."""
+    """Return whether the group admits NFS from one of the groups, or from addresses, which another rule checks."""
     alone = [
         (item.properties, item.template)
         for item in platform.templates.of("AWS::EC2::SecurityGroupIngress")

@@ -1,11 +1,11 @@
-"""Launch templates, as far as compute environments use them."""
+"""Launch templates of compute environments."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator
 
-from hpc_constructs.compute.host.install import SOURCE
+from hpc_constructs.compute.host.install import deployed
 from hpc_constructs.rules.batch_model import ComputeEnvironment, Platform
 from hpc_constructs.rules.finding import Hit, check
 from hpc_constructs.rules.templates import Properties, Resource
@@ -14,8 +14,8 @@ DATA = "Properties.LaunchTemplateData"
 ROOT_DEVICE = "/dev/xvda"
 LEAST_ROOT_GIB = 100
 BLOCKED_FOR_TASKS = re.compile(r"^ECS_AWSVPC_BLOCK_IMDS=true$", re.MULTILINE)
-CLOSED_ON_HOST = tuple((SOURCE / name).read_text(encoding="utf-8") for name in ("close-imds", "ecs.conf"))
-"""The rule, and that the agent starts only behind it."""
+CLOSED_ON_HOST = (deployed("close-imds"), deployed("ecs.conf"))
+"""The script, and the drop-in that makes it a precondition of the agent."""
 MULTIPART = re.compile(r"\A\s*(MIME-Version:|Content-Type: multipart/mixed)", re.IGNORECASE)
 UNPINNED_INSTALLER = re.compile(r"aws-efa-installer-latest|efa[-_]installer\S*latest")
 
@@ -51,7 +51,7 @@ def pinned_installer(platform: Platform) -> Iterator[Hit]:
 def metadata_service_closed(platform: Platform) -> Iterator[Hit]:
     for _, template in _launched(platform):
         text = _user_data(platform, template)
-        if not MULTIPART.match(text):  # there is a finding of its own
+        if not MULTIPART.match(text):  # another rule reports it
             continue
         if not BLOCKED_FOR_TASKS.search(text):
             yield template, "open to the tasks of multi-node jobs", f"{DATA}.UserData"

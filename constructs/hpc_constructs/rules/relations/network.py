@@ -1,4 +1,4 @@
-"""Whether instances reach AWS, and stand where they can."""
+"""Networks: routes to AWS, and subnets of instances."""
 
 from __future__ import annotations
 
@@ -19,7 +19,8 @@ COMMENT = re.compile(r"^\s*#.*$", re.MULTILINE)
 INSIDE = re.compile(
     r"://(169\.254\.|docs\.aws\.amazon\.com/|localhost|127\.|([^/]*\.)?s3[.-][^/]*\.amazonaws\.com(\.cn)?(/|$))"
 )
-"""The instance itself, and S3, which has an endpoint. Not all of AWS: efa-installer.amazonaws.com has no endpoint."""
+"""Hosts that need no internet access: the instance itself, and S3, which has an endpoint. Not all of AWS, since
+efa-installer.amazonaws.com has no endpoint."""
 
 
 def _routes(platform: Platform, subnet: Resource) -> tuple[list[Resource], list[Resource]]:
@@ -60,7 +61,7 @@ def _endpoints(platform: Platform, vpc: Resource | None, kind: str) -> list[Reso
 
 
 def _missing(platform: Platform, subnet: Resource, tables: list[Resource]) -> list[str]:
-    """Return the services that a subnet without a way out has no endpoint for."""
+    """Return the services without endpoint in a subnet without internet access."""
     vpc = _vpc(platform, subnet)
     there = {_service(platform, item) for item in _endpoints(platform, vpc, "Interface")}
     missing = [name for name in NEEDED if name not in there]
@@ -114,7 +115,7 @@ def _https_from(platform: Platform, group: Resource) -> list[Properties]:
 
 
 def _admits_vpc(platform: Platform, group: Resource, vpc: Resource | None) -> bool:
-    """Whether the group admits HTTPS from the whole VPC: tasks of multi-node jobs may have its default group."""
+    """Return whether the group admits HTTPS from the whole VPC, since multi-node tasks may have its default group."""
     if vpc is None:  # an existing VPC: its addresses are not in the templates
         return bool(_https_from(platform, group))
     block = vpc.properties.get("CidrBlock")
@@ -168,9 +169,9 @@ def zone_offers_type(platform: Platform) -> Iterator[Hit]:
 @check("HPC036")
 def user_data_stays_inside(platform: Platform) -> Iterator[Hit]:
     for item in platform.compute_environments:
-        own = [subnet for subnet in item.subnets if subnet.type == "AWS::EC2::Subnet"]
+        subnets = [subnet for subnet in item.subnets if subnet.type == "AWS::EC2::Subnet"]
         template = item.launch_template
-        if template is None or all(_routes(platform, subnet)[1] for subnet in own):
+        if template is None or all(_routes(platform, subnet)[1] for subnet in subnets):
             continue
         text = platform.templates.text(item.launch_data.get("UserData", ""), template.template)
         found = [address for address in ADDRESS.findall(COMMENT.sub("", text)) if not INSIDE.search(address)]

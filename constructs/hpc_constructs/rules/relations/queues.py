@@ -1,4 +1,4 @@
-"""Queues with their compute environments and the job definitions that they take."""
+"""Queues with their compute environments and job definitions."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def few_environments(platform: Platform) -> Iterator[Hit]:
 @check("HPC041")
 def one_architecture(platform: Platform) -> Iterator[Hit]:
     for queue in platform.queues:
-        # Two in one compute environment is a finding of its own.
+        # Two in one compute environment are a separate finding.
         found = [{kind.architecture for kind in item.types} for item in queue.compute_environments]
         if all(len(one) == 1 for one in found) and len(set[str]().union(*found)) > 1:
             yield queue.resource, "", ORDER
@@ -56,7 +56,7 @@ def room_for_all_nodes(platform: Platform) -> Iterator[Hit]:
         for definition in queue.definitions:
             nodes = int(definition.properties.get("NodeProperties", {}).get("NumNodes", 1))
             smallest = min((kind.vcpus for kind in item.types), default=0)
-            # Not even one is a finding of its own.
+            # Room for not even one node is a separate finding.
             if smallest <= item.max_vcpus < nodes * smallest:
                 detail = f"{nodes} nodes of {smallest} vCPUs, {item.resource.logical_id} has {item.max_vcpus}"
                 yield queue.resource, detail, ORDER

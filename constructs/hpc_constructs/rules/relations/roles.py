@@ -1,4 +1,4 @@
-"""Who may do what, by the part that a role plays; and policies of buckets and topics."""
+"""Permissions of roles, by their purpose, and policies of buckets and topics."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ AGENT = (
     "ec2messages:*",
     "cloudwatch:PutMetricData",
 )
-"""Services of the agents on an instance."""
+"""Actions of the agents on an instance."""
 PLATFORM = (
     "iam:*",
     "sts:AssumeRole",
@@ -37,7 +37,7 @@ PLATFORM = (
     "kms:*Policy",
     "kms:ScheduleKeyDeletion",
 )
-"""What no job does: change the platform, its images and rights, or delete data for good."""
+"""Actions that no job needs: changes of the platform, its images and permissions, and permanent deletion of data."""
 
 
 @check("HPC060")

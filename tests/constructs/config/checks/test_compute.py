@@ -110,7 +110,7 @@ def efa(types: str, more: str = "") -> str:
         ),
         pytest.param(
             "compute_environments: {spot: {instance_types: [c6id, c6i.large], scratch: instance-store}}",
-            "instance-store for c6i.large given; allowed: instance-store only for types with NVMe volumes",
+            "instance-store for c6i.large given; allowed: instance-store only for types with NVMe instance store",
             id="instance store without one",
         ),
         pytest.param(
@@ -123,8 +123,8 @@ def efa(types: str, more: str = "") -> str:
         pytest.param(
             "compute_environments: {spot: {scale_down_delay_minutes: 5}}", "5 given; allowed: at least 20", id="delay"
         ),
-        pytest.param("ami_refresh: yesterday", "allowed: a day such as 2026-11-22", id="no day"),
-        pytest.param("ami_refresh: 2026-02-30", "allowed: a day such as 2026-11-22", id="no such day"),
+        pytest.param("ami_refresh: yesterday", "allowed: a date such as 2026-11-22", id="no day"),
+        pytest.param("ami_refresh: 2026-02-30", "allowed: a date such as 2026-11-22", id="no such day"),
     ],
 )
 def test_is_refused(text: str, expected: str) -> None:

@@ -28,8 +28,14 @@ def task(settings: str) -> str:
         ),
         (task("ulimits: {files: 3}"), "'files' given; allowed: 'core', 'cpu'"),
         (task("ulimits: {nofile: -2}"), "-2 given; allowed: at least -1"),
-        (task("image: python:3"), "'python:3' given; allowed: sha256: and 64 hexadecimal digits, or registry/name@"),
-        (task(f"image: python@{DIGEST}"), "allowed: sha256: and 64 hexadecimal digits, or registry/name@"),
+        (
+            task("image: python:3"),
+            "'python:3' given; allowed: sha256: and 64 hexadecimal digits, optionally after registry/name@",
+        ),
+        (
+            task(f"image: python@{DIGEST}"),
+            "allowed: sha256: and 64 hexadecimal digits, optionally after registry/name@",
+        ),
         (task("user: a b"), "'a b' given; allowed: user or user:group"),
         (
             "compute_environments: {spot: {instance_types: [c6id], scratch: instance-store}}\n"

@@ -1,4 +1,4 @@
-"""Without internet: what containers start with has an endpoint, and is where endpoints lead."""
+"""Without internet access, everything that containers need at start has an endpoint."""
 
 import pytest
 
@@ -18,7 +18,7 @@ def task(settings: str, before: str = ISOLATED) -> str:
 @pytest.mark.parametrize(
     ("settings", "expected"),
     [
-        (f"secrets: {{KEY: {SECRET}}}", "HPC224 definitions.task.secrets.KEY: what calls secretsmanager, with egress"),
+        (f"secrets: {{KEY: {SECRET}}}", "HPC224 definitions.task.secrets.KEY: use of secretsmanager with egress"),
         (f"secrets: {{KEY: {PARAMETER}}}", "fix: add ssm to network.extra_endpoints"),
         ("enable_execute_command: true", "fix: add ssmmessages to network.extra_endpoints"),
         (f"image: docker.io/library/python@{DIGEST}", "HPC225 definitions.task.image: registry docker.io with egress"),

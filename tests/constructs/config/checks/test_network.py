@@ -21,7 +21,7 @@ def network(settings: str, more: str = "") -> str:
         pytest.param(
             network("extra_endpoints: [batch, sts]"),
             "network.extra_endpoints: batch, sts with egress: nat given; allowed: extra endpoints with egress: endp",
-            id="endpoints beside a NAT gateway",
+            id="endpoints with a NAT gateway",
         ),
         pytest.param(network("egress: endpoints, extra_endpoints: [s4]"), "'s4' given; allowed: 'batch'", id="unknown"),
         pytest.param(network("flow_logs_retention_days: 8"), "8 given; allowed: 1, 3, 5", id="retention"),
@@ -30,13 +30,11 @@ def network(settings: str, more: str = "") -> str:
             "5 zone_ids given; allowed: at most 4",
             id="no room for five zones",
         ),
-        pytest.param(
-            network("vpc_id: my-vpc"), "'my-vpc' given; allowed: the id of a VPC, such as vpc-", id="no VPC id"
-        ),
+        pytest.param(network("vpc_id: my-vpc"), "'my-vpc' given; allowed: a VPC id such as vpc-", id="no VPC id"),
         pytest.param(
             network(f"vpc_id: {VPC}"),
             f"'{VPC}' without subnet_ids given; allowed: an existing VPC with the private subnets to use; "
-            "fix: add subnet_ids, one in each zone; docs/existing-vpc.md says what the VPC must have",
+            "fix: add subnet_ids, one in each zone; docs/existing-vpc.md lists what the VPC must have",
             id="VPC without subnets",
         ),
         pytest.param(network(f"subnet_ids: [{ONE}]"), "subnet_ids without vpc_id given", id="subnets without VPC"),
@@ -58,7 +56,7 @@ def network(settings: str, more: str = "") -> str:
             pytest.param(
                 network(f"{EXISTING}, {key}: {value}"),
                 f"network.{key}: {shown} with vpc_id given; allowed: no {key}: the owner of {VPC} decides it; fix: "
-                "remove it; docs/existing-vpc.md says what the VPC must have",
+                "remove it; docs/existing-vpc.md lists what the VPC must have",
                 id=f"{key} of an existing VPC",
             )
             for key, value, shown in (
@@ -101,7 +99,7 @@ def test_is_refused(text: str, expected: str) -> None:
 @pytest.mark.parametrize(
     "text",
     [
-        pytest.param(network("egress: endpoints, extra_endpoints: [batch, ssm]"), id="endpoints besides"),
+        pytest.param(network("egress: endpoints, extra_endpoints: [batch, ssm]"), id="extra endpoints"),
         pytest.param(network(EXISTING), id="an existing VPC"),
         pytest.param(
             network(f"{EXISTING}, efa_subnet_id: {TWO}, zone_ids: [use2-az1, use2-az2]", HPC7A % ", efa: true"),
@@ -114,9 +112,9 @@ def test_is_accepted(text: str) -> None:
     assert parse(text, file="environments/x.yaml", name="x").name == "x"
 
 
-def test_only_what_was_said_wrongly_is_told() -> None:
+def test_only_the_misspelt_subnet_is_reported() -> None:
     """No complaint about missing subnets where the subnets are there, but one of them is misspelt."""
     with pytest.raises(ConfigError) as caught:
         parse(network(f"vpc_id: {VPC}, subnet_ids: [subnet-x]"), file="environments/x.yaml", name="x")
     (line,) = str(caught.value).splitlines()
-    assert "'subnet-x' given; allowed: ids of subnets" in line
+    assert "'subnet-x' given; allowed: a subnet id such as" in line

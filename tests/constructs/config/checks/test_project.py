@@ -1,4 +1,4 @@
-"""What projects may do fits together."""
+"""The settings of projects are consistent."""
 
 import pytest
 
@@ -30,5 +30,5 @@ def test_a_project_with_own_images_lists_secrets() -> None:
 
 def test_without_internet_a_projects_secrets_need_an_endpoint_too() -> None:
     text = f"{REST}network: {{egress: endpoints}}\nprojects: {{climate: {{own_images: true, secrets: [{SECRET}]}}}}\n"
-    with pytest.raises(ConfigError, match=r"projects\.climate\.secrets\[0\]: what calls secretsmanager, with egress"):
+    with pytest.raises(ConfigError, match=r"projects\.climate\.secrets\[0\]: use of secretsmanager with egress"):
         parse(text, file="environments/x.yaml", name="x")

@@ -53,7 +53,7 @@ def complaints(text: str) -> list[str]:
         ),
         pytest.param(
             "queues: {tightly-coupled: {compute_environments: [on-demand]}}",
-            "'default_x86_64' given; allowed: exactly one instance type, for queue tightly-coupled is multi-node",
+            "'default_x86_64' given; allowed: exactly one instance type, since queue tightly-coupled is multi-node",
             id="multi-node over many types",
         ),
         pytest.param(
@@ -107,11 +107,11 @@ def complaints(text: str) -> list[str]:
         ),
         pytest.param(
             "queues: {on-demand: {fair_share: {shares: {'team*': 1, teamA: 2}}}}",
-            "queues.on-demand.fair_share.shares.teamA: 'teamA' beside 'team*' given; allowed: share identifiers that",
+            "on-demand.fair_share.shares.teamA: 'teamA' together with 'team*' given; allowed: share identifiers that",
             id="overlapping shares",
         ),
         pytest.param(
-            "queues: {on-demand: {fair_share: {shares: {team-a: 1}}}}", "allowed: letters and digits, and", id="share"
+            "queues: {on-demand: {fair_share: {shares: {team-a: 1}}}}", "allowed: letters and digits, with", id="share"
         ),
         pytest.param(
             "queues: {on-demand: {fair_share: {shares: {a: 0}}}}",
