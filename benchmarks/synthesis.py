@@ -45,8 +45,7 @@ print(json.dumps({{"imports": imported - started, "constructs": built - imported
 
 def variants(environment: str) -> dict[str, tuple[list[str], dict[str, str]]]:
     """Return command and variables of each variant, the baseline first."""
-    flags = json.loads((ROOT / "cdk.json").read_text())["context"]
-    context = {"CDK_CONTEXT_JSON": json.dumps({**flags, "env": environment})}
+    context = {"CDK_CONTEXT_JSON": json.dumps({"env": environment})}
     build = BUILD.format(environment=environment)
     return {
         "empty app, engine on": (["-c", EMPTY], {}),

@@ -13,9 +13,9 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
+from hpc_stacks.names import stack_name
 from localcloud.runtimes import podman_config
 from localcloud.session import LocalCloud
-from stacks.names import stack_name
 
 ROOT = Path(__file__).resolve().parents[1]
 TOOLS = f"{ROOT / 'node_modules' / '.bin'}:{Path(sys.executable).parent}"

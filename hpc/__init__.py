@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from hpc.runs.run import Run
     from hpc.submit.job_definitions import ListedDefinition
 
-    __version__: str
+__version__ = "0.2.0"
 
 __all__ = [
     "BadInput",
@@ -77,8 +77,6 @@ _MODULES = {
 
 
 def __getattr__(name: str) -> object:
-    if name == "__version__":
-        return importlib.import_module("importlib.metadata").version("hpc-batch")
     if name not in _MODULES:
         raise AttributeError(f"module 'hpc' has no attribute {name!r}")
     return getattr(importlib.import_module(_MODULES[name]), name)

@@ -18,28 +18,31 @@ import click
 from botocore.exceptions import BotoCoreError, ClientError
 
 from hpc_constructs.config import ConfigError, load
-from stacks.names import stack_name
+from hpc_stacks.names import stack_name
+from tools.synthesis import ROOT, environments_option
 
 if TYPE_CHECKING:
     from types_boto3_s3.type_defs import ObjectIdentifierTypeDef
-
-ROOT = Path(__file__).resolve().parents[1]
 
 
 @click.command()
 @click.argument("environment")
 @click.option("--yes", is_flag=True, help="Do not ask.")
-@click.option("--environments", type=Path, default=ROOT / "environments", help="Folder of the YAML files.")
-@click.option("--app", help="Cloud assembly to destroy by, instead of a new synthesis.")
-def main(environment: str, yes: bool, environments: Path, app: str | None) -> None:
+@environments_option
+@click.option(
+    "--app",
+    type=click.Path(exists=True, resolve_path=True),
+    help="Cloud assembly to destroy by, instead of a new synthesis.",
+)
+def main(environment: str, yes: bool, folder: Path, app: str | None) -> None:
     """Take ENVIRONMENT down, its data included."""
     try:
-        removal = load(environments, environment).removal
+        removal = load(folder, environment).removal
     except ConfigError as error:
         raise click.ClickException(str(error)) from None
     if removal != "destroy":
         raise click.ClickException(
-            f"{environments.name}/{environment}.yaml says removal: {removal}: its data outlives its stacks."
+            f"{folder.name}/{environment}.yaml says removal: {removal}: its data outlives its stacks."
             f" For the stacks alone: cdk destroy --all -c env={environment}; for the data too, deploy with"
             " removal: destroy first"
         )
@@ -62,7 +65,7 @@ def main(environment: str, yes: bool, environments: Path, app: str | None) -> No
         "-c",
         f"env={environment}",
         "-c",
-        f"environments={environments}",
+        f"environments={folder}",
         *source,
     ]
     sys.exit(subprocess.run(command, cwd=ROOT, check=False).returncode)

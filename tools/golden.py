@@ -15,7 +15,7 @@ import json
 import shutil
 import sys
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import click
@@ -23,8 +23,17 @@ from ruamel.yaml import YAML
 from ruamel.yaml.comments import CommentedMap, CommentedSeq
 from ruamel.yaml.scalarstring import LiteralScalarString
 
-from stacks.names import stack_name
-from tools.synthesis import ROOT, Stacks, SynthesisError, Template, environments, synthesize_all
+from hpc_stacks.names import stack_name
+from tools.synthesis import (
+    ENVIRONMENTS,
+    ROOT,
+    Stacks,
+    SynthesisError,
+    Template,
+    environments,
+    environments_option,
+    synthesize_all,
+)
 from tools.template_difference import apply, difference
 
 GOLDEN = ROOT / "tests" / "golden"
@@ -153,24 +162,47 @@ def accept(folder: Path, stacks: Stacks, give_up: frozenset[str]) -> list[str]:
 @click.option(
     "--give-up", default="", help="STACK/LOGICAL_ID of stateful resources, or ENVIRONMENT, whose loss is intended."
 )
-@click.option("--folder", type=click.Path(path_type=Path), default=GOLDEN, help="Folder of the golden templates.")
-@click.option("--root", type=click.Path(path_type=Path, exists=True), default=ROOT, help="The source.")
-def main(give_up: str, folder: Path, root: Path) -> None:
+@click.option("--check", is_flag=True, help="Accept nothing; print what differs, and exit with 1 if anything does.")
+@environments_option
+@click.option(
+    "--golden",
+    "kept",
+    type=click.Path(path_type=Path),
+    help="Folder of the golden templates.  [default: tests/golden; golden/ below another folder of environments]",
+)
+def main(give_up: str, check: bool, folder: Path, kept: Path | None) -> None:
     """Accept the templates of the working tree as the golden ones."""
-    names = environments(root)
+    kept = kept or (GOLDEN if folder == ROOT / ENVIRONMENTS else folder / "golden")
+    names = environments(ROOT, folder)
     try:
-        found = synthesize_all((root, name) for name in names)
+        found = {name: stacks for (_, name), stacks in synthesize_all(((ROOT, name) for name in names), folder).items()}
     except SynthesisError as error:
         raise click.ClickException(str(error)) from None
-    meant = frozenset(give_up.split())
+    if check:
+        _check(kept, found)
+    else:
+        _accept(kept, found, frozenset(give_up.split()))
+
+
+def _check(folder: Path, found: Mapping[str, Stacks]) -> None:
+    names = sorted({*found, *(path.name for path in folder.glob("*/"))})
+    shown = [text for name in names if (text := differences(folder / name, found.get(name, {})))]
+    if shown:
+        click.echo("\n".join(shown))
+        click.echo("the templates are not the golden ones; if this is intended: make golden, and commit it", err=True)
+        sys.exit(1)
+
+
+def _accept(folder: Path, found: Mapping[str, Stacks], meant: frozenset[str]) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
     lost: list[str] = []
-    for stale in sorted(path for path in folder.iterdir() if path.is_dir() and path.name not in names):
+    for stale in sorted(path for path in folder.iterdir() if path.is_dir() and path.name not in found):
         if stale.name in meant or not listed_ids(stale):
             shutil.rmtree(stale)
         else:
             lost.append(f"{stale.name} (the whole environment)")
-    for name in sorted(names, key=lambda name: BASES.index(name) if name in BASES else len(BASES)):
-        lost += accept(folder / name, found[root, name], meant)
+    for name in sorted(found, key=lambda name: BASES.index(name) if name in BASES else len(BASES)):
+        lost += accept(folder / name, found[name], meant)
     if lost:
         click.echo("templates accepted; stateful resources that are gone or have another logical id:", err=True)
         for line in lost:

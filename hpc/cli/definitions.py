@@ -9,7 +9,7 @@ import click
 from hpc.cli.app import pass_cluster, table
 from hpc.cluster import Cluster
 from hpc.contract import objects
-from hpc.submit.job_definitions import Listed
+from hpc.submit.job_definitions import ListedDefinition
 from hpc.units import show_mib
 
 
@@ -35,7 +35,7 @@ def definitions(cluster: Cluster, project: str | None, as_json: bool) -> None:
     click.echo(table(header, [_row(item) for item in found]))
 
 
-def _row(item: Listed) -> list[str]:
+def _row(item: ListedDefinition) -> list[str]:
     definition = item.definition
     size = [str(definition.vcpus), show_mib(definition.memory_mib)]
     return [definition.name, definition.project, definition.kind, *size, item.user or "the image's", item.image]

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from hpc.units import parse_duration_s, parse_memory_mib
 
+if TYPE_CHECKING:
+    _ParamType = click.ParamType[int]
+else:
+    _ParamType = click.ParamType  # not subscriptable before click 8.4
 
-class Quantity(click.ParamType[int]):
+
+class Quantity(_ParamType):
     """A memory size or a duration."""
 
     def __init__(self, name: str, parse: Callable[[str], int]) -> None:

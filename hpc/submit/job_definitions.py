@@ -31,10 +31,6 @@ class ListedDefinition:
     """True if users of the project registered it, false if it was deployed."""
 
 
-Listed = ListedDefinition
-"""Former name, which hpc.cli.definitions imports."""
-
-
 def with_own(environment: Environment, project: str, name: str | None, clients: Clients) -> Environment:
     """Return the environment with the named definition added, if users of the project registered it."""
     prefix = objects.own_definition_name(environment.name, project, "")

@@ -176,7 +176,7 @@ def test_another_registry_says_what_a_tag_is_and_when_it_does_not_a_digest_is_wa
     assert silent.returncode == 2
     assert "give the image by digest" in silent.stderr
     assert json.loads(by_digest.stdout)["register_job_definition"] == planned["register_job_definition"]
-    assert "taken unseen" in by_digest.stderr
+    assert "not verified" in by_digest.stderr
 
 
 def test_definitions_lists_what_is_deployed_and_what_was_made_and_takes_their_names(

@@ -14,7 +14,6 @@ from app import ENVIRONMENTS, build
 from hpc_constructs.config import Environment, load, parse
 
 ROOT = Path(__file__).parents[2]
-CONTEXT = json.loads((ROOT / "cdk.json").read_text())["context"]
 
 DIGEST = "sha256:" + "0123456789abcdef" * 4
 
@@ -173,7 +172,7 @@ def text(value: Any) -> str:
 
 def synthesize(environment: Environment, folder: Path) -> Stacks:
     """Synthesize as `cdk synth` does, into the folder."""
-    app = cdk.App(context=CONTEXT, outdir=str(folder), analytics_reporting=False)
+    app = cdk.App(outdir=str(folder), analytics_reporting=False)
     build(app, environment)
     app.synth()
     return Stacks(environment, folder)

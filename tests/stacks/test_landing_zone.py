@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from hpc_constructs.config import ConfigError, parse
-from stacks.environment import UNTAGGED
+from hpc_stacks.environment import UNTAGGED
 
 BASE = "logs: {retention_days: 30}\n"
 TAGS = BASE + "tags: {cost-center: 4711, owner: hpc team}\n"

@@ -10,13 +10,13 @@ from typing import Any
 import aws_cdk as cdk
 import pytest
 
-import app
+from app import ENVIRONMENTS
 from hpc_constructs.config import available
-from tests.constructs.rules.synthesis import CONTEXT
+from hpc_stacks import app
 from tools.audit.checkers import cfn_lint
 
 ROOT = Path(__file__).parents[2]
-KNOWN = ", ".join(available(app.ENVIRONMENTS))
+KNOWN = ", ".join(available(ENVIRONMENTS))
 NO_SUCH_ENVIRONMENT = f"-c env: 'nope' given; allowed: {KNOWN}; fix: write -c env="
 BIN = Path(sys.executable).parent
 PATH = f"{BIN}:{ROOT / 'node_modules' / '.bin'}:{os.environ['PATH']}"
@@ -35,7 +35,7 @@ def run_app(folder: Path, environment: str, home: Path) -> subprocess.CompletedP
         "HOME": str(home),
         "AWS_EC2_METADATA_DISABLED": "true",
         "CDK_OUTDIR": str(folder),
-        "CDK_CONTEXT_JSON": json.dumps({**CONTEXT, "env": environment}),
+        "CDK_CONTEXT_JSON": json.dumps({"env": environment}),
         "CDK_VALIDATION": "false",
     }
     return subprocess.run(
@@ -104,7 +104,7 @@ def test_a_mistake_is_one_line_on_stderr_and_exit_code_2(
 ) -> None:
     monkeypatch.setattr(app, "new_app", lambda: cdk.App(context=context))
     with pytest.raises(SystemExit) as caught:
-        app.main()
+        app.main(ENVIRONMENTS)
     captured = capsys.readouterr()
     assert caught.value.code == 2
     assert captured.out == ""
@@ -119,7 +119,7 @@ def test_environments_may_lie_elsewhere(
     context = {"env": "dev", "environments": str(tmp_path)}
     monkeypatch.setattr(app, "new_app", lambda: cdk.App(context=context))
     with pytest.raises(SystemExit):
-        app.main()
+        app.main(ENVIRONMENTS)
     assert "-c env: 'dev' given; allowed: corporate; fix" in capsys.readouterr().err
 
 

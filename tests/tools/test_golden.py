@@ -168,9 +168,9 @@ def test_accepting_keeps_a_lost_id_until_it_is_named(tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_an_environment_that_is_gone_must_be_given_up_by_name(tmp_path: Path) -> None:
     golden.accept(tmp_path / "gone", {"S": TEMPLATE}, frozenset())
-    run = CliRunner().invoke(golden.main, ["--folder", str(tmp_path)])
+    run = CliRunner().invoke(golden.main, ["--golden", str(tmp_path)])
     assert run.exit_code == 1
     assert 'make golden GIVE_UP="gone"' in run.stderr
-    run = CliRunner().invoke(golden.main, ["--folder", str(tmp_path), "--give-up", "gone"])
+    run = CliRunner().invoke(golden.main, ["--golden", str(tmp_path), "--give-up", "gone"])
     assert run.exit_code == 0, run.output
     assert sorted(path.name for path in tmp_path.iterdir()) == ENVIRONMENTS

@@ -51,10 +51,9 @@ def main(write: bool) -> None:
 def _synthesize(folder: Path) -> tuple[Material, dict[str, dict[str, int]]]:
     """Synthesize all environments; return the templates and the findings of cdk-nag's packs."""
     os.environ["CDK_VALIDATION"] = "false"
-    context = json.loads((ROOT / "cdk.json").read_text(encoding="utf-8"))["context"]
     packs: dict[str, dict[str, int]] = {}
     for name in available(ENVIRONMENTS):
-        app = cdk.App(context=context, outdir=str(folder / name), analytics_reporting=False)
+        app = cdk.App(outdir=str(folder / name), analytics_reporting=False)
         build(app, load(ENVIRONMENTS, name))
         app.synth()
         packs[name] = raw_findings(app)

@@ -11,21 +11,37 @@ from tools.diff import schemas
 from tools.diff.base import UnknownRefError, checkout, commit_of, same_libraries
 from tools.diff.compare import compare
 from tools.diff.report import EnvironmentReport, Report, as_json, markdown
-from tools.synthesis import ROOT, Stacks, SynthesisError, environments, synthesize_all
+from tools.synthesis import (
+    ENVIRONMENTS,
+    ROOT,
+    Stacks,
+    SynthesisError,
+    environments,
+    environments_option,
+    synthesize_all,
+)
 
 
 @click.command()
 @click.argument("base")
 @click.option("--env", "wanted", multiple=True, help="Only this environment; may be given several times.")
+@environments_option
 @click.option("--json", "as_data", is_flag=True, help="For machines.")
 @click.option("--root", type=click.Path(path_type=Path, exists=True), default=ROOT, help="The working tree.")
-def main(base: str, wanted: tuple[str, ...], as_data: bool, root: Path) -> None:
-    """Report what changes between BASE, a git ref, and the working tree."""
+def main(base: str, wanted: tuple[str, ...], folder: Path, as_data: bool, root: Path) -> None:
+    """Report what changes between BASE, a git ref, and the working tree.
+
+    Environments that are not in this repository are the same on both sides: only the source differs.
+    """
+    if folder == ROOT / ENVIRONMENTS:
+        folder = ENVIRONMENTS
+    elif folder.is_relative_to(root.resolve()):
+        folder = folder.relative_to(root.resolve())
     try:
         commit = commit_of(root, base)
-        with checkout(root, commit) as folder:
-            found = _environments(folder, root, wanted)
-            notes = () if same_libraries(folder, root) else (_LIBRARIES,)
+        with checkout(root, commit) as source:
+            found = _environments(source, root, folder, wanted)
+            notes = () if same_libraries(source, root) else (_LIBRARIES,)
     except UnknownRefError as error:
         raise click.UsageError(str(error)) from None
     except SynthesisError as error:
@@ -34,15 +50,15 @@ def main(base: str, wanted: tuple[str, ...], as_data: bool, root: Path) -> None:
     click.echo(as_json(report) if as_data else markdown(report))
 
 
-def _environments(base: Path, head: Path, wanted: Collection[str]) -> tuple[EnvironmentReport, ...]:
-    old, new = environments(base), environments(head)
+def _environments(base: Path, head: Path, folder: Path, wanted: Collection[str]) -> tuple[EnvironmentReport, ...]:
+    old, new = environments(base, folder), environments(head, folder)
     names = sorted({*old, *new})
     for name in wanted:
         if name not in names:
             raise click.UsageError(f"--env: {name!r} given; allowed: {', '.join(names)}")
     names = sorted(wanted) or names
     pairs = [(root, name) for root, have in ((base, old), (head, new)) for name in names if name in have]
-    found = synthesize_all(pairs)
+    found = synthesize_all(pairs, folder)
     return tuple(_environment(name, found.get((base, name)), found.get((head, name))) for name in names)
 
 

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import subprocess
 import tempfile
-import tomllib
 from pathlib import Path
 
 import click
 
+import hpc
 from tools.image import bootstrap, context, efa, engine
 from tools.image import push as pushing
-from tools.synthesis import ROOT
+from tools.synthesis import ROOT, environments_option
 
 CACHE = ROOT / ".local" / "image"
 NAME = "hpc-batch"
@@ -59,12 +59,13 @@ def build(target: str, base: str | None, with_efa: bool, arch: str | None, engin
 @_target
 @_efa
 @_engine
+@environments_option
 @click.argument("environment")
-def push(target: str, with_efa: bool, engine_name: str | None, environment: str) -> None:
+def push(target: str, with_efa: bool, engine_name: str | None, folder: Path, environment: str) -> None:
     """Push the image to ENVIRONMENT's repository and print its digest."""
     builder = engine.find(engine_name)
     digest = pushing.push(builder, builder.local(_name(target, with_efa)), environment)
-    click.echo(f"pin it in environments/{environment}.yaml:\n\nimage: {{digest: {digest!r}}}\n", err=True)
+    click.echo(f"pin it in {folder.name}/{environment}.yaml:\n\nimage: {{digest: {digest!r}}}\n", err=True)
     click.echo(f"or deploy it now: cdk deploy --all -c env={environment} -c image_digest={digest}", err=True)
     click.echo(digest)
 
@@ -79,10 +80,9 @@ def _arguments(**values: str) -> list[str]:
 
 def _source() -> dict[str, str]:
     """Return the build arguments for the version and the commit."""
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     describe = ["git", "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"]
     asked = subprocess.run(describe, cwd=ROOT, capture_output=True, text=True, check=False)
-    return {"VERSION": project["version"], "REVISION": asked.stdout.strip() or "unknown"}
+    return {"VERSION": hpc.__version__, "REVISION": asked.stdout.strip() or "unknown"}
 
 
 if __name__ == "__main__":

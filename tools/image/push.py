@@ -17,7 +17,7 @@ import click
 from botocore.exceptions import BotoCoreError, ClientError
 
 from hpc.contract.objects import ECR_PATTERN
-from stacks.names import stack_name
+from hpc_stacks.names import stack_name
 from tools.image.engine import Engine
 
 

@@ -12,6 +12,7 @@ from constructs import Construct
 from hpc_constructs.access.encryption_key import EnvironmentKey
 from hpc_constructs.access.permissions import allow
 from hpc_constructs.config.settings import Data
+from hpc_constructs.feature_flags import set_flags
 
 
 class DataBucket(Construct):
@@ -27,6 +28,7 @@ class DataBucket(Construct):
         removal: cdk.RemovalPolicy,
     ) -> None:
         super().__init__(scope, id)
+        set_flags(self)  # without them, access logs are asked for by an ACL, which these buckets do not have
         self._key = key
         abort_multipart = s3.LifecycleRule(
             id="unfinished-uploads",

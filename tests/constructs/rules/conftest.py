@@ -21,8 +21,6 @@ from hpc_constructs.rules.finding import findings
 from hpc_constructs.rules.templates import Templates
 from hpc_constructs.rules.validation_plugin import guard_plugin
 
-CONTEXT = json.loads((Path(__file__).parents[3] / "cdk.json").read_text())["context"]
-
 
 @dataclass
 class Edit:
@@ -92,7 +90,7 @@ def good(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, Any]]:
         patch.setenv("CDK_VALIDATION", "false")
         for path in sorted(ENVIRONMENTS.glob("*.yaml")):
             folder = tmp_path_factory.mktemp(path.stem)
-            app = cdk.App(context=CONTEXT, outdir=str(folder), analytics_reporting=False)
+            app = cdk.App(outdir=str(folder), analytics_reporting=False)
             build(app, load(ENVIRONMENTS, path.stem))
             app.synth()
             found[path.stem] = {str(one): json.loads(one.read_text()) for one in folder.glob("*.template.json")}

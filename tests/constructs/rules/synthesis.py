@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).parents[3]
-CONTEXT = json.loads((ROOT / "cdk.json").read_text())["context"]
 
 
 def run(code: list[str], out: Path, context: dict[str, Any] | None = None, **more: str) -> Any:
@@ -20,7 +19,7 @@ def run(code: list[str], out: Path, context: dict[str, Any] | None = None, **mor
         **{key: value for key, value in os.environ.items() if not key.startswith(("CDK_", "PYTEST_"))},
         "PATH": path,
         "CDK_OUTDIR": str(out),
-        "CDK_CONTEXT_JSON": json.dumps({**CONTEXT, **(context or {"env": "dev"})}),
+        "CDK_CONTEXT_JSON": json.dumps(context or {"env": "dev"}),
         **more,
     }
     return subprocess.run(

@@ -18,7 +18,7 @@ from hpc_constructs.rules.finding import CHECKS, findings
 from hpc_constructs.rules.relations.definitions import NOT_PUSHED_YET
 from hpc_constructs.rules.templates import Templates
 from hpc_constructs.rules.validation_plugin import GUARD, guard_sources
-from stacks.compute import NO_IMAGE
+from hpc_stacks.compute import NO_IMAGE
 from tools.rules import DOCUMENT, counts, document
 
 RULES = list(catalogue().values())

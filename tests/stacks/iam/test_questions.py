@@ -108,7 +108,7 @@ def test_a_small_mistake_is_noticed(asker: Asker, answers: Mapping[str, bool], m
 
 def test_the_evaluator_is_no_part_of_the_product() -> None:
     """It is under the AGPL."""
-    folders = ("hpc", "constructs", "stacks", "localcloud", "container", "examples", "tools")
+    folders = ("hpc", "constructs", "localcloud", "container", "examples", "tools")
     for folder in folders:
         for path in (ROOT / folder).rglob("*"):
             if path.suffix in {".py", ".js", ".mjs", ".sh", ""} and path.is_file():

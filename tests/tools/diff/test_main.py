@@ -13,7 +13,7 @@ from tools.diff.__main__ import main
 from tools.diff.base import commit_of
 from tools.synthesis import ROOT
 
-SOURCE = ["app.py", "cdk.json", "environments", "stacks", "constructs", "hpc", "requirements.txt"]
+SOURCE = ["app.py", "cdk.json", "environments", "constructs", "hpc", "requirements.txt"]
 IGNORED = shutil.ignore_patterns("__pycache__")
 
 
@@ -97,6 +97,16 @@ def test_one_environment_can_be_asked_for_and_reads_as_markdown(repository: Path
     assert [line for line in lines if line.startswith("###")] == ["### dev: 1 infrastructure update, 1 in place"]
     assert any("AWS::Batch::ComputeEnvironment (HpcDevCompute/ComputeEnvironments/efa)" in line for line in lines)
     assert "cfn-lint" in lines[-1]
+
+
+@pytest.mark.slow
+def test_environments_of_another_repository_are_the_same_on_both_sides(repository: Path, tmp_path: Path) -> None:
+    (tmp_path / "lab.yaml").write_text("")
+    done = run(repository, "main", "--json", "--environments", str(tmp_path))
+    assert done.exit_code == 0, done.output
+    (changed,) = json.loads(done.stdout)["environments"].items()
+    assert changed[0] == "lab"
+    assert {item["verdict"] for item in changed[1]["changes"]} == {"infrastructure update", "in place"}
 
 
 @pytest.mark.slow

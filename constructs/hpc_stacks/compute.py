@@ -19,8 +19,8 @@ from hpc_constructs.projects.project import Project
 from hpc_constructs.projects.workflow import Workflow
 from hpc_constructs.publication import Publication
 from hpc_constructs.storage.image_repository import grant_pull, grant_pull_others, grant_pull_sources
-from stacks.environment import EnvironmentStack, tags_of
-from stacks.foundation import FoundationStack
+from hpc_stacks.environment import EnvironmentStack, tags_of
+from hpc_stacks.foundation import FoundationStack
 
 NO_IMAGE = "not-pushed-yet"
 """Image tag in job definitions before the first push; no image is ever pushed with it."""

@@ -14,7 +14,7 @@ from hpc_constructs.storage.image_repository import ImageRepository
 from hpc_constructs.storage.job_logs import JobLogs
 from hpc_constructs.storage.shared_file_system import SharedFileSystem
 from hpc_constructs.vpc_endpoints import Endpoints
-from stacks.environment import EnvironmentStack
+from hpc_stacks.environment import EnvironmentStack
 
 
 class FoundationStack(EnvironmentStack):

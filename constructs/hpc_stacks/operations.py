@@ -15,8 +15,8 @@ from hpc_constructs.operations.job_events import QUEUE_BLOCKED, STATE_CHANGE, Jo
 from hpc_constructs.operations.job_history import JobHistory
 from hpc_constructs.operations.notices import PARENTS, NoticeTopic
 from hpc_constructs.operations.operator_policy import OperatorPolicy
-from stacks.compute import ComputeStack
-from stacks.environment import EnvironmentStack
+from hpc_stacks.compute import ComputeStack
+from hpc_stacks.environment import EnvironmentStack
 
 
 class OperationsStack(EnvironmentStack):

@@ -7,7 +7,8 @@ from constructs import Construct
 
 from hpc.contract.objects import TAG_ENVIRONMENT
 from hpc_constructs.config import Environment
-from stacks.names import stack_name
+from hpc_constructs.feature_flags import set_flags
+from hpc_stacks.names import stack_name
 
 UNTAGGED = [
     # Their tags cannot be changed in place: a new tag would replace them, and end the jobs of the first two.
@@ -44,6 +45,7 @@ class EnvironmentStack(cdk.Stack):
             permissions_boundary=_boundary(environment.permissions_boundary),
             synthesizer=cdk.DefaultStackSynthesizer(qualifier=environment.bootstrap_qualifier),
         )
+        set_flags(self)
         self._environment = environment
         for key, value in tags_of(environment).items():
             cdk.Tags.of(self).add(key, value, exclude_resource_types=UNTAGGED)
