@@ -1,8 +1,8 @@
-"""The CRCs that S3 keeps of objects, computed by AWS's Common Runtime where it is installed.
+"""CRCs that S3 stores with objects, computed by the AWS Common Runtime if it is installed.
 
-S3 gives every object that comes without a checksum a CRC64NVME
-(https://docs.aws.amazon.com/AmazonS3/latest/API/API_Checksum.html), which the standard library cannot compute. A CRC
-of a whole can be put together from those of its pieces, so pieces may arrive side by side and nothing is read twice.
+S3 computes a CRC64NVME for every object that is uploaded without a checksum
+(https://docs.aws.amazon.com/AmazonS3/latest/API/API_Checksum.html); the standard library cannot compute it. The CRC of
+an object can be combined from those of its pieces, so pieces can be fetched in parallel and nothing is read twice.
 """
 
 from __future__ import annotations
@@ -14,13 +14,13 @@ from importlib import import_module
 from types import ModuleType
 
 LOAD_FROM = 32 << 20
-"""Bytes from which loading the runtime (some 50 ms) takes less time than the MD5s that it spares."""
+"""Bytes from which loading the runtime (about 50 ms) takes less time than the MD5s that it saves."""
 _BYTES = {"CRC64NVME": 8, "CRC32C": 4, "CRC32": 4}
 NAMES = tuple(_BYTES)
 
 
 class Crc:
-    """A CRC that is being computed."""
+    """A running CRC."""
 
     def __init__(self, name: str) -> None:
         self._name = name
@@ -31,7 +31,7 @@ class Crc:
         self.value = self._compute(data, self.value)
 
     def append(self, value: int, size: int) -> None:
-        """Go on with a piece of `size` bytes whose own CRC is `value`."""
+        """Append a piece of `size` bytes whose CRC is `value`."""
         self.value = getattr(runtime(), f"combine_{self._name.lower()}")(self.value, value, size)
 
     def digest(self) -> bytes:
@@ -40,7 +40,7 @@ class Crc:
 
 @cache
 def runtime() -> ModuleType | None:
-    """Return the module that computes CRCs, None where it is not installed."""
+    """Return the module that computes CRCs; None if it is not installed."""
     try:
         return import_module("awscrt.checksums")  # it has no types
     except ImportError:

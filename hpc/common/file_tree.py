@@ -1,4 +1,4 @@
-"""The files below a folder, links followed. Standard library only: client and container both use it."""
+"""Traversal of a folder, following links. Standard library only: client and container both use it."""
 
 from __future__ import annotations
 
@@ -8,43 +8,43 @@ from dataclasses import dataclass
 from pathlib import Path
 
 LeaveOut = Callable[[str, bool], bool]
-"""Given a relative name and whether it is a folder, says whether to pass over it."""
+"""Called with a relative name and whether it is a folder; returns whether to skip it."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class TreeEntry:
-    """A file below a folder, a folder without files, or something that cannot be sent."""
+    """A file below a folder, an empty folder, or an entry that cannot be uploaded."""
 
     name: str
-    """Relative to the folder, with `/`; empty for a single file."""
+    """Relative to the folder, separated by `/`; empty for a single file."""
     path: Path
     is_folder: bool = False
-    """A folder with nothing in it."""
+    """True for an empty folder."""
     executable: bool = False
     trouble: str = ""
-    """Why it cannot be sent; empty for a file or a folder."""
+    """The reason why the entry cannot be uploaded; empty for a file or a folder."""
 
 
 def walk(
     folder: Path, leave_out: LeaveOut = lambda _name, _is_folder: False, *, prefix: str = ""
 ) -> Iterator[TreeEntry]:
-    """Yield the entries below a folder in the order of their names; a link counts as its target.
+    """Yield the entries below a folder, sorted by name; a link counts as its target.
 
     Args:
-        prefix: of the names, where the folder itself lies in another.
+        prefix: prepended to the names, if the folder is itself part of another one.
     """
     yield from _walk(folder, prefix, leave_out, ())
 
 
 def file_entry(name: str, path: Path) -> TreeEntry:
-    """Return the entry of anything but a folder."""
+    """Return the entry of a path that is not a folder."""
     try:
-        found = path.stat()
+        status = path.stat()
     except OSError as error:
         broken = f"a link to {path.readlink()}, which does not exist" if path.is_symlink() else error.strerror
         return TreeEntry(name=name, path=path, trouble=broken or type(error).__name__)
-    trouble = "" if stat.S_ISREG(found.st_mode) else "neither a file nor a folder"
-    return TreeEntry(name=name, path=path, executable=bool(found.st_mode & stat.S_IXUSR), trouble=trouble)
+    trouble = "" if stat.S_ISREG(status.st_mode) else "neither a file nor a folder"
+    return TreeEntry(name=name, path=path, executable=bool(status.st_mode & stat.S_IXUSR), trouble=trouble)
 
 
 def _walk(folder: Path, prefix: str, leave_out: LeaveOut, above: tuple[tuple[int, int], ...]) -> Iterator[TreeEntry]:
@@ -57,9 +57,9 @@ def _walk(folder: Path, prefix: str, leave_out: LeaveOut, above: tuple[tuple[int
         if not is_folder:
             yield file_entry(name, path)
             continue
-        found = path.stat()
-        if (found.st_dev, found.st_ino) in above:
-            yield TreeEntry(name=name, path=path, trouble="a link to a folder that it lies in")
+        status = path.stat()
+        if (status.st_dev, status.st_ino) in above:
+            yield TreeEntry(name=name, path=path, trouble="a link to a folder that contains it")
         else:
             yield from _inside(path, name, leave_out, above)
 
@@ -67,9 +67,9 @@ def _walk(folder: Path, prefix: str, leave_out: LeaveOut, above: tuple[tuple[int
 def _inside(path: Path, name: str, leave_out: LeaveOut, above: tuple[tuple[int, int], ...]) -> Iterator[TreeEntry]:
     count = 0
     try:
-        for found in _walk(path, f"{name}/", leave_out, above):
+        for entry in _walk(path, f"{name}/", leave_out, above):
             count += 1
-            yield found
+            yield entry
     except PermissionError as error:
         yield TreeEntry(name=name, path=path, trouble=error.strerror or "")
         return
@@ -78,7 +78,7 @@ def _inside(path: Path, name: str, leave_out: LeaveOut, above: tuple[tuple[int, 
 
 
 def is_text(name: str) -> bool:
-    """Whether a name or word from the operating system is UTF-8."""
+    """Return whether a string from the operating system is valid UTF-8."""
     try:
         name.encode()
     except UnicodeEncodeError:

@@ -8,7 +8,8 @@ from importlib.metadata import version
 
 
 def user_name() -> str:
-    """Return who submits, as a tag value (https://docs.aws.amazon.com/batch/latest/userguide/using-tags.html)."""
+    """Return the local user's name as a tag value
+    (https://docs.aws.amazon.com/batch/latest/userguide/using-tags.html)."""
     try:
         name = getpass.getuser()
     except (KeyError, OSError):

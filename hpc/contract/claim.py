@@ -1,4 +1,4 @@
-"""Who is a part of a run, and who runs a task: objects in S3 that one writer wins (docs/exactly-once.md)."""
+"""Claims on the parts and tasks of a run: objects in S3 that exactly one writer wins (docs/exactly-once.md)."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from typing import Any
 
 @dataclass(frozen=True, kw_only=True)
 class Claim:
-    """Which Batch job is a part of a run: `leases/<part>/job`."""
+    """The Batch job that runs a part of a run: `leases/<part>/job`."""
 
     job_id: str | None = None
-    """None while it is being sent."""
+    """None while the job is being submitted."""
     by: str = ""
-    """The process that sends it; empty when none does."""
+    """The process that submits it; empty if none does."""
     sends: int = 0
-    """Calls of SubmitJob that may have been accepted; above 1 there may be an extra job."""
+    """Number of SubmitJob calls that may have been accepted; above 1 there may be an extra job."""
     write: str = ""
-    """Different for each write, so that a writer whose answer was lost knows its own."""
+    """Different for each write, so that a writer that lost the answer recognizes its own write."""
 
     def to_bytes(self) -> bytes:
         mark = {"write": self.write} if self.write else {}
@@ -30,7 +30,7 @@ class Claim:
         """Read a claim.
 
         Raises:
-            ValueError, KeyError, TypeError: the text is something else.
+            ValueError, KeyError, TypeError: the text is not a claim.
         """
         raw: Mapping[str, Any] = json.loads(text)
         job_id = raw.get("job_id")
@@ -44,7 +44,7 @@ class Claim:
 
 @dataclass(frozen=True, kw_only=True)
 class Lease:
-    """Which attempt of which Batch job runs a task: `leases/<part>/<child>`."""
+    """The Batch job and attempt that run a task: `leases/<part>/<child>`."""
 
     job_id: str
     attempt: int
@@ -57,7 +57,7 @@ class Lease:
         """Read a lease.
 
         Raises:
-            ValueError, KeyError, TypeError: the text is something else.
+            ValueError, KeyError, TypeError: the text is not a lease.
         """
         raw: Mapping[str, Any] = json.loads(text)
         return cls(job_id=str(raw["job_id"]), attempt=int(raw["attempt"]))

@@ -1,9 +1,9 @@
-"""The names that cross a border, once.
+"""Names shared by stacks, client and container, and the objects that an environment publishes.
 
-The stacks write this contract, the runtime reads it, the container obeys it and the tests hold all three to it.
+The stacks write the objects, the client reads them, and the tests check both against this module.
 Standard library only: the container imports it before the user's command starts.
 
-An environment publishes itself as SSM parameters, one per object, because a parameter holds 4 KB
+An environment publishes itself as SSM parameters, one per object, since a parameter is limited to 4 KB
 (https://docs.aws.amazon.com/systems-manager/latest/userguide/parameter-store-advanced-parameters.html)::
 
     /hpc/<environment>/meta
@@ -20,33 +20,35 @@ from dataclasses import dataclass
 from typing import Any, Literal, TypeVar, get_args
 
 SSM_ROOT = "/hpc"
+"""Prefix of the names of all published parameters."""
 
 Kind = Literal["single", "multi-node"]
+"""Type of the jobs that a queue or a job definition is for."""
 KINDS: tuple[str, ...] = get_args(Kind)
 
 
 DEFAULT_QUEUES: dict[Kind, str] = {"single": "loosely-coupled", "multi-node": "tightly-coupled"}
-"""Which queue `hpc submit` takes when none is named and the environment has several of the kind."""
+"""Default queue of `hpc submit` per kind, if the environment has several of that kind."""
 
 
 OWN_IMAGE_USER = "1000"
-"""User that a job definition with an image of one's own must name: no root, and the one of `container/Dockerfile`."""
+"""User that a job definition with a custom image must set: not root, and the same as in `container/Dockerfile`."""
 
 
 ECR_PATTERN = r"([0-9]{12})\.dkr\.ecr\.([a-z0-9-]+)\.amazonaws\.com(?:\.cn)?/([^@]+)"
-"""Account, region and repository of an image, or of a repository itself, in a private registry of ECR."""
+"""Account, Region and repository name in the URI of a private ECR image or repository."""
 
 
 def secret_of(arn: str) -> str:
-    """Return a secret's ARN without the JSON key, version stage and version id that may stand behind its name."""
+    """Return a secret's ARN without the JSON key, version stage and version id that may follow its name."""
     return ":".join(arn.split(":")[:7]) if ":secretsmanager:" in arn else arn
 
 
 def own_definition_name(environment: str, project: str, name: str) -> str:
-    """Return what Batch calls a job definition that a project's developer registers, or all that begin so.
+    """Return the Batch name of a custom job definition, or the common prefix of several.
 
-    Underscores, which no name of an environment or a project holds: with hyphens, the definitions of project `a-b`
-    would begin like those of project `a`.
+    The separator is an underscore, which names of environments and projects cannot contain: with hyphens, the
+    definitions of project `a-b` would share the prefix of project `a`.
     """
     return f"hpc_{environment}_{project}_{name}"
 
@@ -64,27 +66,28 @@ TAG_USER = "hpc:user"
 
 @dataclass(frozen=True, kw_only=True)
 class Meta:
-    """What holds for the whole environment."""
+    """Facts about the whole environment."""
 
     version: str
+    """Contract that the environment was deployed with."""
     environment: str
     bucket: str
     log_group: str
     repository: str
     """URI of the ECR repository, without tag."""
     image: str | None
-    """URI of the image that the definitions run, pinned by digest; None until one has been pushed."""
+    """URI of the image that the definitions run, pinned by digest; None until an image has been pushed."""
     default_project: str
 
 
 @dataclass(frozen=True, kw_only=True)
 class Shape:
-    """The most that one job (one node of a multi-node job) can get on one instance type."""
+    """Resources that one job, or one node of a multi-node job, can use at most on one instance type."""
 
     instance_type: str
     vcpus: int
     memory_mib: int
-    """What is left for jobs of the type's memory, not its nominal size."""
+    """Memory that is available to jobs, not the type's nominal size."""
     gpus: int = 0
 
 
@@ -96,22 +99,22 @@ class Queue:
     arn: str
     kind: Kind
     definition: str
-    """Name of the definition that `hpc submit` takes when none is named."""
+    """Name of the default definition of `hpc submit`."""
     shapes: tuple[Shape, ...]
-    """The largest instances of the queue; every other instance fits into one of them."""
+    """The largest instance types of the queue; every other type fits into one of them."""
     max_vcpus: int
     """Sum of maxvCpus over the queue's compute environments."""
     spot: bool
-    """Whether a job may run on Spot instances, and be interrupted."""
+    """True if jobs may run on Spot Instances, and so may be interrupted."""
     efa_interfaces: int
-    """EFA devices on each instance; 0 where there is no EFA."""
+    """Number of EFA devices on each instance; 0 without EFA."""
     fair_share: bool
     architecture: str | None = None
-    """Of its instances: `x86_64` or `arm64`; None where an older version published the queue."""
+    """CPU architecture of the instances: `x86_64` or `arm64`; None if an older version published the queue."""
 
     @property
     def max_nodes(self) -> int:
-        """Nodes of the largest multi-node job: a node takes a whole instance
+        """Nodes of the largest multi-node job. Each node takes a whole instance
         (https://docs.aws.amazon.com/batch/latest/userguide/multi-node-parallel-jobs.html)."""
         return self.max_vcpus // min(shape.vcpus for shape in self.shapes)
 
@@ -123,7 +126,7 @@ class Definition:
     name: str
     project: str
     arn: str
-    """With revision, as deployed."""
+    """ARN with revision, as deployed."""
     kind: Kind
     vcpus: int
     memory_mib: int
@@ -131,30 +134,31 @@ class Definition:
     timeout_s: int
     attempts: int
     efa_interfaces: int = 0
-    """EFA devices that its container needs on the instance."""
+    """Number of EFA devices that its container needs."""
     image: str | None = None
-    """URI of its own image, pinned by digest; None where it runs the environment's."""
+    """URI of a custom image, pinned by digest; None if it runs the environment's image."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Project:
-    """A group of researchers with a prefix in the data bucket, a job role and definitions of its own."""
+    """A group of researchers with a dedicated prefix in the data bucket, job role and job definitions."""
 
     name: str
     read_buckets: tuple[str, ...] = ()
+    """Further buckets that its jobs may read."""
     share_identifier: str | None = None
-    """What its jobs count as in queues with fair share; None where no queue has one."""
+    """Share identifier of its jobs in fair-share queues; None if the environment has no such queue."""
     own_repository: str | None = None
-    """URI of the repository, without tag, for images of its own; None where it may not bring any."""
+    """URI, without tag, of the repository for its custom images; None if it may not use any."""
     image_sources: tuple[str, ...] = ()
-    """Where its own images may come from besides: repositories, or folders of repositories."""
+    """Further repositories, or prefixes of repository names, from which its custom images may come."""
     secrets: tuple[str, ...] = ()
-    """ARNs in Secrets Manager and Parameter Store that its job definitions may hand to containers as variables."""
+    """ARNs in Secrets Manager and Parameter Store that its job definitions may pass to containers as variables."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Instance:
-    """The instance on which a job runs, as it tells of itself in `HOST_INSTANCE`."""
+    """The instance that a job runs on, as described in `HOST_INSTANCE`."""
 
     instance_id: str
     instance_type: str
@@ -170,15 +174,15 @@ T = TypeVar("T", Meta, Queue, Definition, Project, Instance)
 
 
 def to_json(item: Meta | Queue | Definition | Project) -> dict[str, Any]:
-    """Return what is stored in the item's parameter."""
+    """Return the JSON value of the item's parameter."""
     return dataclasses.asdict(item)
 
 
 def from_json(kind: type[T], text: str) -> T:
-    """Read a parameter's value; keys that this version does not know are ignored (a higher minor adds them).
+    """Read a parameter's value; unknown keys are ignored, since a higher minor adds keys.
 
     Raises:
-        ValueError: the text is not what the contract says; the message names the key.
+        ValueError: the text does not match the contract; the message names the key.
     """
     raw = json.loads(text)
     names = {field.name for field in dataclasses.fields(kind)}

@@ -1,25 +1,27 @@
-"""Where things are: keys in the data bucket, files that the instance leaves for its jobs."""
+"""Keys in the data bucket, and names of the files that an instance provides to its jobs."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
 HOST_INSTANCE = "instance.json"
-"""In the folder of `ENV_HOST`: an `Instance`. It may be missing for some seconds after the first job's start."""
+"""File in the folder of `ENV_HOST`: an `Instance`. It may be missing for some seconds after the first job's start."""
 HOST_SPOT_NOTICE = "spot-notice"
-"""Likewise: what EC2 announces two minutes before it takes a Spot instance back, `{"action": "terminate", "time":
-"2026-11-22T08:22:00Z"}`; missing until then
+"""File in the same folder: EC2's interruption notice, two minutes before it reclaims a Spot Instance, as in
+`{"action": "terminate", "time": "2026-11-22T08:22:00Z"}`; missing until then
 (https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/spot-instance-termination-notices.html)."""
 
 
 def run_of_job(job_id: str) -> str:
-    """Return what stands for the run id in a job that `hpc` did not submit: no request.json belongs to it."""
+    """Return the run id of a job that `hpc` did not submit; there is no request.json for it."""
     return f"job-{job_id}"
 
 
 def object_key(project: str, sha256: str) -> str:
-    """Key of a file that was sent from a submitter's machine, or of a folder's listing: named by its content, so that
-    it is sent once and can be checked by whoever reads it."""
+    """Return the key in the content store of a local file or a folder listing.
+
+    The key is derived from the content, so an object is uploaded once and every reader can verify it.
+    """
     return f"{project}/objects/{sha256}"
 
 
@@ -32,25 +34,27 @@ class RunPaths:
 
     @property
     def prefix(self) -> str:
+        """Prefix of all of the run's keys; ends in `/`."""
         return f"{self.project}/runs/{self.run_id}/"
 
     @property
     def request(self) -> str:
-        """What was asked, by whom, with which version and SHA-256; claimed with `If-None-Match: *`."""
+        """The `RunRequest`; created with `If-None-Match: *`, so that one submission claims the run."""
         return self.prefix + "request.json"
 
     @property
     def tasks(self) -> str:
-        """One JSON object a line, one line a task, in the order of their positions."""
+        """Rows of the tasks file: one JSON object per line and task, in order of position."""
         return self.prefix + "tasks.jsonl"
 
     @property
     def tasks_index(self) -> str:
-        """Where each line of `tasks` begins, and where the last one ends: TASK_OFFSETs."""
+        """Byte offsets, as TASK_OFFSETs, at which the lines of `tasks` begin, and at which the last one ends."""
         return self.prefix + "tasks.idx"
 
     @property
     def outputs(self) -> str:
+        """Prefix of the outputs of all tasks."""
         return self.prefix + "outputs/"
 
     def output(self, index: int) -> str:
@@ -58,29 +62,29 @@ class RunPaths:
         return f"{self.outputs}{index}/"
 
     def checkpoint(self, index: int, node: int | None) -> str:
-        """Prefix of what a task has saved, or one node of a multi-node job."""
+        """Prefix of the checkpoint of a task, or of one node of a multi-node job."""
         return f"{self.prefix}checkpoints/{index}/" + ("" if node is None else f"node-{node}/")
 
     def status(self, index: int) -> str:
-        """Written last, after all outputs of the task."""
+        """The `TaskStatus` of a task; written last, after all outputs of the task."""
         return f"{self.prefix}status/{index}.json"
 
     def pack_status(self, part: int, child: int) -> str:
-        """What `status` holds, one line for each task that has ended, of a child that runs several."""
+        """The statuses of a child that runs several tasks: one `TaskStatus` per line and task that has ended."""
         return f"{self.prefix}status/pack-{part}-{child}.jsonl"
 
     def job(self, part: int) -> str:
-        """Says which Batch job is the part, or that one is being sent; only one writer wins."""
+        """The `Claim` of a part: the Batch job that runs it, or that one is being submitted; only one writer wins."""
         return f"{self.prefix}leases/{part}/job"
 
     def barrier(self, number: int) -> str:
-        """The same of a job that only waits for others."""
+        """The `Claim` of a job that only waits for other jobs."""
         return f"{self.prefix}leases/after-{number}/job"
 
     def lease(self, part: int, index: int) -> str:
-        """Holds the Batch job id and attempt that execute the task."""
+        """The `Lease` of a task: the Batch job id and attempt that run it."""
         return f"{self.prefix}leases/{part}/{index}"
 
     def rendezvous(self, part: int, attempt: int, node: int | None = None) -> str:
-        """Where the main node of a multi-node job says how to reach it, and another node why it does not come."""
+        """The `RendezvousNote` of a multi-node job's main node, or the `AbsenceNote` of another node."""
         return f"{self.prefix}rendezvous/{part}/{attempt}{'' if node is None else f'-node-{node}'}.json"

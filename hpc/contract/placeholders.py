@@ -1,7 +1,7 @@
-"""`{column}` in a command: the one grammar that the submitter checks and the container applies.
+"""Placeholders in a command: the grammar that the submitter checks and the container applies.
 
-`{name}` is the value of column `name`; `{{` and `}}` are literal braces; any other brace stands for itself,
-so that awk programs and JSON pass through.
+`{name}` is the value of column `name`; `{{` and `}}` are literal braces; any other brace is literal too, so that awk
+programs and JSON pass through.
 """
 
 from __future__ import annotations
@@ -11,24 +11,25 @@ from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
 NAME = r"[A-Za-z_][A-Za-z0-9_.-]*"
+"""Name of a plain column."""
 _TOKEN = re.compile(r"\{\{|\}\}|\{(" + NAME + r")\}")
 
 
 ROLES = ("--setenv", "--input", "--output")
-"""What a column may stand for beside a plain value, as dsub's tasks files do
+"""Roles of columns that are not plain values, as in dsub's tasks files
 (https://github.com/DataBiosphere/dsub#submitting-a-batch-job)."""
 
 
 class Column(NamedTuple):
-    """What the cells of a column are for."""
+    """A parsed header of a tasks file."""
 
     role: str | None
-    """One of ROLES, or None: the value of `{name}` in the command."""
+    """One of ROLES; None for a plain column, the value of `{name}` in the command."""
     name: str
 
 
 def parse(header: str) -> Column | None:
-    """Read a header: `alpha`, `--setenv NAME`, `--input NAME`, `--output NAME`; None if it is none of these."""
+    """Parse a header: `alpha`, `--setenv NAME`, `--input NAME`, `--output NAME`; return None for anything else."""
     role, _, name = header.partition(" ")
     column = Column(role, name.strip()) if role in ROLES else Column(None, header)
     grammar = r"[A-Za-z_][A-Za-z0-9_]*" if column.role else NAME
@@ -41,14 +42,14 @@ def plain(row: Mapping[str, str]) -> dict[str, str]:
 
 
 def with_role(row: Mapping[str, str], role: str) -> dict[str, str]:
-    """Return the cells of a role, by the name that the header gives."""
+    """Return the cells of the columns with a role, by the name in the header."""
     return {
         header.partition(" ")[2].strip(): value for header, value in row.items() if header.partition(" ")[0] == role
     }
 
 
 def named_in(arguments: Iterable[str]) -> list[str]:
-    """Return the columns that a command names, each once, in order."""
+    """Return the columns that a command refers to, without duplicates, in order."""
     names = (match[1] for argument in arguments for match in _TOKEN.finditer(argument))
     return list(dict.fromkeys(name for name in names if name))
 

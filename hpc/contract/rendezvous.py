@@ -1,4 +1,4 @@
-"""What the nodes of a multi-node job leave for each other in S3: `rendezvous/<part>/<attempt>[-node-<k>].json`."""
+"""Notes that the nodes of a multi-node job exchange through S3: `rendezvous/<part>/<attempt>[-node-<k>].json`."""
 
 from __future__ import annotations
 
@@ -10,29 +10,29 @@ from typing import Any
 
 @dataclass(frozen=True, kw_only=True)
 class RendezvousNote:
-    """The main node's: how to reach it, or why the job has ended."""
+    """Note of the main node: its address, or the reason why the job has ended."""
 
     job_id: str
     address: str = ""
     """IPv4."""
     port: int = 0
     token: str = ""
-    """Secret of this job and attempt; the job role alone can read it."""
+    """Secret of this job and attempt; only the job role can read it."""
     ended: str = ""
-    """Why the job has ended; empty while it goes on."""
+    """Reason why the job has ended; empty while it runs."""
 
     def to_bytes(self) -> bytes:
-        said = (
-            {"ended": self.ended} if self.ended else {"address": self.address, "port": self.port, "token": self.token}
-        )
-        return json.dumps({"job_id": self.job_id, **said}).encode()
+        if self.ended:
+            return json.dumps({"job_id": self.job_id, "ended": self.ended}).encode()
+        location = {"address": self.address, "port": self.port, "token": self.token}
+        return json.dumps({"job_id": self.job_id, **location}).encode()
 
     @classmethod
     def from_bytes(cls, text: bytes) -> RendezvousNote:
         """Read a note.
 
         Raises:
-            ValueError, KeyError, TypeError: the text is something else.
+            ValueError, KeyError, TypeError: the text is not such a note.
         """
         raw: Mapping[str, Any] = json.loads(text)
         if raw.get("ended"):
@@ -44,7 +44,7 @@ class RendezvousNote:
 
 @dataclass(frozen=True, kw_only=True)
 class AbsenceNote:
-    """Another node's: why it does not come."""
+    """Note of a node that cannot join the job: the reason."""
 
     job_id: str
     node: int
@@ -59,7 +59,7 @@ class AbsenceNote:
         """Read a note.
 
         Raises:
-            ValueError, KeyError, TypeError: the text is something else.
+            ValueError, KeyError, TypeError: the text is not such a note.
         """
         raw: Mapping[str, Any] = json.loads(text)
         return cls(

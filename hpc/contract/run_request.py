@@ -1,7 +1,8 @@
-"""The run's request.json: what was asked, written by the submitter, read by the container and by every client.
+"""The request.json of a run: written by the submitter, read by the container and by every client.
 
-A key that holds its default is left out, so that a new field changes neither the documents nor the digests of requests
-that do not use it.
+Fields that have their default value are left out, so that a new field changes neither the documents nor the digests of
+requests that do not use it. A new field states the contract that it came with (`_since`), so that older images refuse
+the requests that use it instead of ignoring it.
 """
 
 from __future__ import annotations
@@ -10,59 +11,62 @@ import hashlib
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import MISSING, Field, dataclass, field, fields
-from types import MappingProxyType
 from typing import Any, cast
 
 from hpc.contract.task_layout import Layout
-from hpc.contract.version import OLD_IMAGES_REFUSE, VERSION, VersionMismatch, is_newer, major
+from hpc.contract.version import OLD_IMAGES_REFUSE, VERSION, VersionMismatch, is_newer, major, parse
 
 ON_FAILURE = ("all", "logs", "none")
-"""What is kept of the outputs of a command that failed."""
+"""Choices of the outputs to keep of a command that failed."""
 LOG_SUFFIXES = (".log", ".out", ".err")
-"""Suffixes of files that count as logs."""
+"""Suffixes of the files that `logs` keeps."""
+WORKDIR = "--workdir"
+"""Name of the input that becomes the working directory."""
 FIRST = "1.0"
-"""The first contract: what every image can read."""
+"""The first contract, which every image supports."""
+_NOT_HASHED = ("sha256", "submitted_by", "submitted_at", "client")
+"""Fields that `RunRequest.digest` leaves out."""
 
 
-def _since(version: str) -> Mapping[str, str]:
-    """Mark a field that images of older contracts ignore: using it makes the request need this version."""
-    return MappingProxyType({"since": version})
+def _since(version: str) -> dict[str, str]:
+    """Mark a field that images of older contracts ignore; a request that uses it needs this version."""
+    return {"since": version}
 
 
 @dataclass(frozen=True, kw_only=True)
 class InputReference:
-    """A file or folder for the command: exactly one of `uri`, `object` and `tree` is given."""
+    """An input file or folder of the command; exactly one of `uri`, `object` and `tree` is set."""
 
     name: str
-    """The command finds its path at `$name`."""
+    """Name of the environment variable that holds the local path."""
     uri: str = ""
     """`s3://bucket/key`; a key that ends in `/` is a folder."""
     object: str = field(default="", metadata=_since("1.2"))
     """SHA-256 of a file in the content store."""
     tree: str = field(default="", metadata=_since("1.2"))
-    """SHA-256 of a folder's listing in the content store."""
+    """SHA-256 of a folder listing in the content store."""
     file: str = ""
-    """Name of the file that `object` becomes."""
+    """Local file name of `object`."""
     executable: bool = False
     size: int = 0
-    """Bytes, where they are known beforehand."""
+    """Bytes; 0 if not known at submission."""
     files: int = 0
     """Number of files of a `tree`."""
 
     def to_json(self) -> dict[str, Any]:
-        return _changed(self)
+        return _non_defaults(self)
 
     @classmethod
     def from_json(cls, raw: Mapping[str, Any], name: str | None = None) -> InputReference:
         """Read a reference.
 
         Args:
-            name: for a cell of a tasks file, whose column names the input.
+            name: name of the input, for a cell of a tasks file: its column gives the name.
 
         Raises:
-            ValueError: it names no content, or more than one.
+            ValueError: it does not have exactly one content.
         """
-        found = cls(
+        reference = cls(
             name=str(raw["name"] if name is None else name),
             uri=str(raw.get("uri", "")),
             object=str(raw.get("object", "")),
@@ -72,9 +76,9 @@ class InputReference:
             size=int(raw.get("size", 0)),
             files=int(raw.get("files", 0)),
         )
-        if [bool(found.uri), bool(found.object), bool(found.tree)].count(True) != 1:
-            raise ValueError(f"input {found.name}: expected one of uri, object and tree, found {sorted(raw)}")
-        return found
+        if [bool(reference.uri), bool(reference.object), bool(reference.tree)].count(True) != 1:
+            raise ValueError(f"input {reference.name}: expected one of uri, object and tree, got {sorted(raw)}")
+        return reference
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,7 +86,7 @@ class ListedFile:
     """A file of a folder in the content store."""
 
     path: str
-    """Relative to the folder, with `/`."""
+    """Relative to the folder, separated by `/`."""
     object: str
     """SHA-256."""
     size: int
@@ -92,22 +96,22 @@ class ListedFile:
 
 @dataclass(frozen=True, kw_only=True)
 class FolderListing:
-    """A folder in the content store: an object that names the objects of its files, as a tree in git."""
+    """A folder in the content store: an object that refers to the objects of its files, like a tree in git."""
 
     files: tuple[ListedFile, ...]
     empty_folders: tuple[str, ...] = ()
 
     def to_bytes(self) -> bytes:
-        """Return the object's content; equal listings give equal bytes, and so one object."""
-        listed = [vars(file) for file in self.files]
-        return json.dumps({"files": listed, "empty_folders": list(self.empty_folders)}, sort_keys=True).encode()
+        """Return the object's content; equal listings give equal bytes, and so share one object."""
+        files = [vars(file) for file in self.files]
+        return json.dumps({"files": files, "empty_folders": list(self.empty_folders)}, sort_keys=True).encode()
 
     @classmethod
     def from_bytes(cls, text: bytes) -> FolderListing:
         """Read a listing.
 
         Raises:
-            ValueError, KeyError, TypeError: the text is something else.
+            ValueError, KeyError, TypeError: the text is not a listing.
         """
         raw = json.loads(text)
         files = (
@@ -124,17 +128,17 @@ class FolderListing:
 
 @dataclass(frozen=True, kw_only=True)
 class Signal:
-    """A signal to the command before its end."""
+    """A signal that the command receives before it is ended."""
 
     name: str
-    """As in SIGUSR1."""
+    """As in `SIGUSR1`."""
     before_s: int
-    """Seconds before the time-out and before the end of a Spot instance."""
+    """Seconds before the time-out, and before EC2 reclaims a Spot Instance."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class RunRequest:
-    """What was asked. `layout` stands for the keys `parts`, `pack` and `only`."""
+    """A submitted run. In JSON, `layout` is the keys `parts`, `pack` and `only`."""
 
     run_id: str
     project: str
@@ -148,36 +152,36 @@ class RunRequest:
     memory_mib: int
     gpus: int
     tasks: int | None = None
-    """Rows of the tasks file that the run holds; None where it has no tasks file."""
+    """Number of rows of the tasks file that the run includes; None without a tasks file."""
     array: int | None = None
     nodes: int | None = None
     inputs: tuple[InputReference, ...] = ()
     outputs: tuple[str, ...] = ()
-    """Names; the command finds the path of each at `$name`."""
+    """Names of the environment variables that hold the path to which the command writes each output."""
     environment: Mapping[str, str] = field(default_factory=dict[str, str])
     image: str | None = None
     """Image of a custom job definition, pinned by digest."""
     own_definition: str | None = None
-    """Name of the custom job definition, which says what it holds."""
+    """Name of the custom job definition; it is derived from the definition's content."""
     slots_per_node: int | None = field(default=None, metadata=_since("1.2"))
     every_node: bool = field(default=False, metadata=_since("1.2"))
-    """Run the command on every node, not on the main one alone."""
+    """True if the command runs on every node, not only on the main node."""
     workdir: InputReference | None = field(default=None, metadata=_since("1.2"))
     destinations: Mapping[str, str] = field(default_factory=dict[str, str], metadata=_since("1.2"))
-    """`s3://bucket/key` by the name of an output that is kept outside the run."""
+    """`s3://bucket/key` by name of an output that is stored outside the run."""
     patterns: tuple[str, ...] = field(default=(), metadata=_since("1.2"))
-    """Outputs by glob pattern, relative to the command's working directory."""
+    """Glob patterns of outputs, relative to the command's working directory."""
     column_roles: tuple[str, ...] = field(default=(), metadata=_since("1.2"))
-    """Roles that columns of the tasks file have, such as `--setenv`."""
+    """Roles of columns of the tasks file, such as `--setenv`."""
     on_failure: str = field(default="all", metadata=_since("1.2"))
     """One of ON_FAILURE."""
     checkpoint_minutes: int | None = field(default=None, metadata=_since("1.2"))
     signal: Signal | None = field(default=None, metadata=_since("1.2"))
-    """None: SIGTERM, when the end of a Spot instance is announced."""
+    """None: SIGTERM on a Spot interruption notice."""
     timeout_s: int | None = None
-    """Seconds of an attempt, from its start; known where `signal` needs it."""
+    """Seconds from the start of an attempt to its time-out; set if `signal` needs it."""
     sha256: str = ""
-    """`digest` of the request with what it refers to: a resumed run must have the same."""
+    """`digest` of the request and of the content that it refers to; a resumed run must have the same."""
     submitted_by: str = ""
     submitted_at: str = ""
     """ISO 8601, UTC."""
@@ -186,39 +190,31 @@ class RunRequest:
 
     @property
     def slots(self) -> int:
-        """MPI ranks on each node when `mpirun` is not told."""
+        """Default number of MPI ranks per node."""
         return self.slots_per_node or self.vcpus
 
     @property
     def needs(self) -> str:
-        """The oldest contract whose images run this request right."""
-        newest = FIRST
-        for version in _needed(self):
-            if is_newer(version, newest):
-                newest = version
-        return newest
+        """The oldest contract whose images run this request correctly."""
+        return max((FIRST, *_versions_used(self)), key=parse)
 
     @property
     def version(self) -> str:
-        """The version that images before 1.2 look at: they must refuse what they would run wrongly."""
+        """The version that images before 1.2 check; they must refuse requests that they would run incorrectly."""
         return OLD_IMAGES_REFUSE if is_newer(self.needs, "1.1") else VERSION
 
     def to_json(self) -> dict[str, Any]:
-        layout: dict[str, Any] = {
-            "parts": [{"offset": offset, "size": size} for offset, size in self.layout.parts],
-            "pack": self.layout.pack,
-        }
-        if self.layout.only is not None:
-            layout["only"] = [list(item) for item in self.layout.only]
-        written = {key: value for key, value in _changed(self).items() if key != "layout"}
-        return {"version": self.version, "contract": VERSION, "needs": self.needs, **written, **layout}
+        versions = {"version": self.version, "contract": VERSION, "needs": self.needs}
+        values = _non_defaults(self)
+        del values["layout"]
+        return {**versions, **values, **self.layout.to_json()}
 
     @classmethod
     def from_json(cls, raw: Mapping[str, Any]) -> RunRequest:
-        """Read a request of any contract; keys that this version does not know are ignored.
+        """Read a request of any contract version; unknown keys are ignored.
 
         Raises:
-            ValueError, KeyError, TypeError: it is not what the contract says; the message names the key.
+            ValueError, KeyError, TypeError: it does not match the contract; the message names the key.
         """
         signal = raw.get("signal")
         workdir = raw.get("workdir")
@@ -230,11 +226,7 @@ class RunRequest:
             definition=str(raw.get("definition", "")),
             kind=str(raw["kind"]),
             command=tuple(str(word) for word in raw.get("command", ())),
-            layout=Layout(
-                parts=tuple((int(part["offset"]), int(part["size"])) for part in raw["parts"]),
-                pack=int(raw.get("pack") or 1),
-                only=tuple((int(first), int(last)) for first, last in raw["only"]) if raw.get("only") else None,
-            ),
+            layout=Layout.from_json(raw),
             vcpus=int(raw["vcpus"]),
             memory_mib=int(raw.get("memory_mib") or 0),
             gpus=int(raw.get("gpus") or 0),
@@ -263,71 +255,66 @@ class RunRequest:
         )
 
     def digest(self, *others: object) -> str:
-        """Hash what was asked: neither who submits when, nor the version of the client.
+        """Hash the request without its submitter, its time of submission and the client's version.
 
         Args:
-            others: what else belongs to the request and is not in request.json, as JSON values.
+            others: JSON values that belong to the request and are not in request.json.
         """
-        said = _changed(self) | {"layout": [self.layout.parts, self.layout.pack, self.layout.only]}
-        asked = {key: value for key, value in said.items() if key not in _NOT_ASKED}
-        return hashlib.sha256(json.dumps([asked, *others], sort_keys=True).encode()).hexdigest()
-
-
-WORKDIR = "--workdir"
-"""Name of the input that becomes the working directory."""
-_NOT_ASKED = ("sha256", "submitted_by", "submitted_at", "client")
+        values = _non_defaults(self) | {"layout": [self.layout.parts, self.layout.pack, self.layout.only]}
+        hashed = {key: value for key, value in values.items() if key not in _NOT_HASHED}
+        return hashlib.sha256(json.dumps([hashed, *others], sort_keys=True).encode()).hexdigest()
 
 
 def check_readable(raw: Mapping[str, Any]) -> None:
-    """Check that this image runs a request right.
+    """Check that this image runs a request correctly.
 
     Raises:
         VersionMismatch: it needs a newer contract; the message says which side to update.
         ValueError, KeyError: it states no version.
     """
     needs = raw.get("needs")
-    if needs is None and major(raw["version"]) <= major(VERSION):
-        return  # contract 1.0 and 1.1 had no `needs`; all that they wrote is read here
-    if needs is None or is_newer(needs):
-        client = raw.get("client") or "a newer hpc"
+    if needs is None:  # contracts 1.0 and 1.1 had no `needs`; this image reads all of their requests
+        needs = raw["version"]
+        readable = major(needs) <= major(VERSION)
+    else:
+        readable = not is_newer(needs)
+    if not readable:
         raise VersionMismatch(
-            f"this run needs contract {needs or raw['version']}, the image speaks {VERSION}; {client} submitted it:"
-            " the platform team pushes a newer image and deploys it (make push ENV=..., then cdk deploy), or the run is"
-            " submitted with the hpc-batch that the image was built from"
+            f"this run needs contract {needs}, but this image supports contracts up to {VERSION}; it was submitted by"
+            f" {raw.get('client') or 'a newer hpc'}: have the platform team update the image (make push ENV=..., then"
+            " cdk deploy), or submit with the hpc-batch that the image was built from"
         )
 
 
-def _needed(item: RunRequest | InputReference) -> Iterator[str]:
-    """Yield the contract that each used field came with."""
-    for this in fields(item):
-        value = getattr(item, this.name)
-        if "since" in this.metadata and value != _default(this):
+def _versions_used(item: RunRequest | InputReference) -> Iterator[str]:
+    """Yield the contract that introduced each field that is set."""
+    for this, _ in _set_fields(item):
+        if "since" in this.metadata:
             yield this.metadata["since"]
     if isinstance(item, RunRequest):
         if item.layout.pack != 1 or item.layout.only is not None:
             yield "1.2"
         for reference in item.inputs:
-            yield from _needed(reference)
+            yield from _versions_used(reference)
 
 
-def _changed(item: object) -> dict[str, Any]:
-    """Return the fields of a dataclass that do not hold their default, as JSON values."""
-    found: dict[str, Any] = {}
-    for this in fields(item):  # pyright: ignore[reportArgumentType]
+def _non_defaults(item: RunRequest | InputReference | Signal) -> dict[str, Any]:
+    """Return the fields that do not have their default value, as JSON values."""
+    return {this.name: _json_value(value) for this, value in _set_fields(item)}
+
+
+def _set_fields(item: RunRequest | InputReference | Signal) -> Iterator[tuple[Field[Any], Any]]:
+    """Yield each field that does not have its default value, with the value."""
+    for this in fields(item):
         value = getattr(item, this.name)
-        if value != _default(this):
-            found[this.name] = _json_value(value)
-    return found
-
-
-def _default(this: Field[Any]) -> Any:
-    return this.default if this.default_factory is MISSING else this.default_factory()
+        if value != (this.default if this.default_factory is MISSING else this.default_factory()):
+            yield this, value
 
 
 def _json_value(value: Any) -> Any:
     match value:
         case InputReference() | Signal():
-            return _changed(value)
+            return _non_defaults(value)
         case tuple():
             return [_json_value(item) for item in cast("tuple[Any, ...]", value)]
         case Mapping():

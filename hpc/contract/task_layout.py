@@ -1,4 +1,4 @@
-"""Which child of which Batch job runs which tasks of a run: the arithmetic that client and container share.
+"""Mapping between the tasks of a run and the children of its Batch jobs, shared by client and container.
 
 Standard library only: the container imports it before the user's command starts.
 """
@@ -6,21 +6,23 @@ Standard library only: the container imports it before the user's command starts
 from __future__ import annotations
 
 import struct
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 TASK_OFFSET = struct.Struct("<Q")
-"""A number of bytes in a run's `tasks_index`."""
+"""A byte offset in a run's `tasks_index`: unsigned 64 bits, little-endian."""
 
 Range = tuple[int, int]
-"""First and last number, both included."""
+"""First and last number, both inclusive."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Layout:
-    """Which child of which Batch job runs which tasks of a run.
+    """Assignment of a run's tasks to the children of its Batch jobs.
 
-    A task has a *position*: 0, 1, 2 ... without gaps, in the order in which the run holds them; and an *index*, its
-    number in the tasks file or of `--array`. They differ where `--only` chose some of the numbers.
+    A task has a *position*: 0, 1, 2 ... without gaps, in the run's order; and an *index*, its number in the tasks file
+    or in `--array`. They differ if `--only` selects some of the tasks.
     """
 
     parts: tuple[tuple[int, int], ...]
@@ -28,21 +30,40 @@ class Layout:
     pack: int = 1
     """Tasks that one child runs, one after the other; the last child of a part may have fewer."""
     only: tuple[Range, ...] | None = None
-    """The indexes of the run, in growing order; None where every position is an index."""
+    """Indexes of the run, in ascending order; None if every position equals its index."""
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the keys of request.json that describe the layout."""
+        parts = [{"offset": offset, "size": size} for offset, size in self.parts]
+        only = {} if self.only is None else {"only": [list(item) for item in self.only]}
+        return {"parts": parts, "pack": self.pack, **only}
+
+    @classmethod
+    def from_json(cls, raw: Mapping[str, Any]) -> Layout:
+        """Read the layout from a request.json.
+
+        Raises:
+            ValueError, KeyError, TypeError: it does not match the contract.
+        """
+        return cls(
+            parts=tuple((int(part["offset"]), int(part["size"])) for part in raw["parts"]),
+            pack=int(raw.get("pack") or 1),
+            only=tuple((int(first), int(last)) for first, last in raw["only"]) if raw.get("only") else None,
+        )
 
     def children(self, part: int) -> int:
-        """Return how many children the job of a part has; a job of one child is no array."""
+        """Return the number of children of a part's job; a job with one child is not an array job."""
         return -(-self.parts[part][1] // self.pack)
 
     def positions(self, part: int, child: int) -> range:
         """Return the positions that a child runs.
 
         Raises:
-            IndexError: there is no such part or child.
+            IndexError: the part or child does not exist.
         """
         offset, size = self.parts[part]
         if not 0 <= child < self.children(part):
-            raise IndexError(f"part {part} has {self.children(part)} children, no child {child}")
+            raise IndexError(f"child {child} does not exist: part {part} has {self.children(part)} children, from 0")
         first = offset + child * self.pack
         return range(first, min(first + self.pack, offset + size))
 
@@ -50,19 +71,19 @@ class Layout:
         """Return the index of the task at a position.
 
         Raises:
-            IndexError: the run has no such position.
+            IndexError: the position does not exist.
         """
         if self.only is None:
             return position
-        left = position
+        offset = position
         for first, last in self.only:
-            if left <= last - first:
-                return first + left
-            left -= last - first + 1
-        raise IndexError(f"the run has no position {position}")
+            if offset <= last - first:
+                return first + offset
+            offset -= last - first + 1
+        raise IndexError(f"position {position} does not exist in this run")
 
     def position(self, index: int) -> int | None:
-        """Return where the task of an index stands, None if the run does not have it."""
+        """Return the position of the task with an index; None if the run does not include it."""
         if self.only is None:
             return index
         before = 0
@@ -73,7 +94,7 @@ class Layout:
         return None
 
     def find(self, index: int) -> tuple[int, int] | None:
-        """Return part and child that run the task of an index, None if the run does not have it."""
+        """Return the part and child that run the task with an index; None if the run does not include it."""
         position = self.position(index)
         for part, (offset, size) in enumerate(self.parts):
             if position is not None and offset <= position < offset + size:

@@ -1,4 +1,4 @@
-"""How a task ended: `status/<task>.json`, or a line of the object that a child with several tasks writes."""
+"""The result of a task: `status/<task>.json`, or a line of the object that a child with several tasks writes."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 
 @dataclass(frozen=True, kw_only=True)
 class StoredOutput:
-    """An object that a task left."""
+    """An output of a task, as stored in S3."""
 
     key: str
     size: int
@@ -18,7 +18,7 @@ class StoredOutput:
 
 @dataclass(frozen=True, kw_only=True)
 class TaskStatus:
-    """Written last, after all outputs of the task."""
+    """Result of a task; written last, after all outputs of the task."""
 
     index: int
     """Number of the task within the run."""
@@ -26,14 +26,14 @@ class TaskStatus:
     attempt: int
     exit_code: int
     reason: str
-    """Empty where the command succeeded."""
+    """Why the task failed; empty if it succeeded."""
     started_at: str
     """ISO 8601, UTC."""
     stopped_at: str
     instance: Mapping[str, str] | None = None
-    """Instance type, zone and purchasing; None where the instance does not report them."""
+    """Instance type, zone and purchasing option; None if the instance does not report them."""
     phases: Mapping[str, Any] = field(default_factory=dict[str, Any])
-    """What staging moved, and the seconds that the command ran."""
+    """Files, bytes and seconds of each staging phase, and the seconds that the command ran."""
     outputs: tuple[StoredOutput, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
@@ -41,10 +41,10 @@ class TaskStatus:
 
     @classmethod
     def from_json(cls, raw: Mapping[str, Any]) -> TaskStatus:
-        """Read a status of any contract; keys that this version does not know are ignored.
+        """Read a status of any contract version; unknown keys are ignored.
 
         Raises:
-            ValueError, KeyError, TypeError: it is not what the contract says; the message names the key.
+            ValueError, KeyError, TypeError: it does not match the contract; the message names the key.
         """
         outputs = (StoredOutput(key=str(item["key"]), size=int(item["size"])) for item in raw.get("outputs", ()))
         return cls(

@@ -1,11 +1,11 @@
-"""The folder of a task that outlives an attempt: saved to S3 while the command runs, restored by the next attempt.
+"""Checkpoint folder of a task: saved to S3 while the command runs, restored by the next attempt.
 
-A manifest, written last, names the object of every file: what it does not name was never saved, so a half-sent
-checkpoint is not restored. Files that are as the last manifest says are not sent again. A file that has changed goes to
-the one of two objects that the manifest does not name.
+A manifest, written last, maps every file to its object. Objects that it does not name do not count, so a partly
+uploaded checkpoint is never restored. Files that have not changed since the last manifest are not uploaded again. A
+changed file goes to the one of its two objects that the manifest does not name.
 
-Jobs may delete nothing. What is not needed any more is overwritten with nothing: it is an old version then, which the
-bucket's lifecycle removes.
+Jobs may not delete objects. An object that is no longer needed is overwritten with an empty one, and the bucket's
+lifecycle rule removes the old version.
 
 `python -m hpc.node.checkpoint FOLDER BUCKET PREFIX` saves once; hpc-node starts it while the command runs.
 """
@@ -27,14 +27,15 @@ from hpc.node.s3.client import S3, S3Error
 from hpc.node.s3.download import Source
 
 MANIFEST = "manifest.json"
+"""Name of the manifest below the checkpoint's prefix."""
 
 File = dict[str, Any]
-"""Of a manifest: path, key, size, mtime_ns, executable."""
+"""Entry of a manifest: path, key, size, mtime_ns, executable."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Checkpoint:
-    """A folder, and where it is saved."""
+    """A folder and the prefix in S3 to which it is saved."""
 
     s3: S3
     bucket: str
@@ -43,10 +44,10 @@ class Checkpoint:
     folder: Path
 
     def restore(self) -> staging.TransferStats:
-        """Make the folder what the last attempt saved; empty if there was none.
+        """Restore the folder that the last attempt saved; it is empty if there was none.
 
         Raises:
-            Failure: it is there and cannot be fetched.
+            Failure: there is a checkpoint and it cannot be fetched.
         """
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
@@ -59,15 +60,17 @@ class Checkpoint:
             for file, source in zip(files, sources, strict=True):
                 os.utime(source.path, ns=(file["mtime_ns"], file["mtime_ns"]))
         except (S3Error, OSError, ValueError, KeyError, TypeError) as error:
-            what = error.strerror if isinstance(error, OSError) else error
-            raise Failure(exit_codes.STAGE_IN, f"the checkpoint of the last attempt: {what}") from error
+            reason = error.strerror if isinstance(error, OSError) else error
+            raise Failure(
+                exit_codes.STAGE_IN, f"cannot restore the checkpoint of the last attempt: {reason}"
+            ) from error
         return moved
 
     def save(self) -> staging.TransferStats:
-        """Send what has changed since the last time.
+        """Upload the files that have changed since the last save.
 
         Raises:
-            Failure: it could not be sent, or a file changed meanwhile; what was saved before still stands.
+            Failure: an upload failed, or a file changed meanwhile; the previous checkpoint remains valid.
         """
         try:
             before = self._manifest()
@@ -84,7 +87,8 @@ class Checkpoint:
             if self._look() != now:
                 raise Failure(
                     exit_codes.STAGE_OUT,
-                    f"a file in {self.folder} changed while it was sent; write it elsewhere and rename it into place",
+                    f"a file in {self.folder} changed during the upload; write files elsewhere and rename them into"
+                    " place",
                 )
             self.s3.put(self.bucket, self.prefix + MANIFEST, json.dumps({"files": files}).encode())
         except (S3Error, OSError) as error:
@@ -97,41 +101,41 @@ class Checkpoint:
         return f"{self.prefix}b/{path}" if last.get(path) == first else first
 
     def remove(self) -> None:
-        """Empty all of it, also that of other nodes: the task has succeeded."""
+        """Empty the checkpoint, including those of other nodes, after the task has succeeded."""
         try:
-            self._empty({found.key for found in self.s3.list(self.bucket, self.prefix) if found.size})
+            self._empty({listed.key for listed in self.s3.list(self.bucket, self.prefix) if listed.size})
         except S3Error as error:
-            say(f"the checkpoint stays in S3: {error}")
+            say(f"cannot remove the checkpoint from S3: {error}")
 
     def _empty(self, keys: set[str]) -> None:
-        for key in sorted(keys, reverse=True):  # manifests before what they name
+        for key in sorted(keys, reverse=True):  # a manifest before the objects that it names
             try:
                 self.s3.put(self.bucket, key, b"")
             except S3Error as error:
-                say(f"an old checkpoint stays in S3: {error}")
+                say(f"cannot remove an old checkpoint from S3: {error}")
                 return
 
     def _manifest(self) -> list[File]:
-        found = self.s3.get_tagged(self.bucket, self.prefix + MANIFEST)
-        return json.loads(found[0])["files"] if found and found[0] else []
+        stored = self.s3.get_tagged(self.bucket, self.prefix + MANIFEST)
+        return json.loads(stored[0])["files"] if stored and stored[0] else []
 
     def _source(self, file: File) -> Source:
         path = self.folder / file["path"]
         if ".." in path.parts:
-            raise ValueError(f"{file['path']} leads out of the folder")
+            raise ValueError(f"{file['path']} is outside the checkpoint folder")
         return Source(bucket=self.bucket, key=file["key"], path=path, size=file["size"], executable=file["executable"])
 
     def _look(self) -> list[File]:
-        """Return what is in the folder; a file whose name begins with `.` is one that is being written."""
+        """Return the files in the folder, except those whose name begins with `.`, which are still being written."""
         files: list[File] = []
         for item in walk(self.folder, lambda name, _: name.rpartition("/")[2].startswith(".")):
             if not item.is_folder and not item.trouble:
-                found = item.path.stat()
+                status = item.path.stat()
                 files.append(
                     {
                         "path": item.name,
-                        "size": found.st_size,
-                        "mtime_ns": found.st_mtime_ns,
+                        "size": status.st_size,
+                        "mtime_ns": status.st_mtime_ns,
                         "executable": item.executable,
                     }
                 )
@@ -143,6 +147,7 @@ class Checkpoint:
 
 
 def main() -> int:
+    """Save the checkpoint given as arguments; return the exit code."""
     folder, bucket, prefix = sys.argv[1:]
     try:
         moved = Checkpoint(s3=S3(), bucket=bucket, prefix=prefix, folder=Path(folder)).save()

@@ -1,4 +1,4 @@
-"""What this container does: one task, a pack of tasks, the main node of several, or another node."""
+"""Dispatch of a container to its role: one task, several tasks, the main node of a job, or another node."""
 
 from __future__ import annotations
 
@@ -76,10 +76,10 @@ def _lead(s3: S3, context: JobContext, supervisor: Supervisor, argv: list[str]) 
 
 
 def _report(task: Task, outcome: Outcome, outputs: list[StoredOutput], started_at: str) -> int:
-    """Write the status, last of all; return the exit code."""
+    """Write the status after everything else; return the exit code."""
     context, status = task.context, status_of(task, outcome, outputs, started_at)
     try:
-        if context.nodes > 1:  # the other nodes have sent theirs
+        if context.nodes > 1:  # the other nodes have stored their outputs
             listed = task.s3.list(context.bucket, context.paths.output(task.index))
             status = replace(status, outputs=tuple(StoredOutput(key=key, size=size) for key, size, _ in listed))
         task.s3.put(context.bucket, context.paths.status(task.index), json.dumps(status.to_json()).encode())

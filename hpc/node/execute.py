@@ -1,4 +1,4 @@
-"""One task on one node: stage in, the user's command, stage out, and the record of how it ended."""
+"""Execution of one task on one node: stage in, the user's command, stage out, and the status."""
 
 from __future__ import annotations
 
@@ -19,6 +19,8 @@ from hpc.node.task import Task
 
 @dataclass(frozen=True)
 class Outcome:
+    """Result of a task or a command; `reason` is empty on success."""
+
     exit_code: int
     reason: str = ""
 
@@ -26,7 +28,7 @@ class Outcome:
 def run_task(
     task: Task, supervisor: Supervisor, row: task_rows.Row | None, argv: Sequence[str]
 ) -> tuple[Outcome, list[StoredOutput]]:
-    """Run one task on this node: stage in, the command with the row filled in, stage out."""
+    """Run one task on this node: stage in, the command with the values of its row, stage out."""
     try:
         task, command = (task, list(argv)) if row is None else task_rows.fill(task, row, argv)
         outcome = run_command(task, supervisor, command, task.stage_in())
@@ -39,9 +41,9 @@ def run_task(
 
 
 def run_command(task: Task, supervisor: Supervisor, command: list[str], env: dict[str, str]) -> Outcome:
-    """Run the command to its end, and look whether it left what it should."""
+    """Run the command to its end, and check that it wrote all outputs."""
     ended: list[int] = []
-    supervisor.interruptible = False  # from here on the signals are the command's
+    supervisor.interruptible = False  # from here on signals go to the command
     began = time.monotonic()
     supervisor.start(command, env, ended.append, task.workdir)
     with task.watched(supervisor):
@@ -63,7 +65,7 @@ def run_command(task: Task, supervisor: Supervisor, command: list[str], env: dic
 
 
 def stage_out(task: Task, outcome: Outcome) -> tuple[Outcome, list[StoredOutput]]:
-    """Store what the task left; where that fails, a command that succeeded has failed."""
+    """Store the outputs; if that fails after a successful command, the task has failed."""
     try:
         return outcome, task.stage_out(failed=outcome.exit_code != 0)
     except Failure as failure:
@@ -74,7 +76,7 @@ def stage_out(task: Task, outcome: Outcome) -> tuple[Outcome, list[StoredOutput]
 
 
 def status_of(task: Task, outcome: Outcome, outputs: list[StoredOutput], started_at: str) -> TaskStatus:
-    """Return the status of a task that has ended now."""
+    """Return the status of a task that has just ended."""
     return TaskStatus(
         index=task.index,
         job_id=task.context.job_id,
@@ -90,11 +92,11 @@ def status_of(task: Task, outcome: Outcome, outputs: list[StoredOutput], started
 
 
 def where() -> str:
-    """Return on what kind of instance this is, if it is known."""
-    found = instance_facts(os.environ)
-    return f", on {found['instance_type']} in {found['zone']}, {found['purchasing']}" if found else ""
+    """Return the kind of this instance for the log; empty if it is unknown."""
+    facts = instance_facts(os.environ)
+    return f", on {facts['instance_type']} in {facts['zone']}, {facts['purchasing']}" if facts else ""
 
 
 def now() -> str:
-    """Return the time as the status writes it."""
+    """Return the current time in the format of the status."""
     return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%f")[:-3] + "Z"

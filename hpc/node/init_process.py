@@ -1,7 +1,7 @@
 """hpc-node as the first process of a container that runs a plain command.
 
-The kernel gives such a process no default action for signals, and gives it all orphans: a command in that place would
-neither hear SIGTERM nor reap. So hpc-node stays, passes on signals, reaps, and ends as the command ends.
+For process 1 the kernel applies no default signal actions, and makes it the parent of all orphans: most commands in its
+place would ignore SIGTERM and never reap. So hpc-node stays, forwards signals, reaps, and ends when the command ends.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from hpc.node.supervisor import Supervisor
 
 
 def run_as_first(command: Sequence[str]) -> int:
-    """Run the command; return its exit code, 128 + N for signal N. What it leaves behind ends with the container."""
+    """Run the command; return its exit code, 128 + N for signal N. Its remaining processes end with the container."""
     supervisor = Supervisor()
     supervisor.interruptible = False
     ended: list[int] = []

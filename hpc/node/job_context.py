@@ -1,4 +1,4 @@
-"""Where this process is: which run, which task, which node."""
+"""The context of this process: its run, task and node, from environment variables."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from hpc.node.failure import Failure
 
 @dataclass(frozen=True, kw_only=True)
 class JobContext:
-    """What AWS Batch and the submitter say about this process, with defaults that hold outside Batch
+    """Values that AWS Batch and the submitter set for this process, with defaults outside Batch
     (https://docs.aws.amazon.com/batch/latest/userguide/job_env_vars.html)."""
 
     run_id: str
@@ -31,7 +31,7 @@ class JobContext:
     nodes: int = 1
     main_node: int = 0
     command_in_request: bool = False
-    """Whether the command is in request.json and not in this process's arguments."""
+    """True if the command is in request.json, not in this process's arguments."""
 
     @property
     def is_main(self) -> bool:
@@ -43,10 +43,10 @@ class JobContext:
 
 
 def from_environment(env: Mapping[str, str]) -> JobContext:
-    """Read the place from environment variables.
+    """Read the context from environment variables.
 
     Raises:
-        Failure: a variable is missing or is no number.
+        Failure: a variable is missing or is not a number.
     """
     missing = [
         name for name in (variables.ENV_RUN_ID, variables.ENV_BUCKET, variables.ENV_PROJECT) if not env.get(name)
@@ -54,8 +54,8 @@ def from_environment(env: Mapping[str, str]) -> JobContext:
     if missing:
         raise Failure(
             exit_codes.BAD_REQUEST,
-            f"{' and '.join(missing)} not set; the job definition sets the bucket and the project, "
-            "and `hpc submit` the run: use a definition of this environment",
+            f"{' and '.join(missing)} not set; the job definition sets the bucket and the project, `hpc submit` sets"
+            " the run: submit with `hpc submit` and a definition of this environment",
         )
     return JobContext(
         run_id=env[variables.ENV_RUN_ID],
@@ -73,28 +73,28 @@ def from_environment(env: Mapping[str, str]) -> JobContext:
 
 
 def rendezvous_timeout_s(env: Mapping[str, str]) -> int:
-    """Return for how long the nodes of a job wait for each other, in seconds."""
+    """Return the seconds within which the nodes of a job must register."""
     return _number(env, variables.ENV_RENDEZVOUS_TIMEOUT_S, variables.RENDEZVOUS_TIMEOUT_S)
 
 
 def heartbeat_s(env: Mapping[str, str]) -> float:
-    """Return the seconds between two signs of life of a node."""
+    """Return the seconds between two heartbeats of a node."""
     return _number(env, variables.ENV_HEARTBEAT_S, variables.HEARTBEAT_S) or variables.HEARTBEAT_S
 
 
 def s3_timeout_s(env: Mapping[str, str]) -> int:
-    """Return for how long S3 may not answer, in seconds, before a request is repeated."""
+    """Return the seconds without progress after which a request to S3 is retried."""
     return _number(env, variables.ENV_S3_TIMEOUT_S, variables.S3_TIMEOUT_S) or variables.S3_TIMEOUT_S
 
 
 def scratch(context: JobContext, env: Mapping[str, str]) -> Path:
-    """Make and return this task's folder for inputs and outputs.
+    """Create and return this task's folder for inputs and outputs.
 
-    It has the same path on all nodes of a job, so that a path of an input that the main node writes into an
-    argument holds on the others too; a second attempt never finds what a first one left.
+    Its path is the same on all nodes of a job, so that an input path in an argument on the main node is valid on the
+    other nodes too; each attempt has a different one, so that none finds files of an earlier attempt.
 
     Raises:
-        Failure: the folder cannot be made, or somebody else made it.
+        Failure: the folder cannot be created, or belongs to another user.
     """
     root = Path(env.get(variables.ENV_SCRATCH) or _temporary())
     path = root / f"hpc-{context.run_id}-{context.part}-{context.array_index}-{context.attempt}"
@@ -104,15 +104,19 @@ def scratch(context: JobContext, env: Mapping[str, str]) -> Path:
     except OSError as error:
         raise Failure(
             exit_codes.STAGE_IN,
-            f"cannot make the folder {path}: {error.strerror}; {variables.ENV_SCRATCH} names another place for it",
+            f"cannot create the folder {path}: {error.strerror}; set {variables.ENV_SCRATCH} to a writable folder",
         ) from error
     if path.is_symlink() or owner != os.geteuid():
-        raise Failure(exit_codes.STAGE_IN, f"the folder {path} belongs to user {owner}, not to this job")
+        raise Failure(
+            exit_codes.STAGE_IN,
+            f"the folder {path} belongs to user {owner}, not to this job; set {variables.ENV_SCRATCH} to a folder that"
+            " only this job's user can write",
+        )
     return path
 
 
 def _temporary() -> str:
-    from tempfile import gettempdir  # a tenth of all imports, and definitions of ours set the folder
+    from tempfile import gettempdir  # a tenth of the import time, and the platform's definitions set the folder
 
     return gettempdir()
 
@@ -122,12 +126,12 @@ def _number(env: Mapping[str, str], name: str, default: int) -> int:
     if not value:
         return default
     if not (value.isascii() and value.isdigit()):
-        raise Failure(exit_codes.BAD_REQUEST, f"{name} is {value!r}: expected a whole number from 0")
+        raise Failure(exit_codes.BAD_REQUEST, f"{name} is {value!r}: expected an integer of at least 0")
     return int(value)
 
 
 def instance_facts(env: Mapping[str, str]) -> dict[str, Any] | None:
-    """Return instance type, zone and purchasing; None where nobody tells, as outside AWS."""
+    """Return instance type, zone and purchasing option; None if they are unknown, as outside AWS."""
     folder = env.get(variables.ENV_HOST)
     if not folder:
         return None
@@ -135,5 +139,5 @@ def instance_facts(env: Mapping[str, str]) -> dict[str, Any] | None:
         text = (Path(folder) / HOST_INSTANCE).read_text(encoding="utf-8")
         instance: Any = json.loads(text)
         return {key: instance[key] for key in ("instance_type", "zone", "purchasing")}
-    except (OSError, ValueError, KeyError, TypeError):  # a record less is no reason for a job to fail
+    except (OSError, ValueError, KeyError, TypeError):  # a missing record must not fail the job
         return None

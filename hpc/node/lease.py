@@ -1,6 +1,6 @@
-"""One Batch job is a part of a run, and one attempt at a time runs a task of it: S3 lets one writer win.
+"""Leases of tasks: one Batch job runs a part of a run, and one attempt at a time runs a task of it.
 
-S3 refuses a write whose condition does not hold
+One writer wins, since S3 refuses a write whose condition is not met
 (https://docs.aws.amazon.com/AmazonS3/latest/userguide/conditional-writes.html).
 """
 
@@ -15,14 +15,14 @@ from hpc.node.job_context import JobContext
 from hpc.node.s3.client import S3, S3Error
 
 _TRIES = 20
-"""Each is lost only to a writer that won, and the first container that wins ends it."""
+"""Attempts to write the claim. An attempt fails only if another writer won, and no write follows a container's."""
 
 
 def take(s3: S3, context: JobContext) -> None:
-    """Take the lease of this task, or take it over from an earlier attempt of the same Batch job.
+    """Take the lease of this task, possibly over from an earlier attempt of the same Batch job.
 
     Raises:
-        Failure: another job, or a later attempt, holds it; or S3 does not answer.
+        Failure: another job or a later attempt holds it, or S3 does not answer.
     """
     try:
         job_id = context.job_id.partition(":")[0]  # child k of an array is `<job id>:<k>`
@@ -38,17 +38,21 @@ def take(s3: S3, context: JobContext) -> None:
 
 
 def _job_of_part(s3: S3, context: JobContext, job_id: str) -> str:
-    """Return the Batch job that is this part: what the submitter wrote, or `job_id` if it did not live to do so."""
+    """Return the Batch job that runs this part: the one in the claim, or `job_id` if the submitter died before it
+    wrote one."""
     key = context.paths.job(context.part)
     for _ in range(_TRIES):
-        found = s3.get_tagged(context.bucket, key)
-        claim = Claim.from_bytes(found[0]) if found else Claim(sends=1)
+        stored = s3.get_tagged(context.bucket, key)
+        claim = Claim.from_bytes(stored[0]) if stored else Claim(sends=1)
         if claim.job_id:
             return claim.job_id
         mine = replace(claim, job_id=job_id).to_bytes()
-        if s3.replace(context.bucket, key, mine, found[1]) if found else s3.create(context.bucket, key, mine):
+        if s3.replace(context.bucket, key, mine, stored[1]) if stored else s3.create(context.bucket, key, mine):
             return job_id
-    raise Failure(exit_codes.STAGE_IN, f"s3://{context.bucket}/{key} names no job and cannot be written")
+    raise Failure(
+        exit_codes.STAGE_IN,
+        f"s3://{context.bucket}/{key} names no job and could not be written in {_TRIES} attempts",
+    )
 
 
 def _take_task(s3: S3, context: JobContext) -> None:
@@ -59,7 +63,7 @@ def _take_task(s3: S3, context: JobContext) -> None:
     holder = Lease.from_bytes(s3.get(context.bucket, key))
     if holder.job_id == mine.job_id and holder.attempt < mine.attempt:
         s3.put(context.bucket, key, mine.to_bytes())
-    elif holder != mine:  # equal when the answer to our own first write was lost
+    elif holder != mine:  # equal if the answer to this attempt's own write was lost
         raise Failure(
             exit_codes.DUPLICATE,
             f"task {context.array_index} of part {context.part} is held by attempt {holder.attempt}"

@@ -1,4 +1,4 @@
-"""A multi-node job: the main node runs the command, the others start what it asks them to."""
+"""Multi-node jobs: the main node runs the command, the others start processes at its request."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ from hpc.node.task import Task, prepare
 from hpc.node.wireup import efa, heartbeat, mpi
 from hpc.node.wireup.address import own_address
 from hpc.node.wireup.main_node import MainNode
-from hpc.node.wireup.worker_node import join, leave_word
+from hpc.node.wireup.worker_node import join, leave_note
 
 END_GRACE_S = 20.0
-"""For how long a node that was told to stop waits for the main node's word: AWS Batch kills after 30 s
+"""Seconds for which a node that received SIGTERM waits for the main node's message: AWS Batch kills after 30 s
 (https://docs.aws.amazon.com/batch/latest/APIReference/API_TerminateJob.html)."""
 
 
 def lead(task: Task, supervisor: Supervisor, argv: list[str]) -> tuple[Outcome, list[StoredOutput]]:
-    """Run the command on the main node, once all others are ready; return how it ended, and what this node stored."""
+    """Run the command on the main node once all others are ready; return its outcome and this node's outputs."""
     address = own_address(os.environ)
     _introduce(task.context, address)
     settings = {**os.environ, **task.request.environment}
@@ -72,44 +72,44 @@ def lead(task: Task, supervisor: Supervisor, argv: list[str]) -> tuple[Outcome, 
 
 
 def follow(s3: S3, context: JobContext, supervisor: Supervisor) -> int:
-    """Be one of the other nodes until the main one says that the job is over; return the exit code.
+    """Serve as another node until the main node ends the job; return the exit code.
 
     Raises:
-        Failure: this node cannot go on, or the main node was lost.
+        Failure: this node cannot continue, or the main node was lost.
     """
     address = own_address(os.environ)
     _introduce(context, address)
-    task = child = None
+    task = worker = None
     try:
         request = requests.load(s3, context)
         settings = {**os.environ, **request.environment}
         usable = efa.check(settings)
         task = prepare(s3, context, request, os.environ, supervisor)
-        child = join(s3, context, address, supervisor, rendezvous_timeout_s(settings))
-        with task.watched(supervisor, only_tells=True):
+        worker = join(s3, context, address, supervisor, rendezvous_timeout_s(settings))
+        with task.watched(supervisor, notify_only=True):
             try:
                 env = {**mpi.root_settings(), **task.stage_in(), variables.ENV_NODE_ADDRESS: address}
-                child.serve(env, task.workdir, efa=usable)
+                worker.serve(env, task.workdir, efa=usable)
             except Interrupted:
                 supervisor.interruptible = False
-                child.await_end(END_GRACE_S)
+                worker.await_end(END_GRACE_S)
         supervisor.interruptible = False
         if task.interruption.is_near:
             task.last_save(succeeded=False)
         task.stage_out()
     except Failure as failure:
         supervisor.interruptible = False
-        if child:
-            child.failed(failure)
+        if worker:
+            worker.failed(failure)
         else:
-            leave_word(s3, context, failure)
+            leave_note(s3, context, failure)
         raise
     finally:
         heartbeat.stop()
         supervisor.end_all()
         if task:
             task.remove()
-    child.finished()
+    worker.finished()
     return 0
 
 

@@ -1,4 +1,4 @@
-"""What a command leaves: files by name, by pattern, and where each goes."""
+"""Output files of a command, by name and by pattern, and their keys in S3."""
 
 from __future__ import annotations
 
@@ -9,41 +9,42 @@ from pathlib import Path, PurePosixPath
 from hpc.common.file_tree import walk
 
 Stamp = tuple[int, int, int, int]
+"""Inode, size, and times of modification and change of a file: it differs if the file has changed."""
 
 
 def matching(workdir: Path, pattern: str) -> dict[str, Path]:
-    """Return the files that a pattern means, by their name relative to the working directory; a folder means all
-    files below it."""
-    found: dict[str, Path] = {}
+    """Return the files that match a pattern, by name relative to the working directory; a folder matches all files
+    below it."""
+    files: dict[str, Path] = {}
     for name in glob.glob(pattern, root_dir=workdir, recursive=True):  # noqa: PTH207 - Path.glob leaves links out
         path = workdir / name
         if path.is_dir():
-            found.update({PurePosixPath(name, below_it).as_posix(): file for below_it, file in below(path).items()})
+            files.update({PurePosixPath(name, below_it).as_posix(): file for below_it, file in below(path).items()})
         elif path.is_file():
-            found[PurePosixPath(name).as_posix()] = path
-    return found
+            files[PurePosixPath(name).as_posix()] = path
+    return files
 
 
 def below(folder: Path) -> dict[str, Path]:
-    """Return all files below a folder, links followed, by relative name."""
+    """Return all files below a folder, following links, by relative name."""
     return {item.name: item.path for item in walk(folder) if not (item.is_folder or item.trouble)}
 
 
 def stamps(workdir: Path, patterns: Iterable[str]) -> dict[str, Stamp]:
-    """Return what tells whether a file has changed, of the files that are there before the command starts."""
+    """Return the stamps of the matching files that exist before the command starts, to detect changes."""
     return {name: _stamp(path) for pattern in patterns for name, path in matching(workdir, pattern).items()}
 
 
 def made(workdir: Path, pattern: str, before: dict[str, Stamp]) -> dict[str, Path]:
-    """Return the files that a pattern means and that were not there, or not the same, before."""
+    """Return the files that match a pattern and are new or changed since `before`."""
     return {name: path for name, path in matching(workdir, pattern).items() if before.get(name) != _stamp(path)}
 
 
 def key_at(destination: str, name: str) -> str:
-    """Return the key of a file of an output that has a destination.
+    """Return the key of a file that belongs to an output with a destination.
 
     Args:
-        name: of the file, relative to the outputs: `NAME`, or `NAME/...` in a folder.
+        name: file name relative to the outputs: `NAME`, or `NAME/...` in a folder.
     """
     key = destination.removeprefix("s3://").partition("/")[2]
     first, _, rest = name.partition("/")
@@ -53,5 +54,5 @@ def key_at(destination: str, name: str) -> str:
 
 
 def _stamp(path: Path) -> Stamp:
-    found = path.stat()
-    return found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns
+    status = path.stat()
+    return status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns

@@ -1,5 +1,8 @@
-"""A child that runs several tasks, one after the other: what is common to them is staged once, each has a folder, an
-exit code and outputs of its own, and a further attempt goes on with those that are not done."""
+"""A child that runs several tasks, one after the other.
+
+Common inputs are staged once. Each task has a separate folder, exit code and outputs. A further attempt runs only the
+tasks that have not succeeded.
+"""
 
 from __future__ import annotations
 
@@ -23,11 +26,11 @@ from hpc.node.supervisor import Supervisor
 from hpc.node.task import Task, prepare
 
 FLUSH_S = 1.0
-"""A status is in S3 after about this time; what ended later than that before a kill runs again."""
+"""Seconds after which the status of a task is in S3; tasks that ended later before a kill run again."""
 
 
 class Statuses:
-    """How the child's tasks ended: one object, written anew as they end, read by the next attempt."""
+    """Statuses of the child's tasks: one object, rewritten as tasks end and read by the next attempt."""
 
     def __init__(self, s3: S3, context: JobContext, supervisor: Supervisor) -> None:
         self._s3, self._supervisor = s3, supervisor
@@ -39,21 +42,21 @@ class Statuses:
             self._records = self._earlier()
 
     def exit_code(self, index: int) -> int | None:
-        """Return a task's exit code, None if it has not ended."""
+        """Return a task's exit code; None if it has not ended."""
         return self._records[index].exit_code if index in self._records else None
 
     def add(self, record: TaskStatus) -> None:
-        """Take the status of a task; write it at once if the last write was a while ago, else soon."""
+        """Add the status of a task; write it now, or FLUSH_S after the last write."""
         self._records[record.index] = record
         self._dirty = True
-        left = self._flushed_at + FLUSH_S - time.monotonic()
-        if left <= 0:
+        delay_s = self._flushed_at + FLUSH_S - time.monotonic()
+        if delay_s <= 0:
             self.flush()
         else:
-            self._supervisor.later(left, self.flush)
+            self._supervisor.later(delay_s, self.flush)
 
     def flush(self) -> bool:
-        """Write what is new; return whether all is written."""
+        """Write unwritten statuses; return whether all are written."""
         if self._dirty:
             lines = "".join(json.dumps(record.to_json()) + "\n" for record in self._records.values())
             try:
@@ -70,13 +73,15 @@ class Statuses:
         except S3Error as error:
             if error.status in {403, 404}:  # an earlier attempt ended before its first task
                 return {}
-            raise Failure(exit_codes.STAGE_IN, f"cannot read how far the last attempt came: {error}") from error
+            raise Failure(
+                exit_codes.STAGE_IN, f"cannot read the statuses of the last attempt's tasks: {error}"
+            ) from error
         records = [TaskStatus.from_json(json.loads(line)) for line in lines]
         return {record.index: record for record in records}
 
 
 def run_pack(s3: S3, context: JobContext, request: RunRequest, supervisor: Supervisor, argv: Sequence[str]) -> int:
-    """Run the tasks of this child; return 0 if all have succeeded, else the exit code of the first that has not."""
+    """Run the tasks of this child; return 0 if all have succeeded, else the exit code of the first that failed."""
     positions = request.layout.positions(context.part, context.array_index)
     indexes = [request.layout.index(position) for position in positions]
     statuses = Statuses(s3, context, supervisor)
@@ -85,15 +90,15 @@ def run_pack(s3: S3, context: JobContext, request: RunRequest, supervisor: Super
         say("all tasks of this child have succeeded in earlier attempts")
         return 0
     say(f"tasks {indexes[0]} to {indexes[-1]}, {len(todo)} to run, attempt {context.attempt}, run {context.run_id}")
-    held = task_rows.read(s3, context, positions) if request.tasks is not None else []
+    rows = task_rows.read(s3, context, positions) if request.tasks is not None else []
     base = prepare(s3, context, request, os.environ, supervisor)
     try:
         common = _stage_common(base)
-        supervisor.interruptible = False  # from here on a signal is the command's, and the last task's
+        supervisor.interruptible = False  # from here on signals go to the command, and no further task starts
         for number in todo:
             if base.interruption.is_near:
                 break
-            row = held[number] if held else None
+            row = rows[number] if rows else None
             _run_one(base, common, indexes[number], supervisor, row, argv, statuses)
     finally:
         written = statuses.flush()
@@ -109,7 +114,7 @@ def run_pack(s3: S3, context: JobContext, request: RunRequest, supervisor: Super
 
 
 def _stage_common(base: Task) -> RunRequest:
-    """Stage what all tasks share; return the request of a task without it."""
+    """Stage the inputs that all tasks share; return the request of one task, without them."""
     staged = base.stage_in()
     paths = {item.name: staged[item.name] for item in base.request.inputs}
     return replace(base.request, inputs=(), environment={**base.request.environment, **paths})
@@ -131,7 +136,7 @@ def _run_one(
     try:
         (folder / "outputs").mkdir(parents=True)
     except OSError as error:
-        outcome, outputs = Outcome(exit_codes.STAGE_IN, f"cannot make folders in {folder}: {error.strerror}"), []
+        outcome, outputs = Outcome(exit_codes.STAGE_IN, f"cannot create folders in {folder}: {error.strerror}"), []
     else:
         outcome, outputs = run_task(task, supervisor, row, argv)
     if outcome.reason:

@@ -18,7 +18,7 @@ def load(s3: S3, context: JobContext) -> RunRequest:
     """Fetch and check the request.
 
     Raises:
-        Failure: it is not there, not readable, needs a newer image, or contradicts the environment of this process.
+        Failure: it is missing or invalid, needs a newer image, or contradicts the environment of this process.
     """
     if context.run_id == run_of_job(context.job_id):
         return _of_job(context)
@@ -39,13 +39,13 @@ def load(s3: S3, context: JobContext) -> RunRequest:
     if (request.nodes or 1) != context.nodes:
         raise Failure(
             exit_codes.BAD_REQUEST,
-            f"{where} asks for {request.nodes or 1} node(s), the job has {context.nodes}; submit with `hpc submit`",
+            f"{where} asks for {request.nodes or 1} node(s), but the job has {context.nodes}; submit with `hpc submit`",
         )
     return request
 
 
 def _of_job(context: JobContext) -> RunRequest:
-    """Return the request of a job that `hpc` did not submit: nothing but its nodes, each with all its vCPUs."""
+    """Return the request of a job that `hpc` did not submit: only its nodes, each with all of its vCPUs."""
     return RunRequest(
         run_id=context.run_id,
         project=context.project,

@@ -1,4 +1,4 @@
-"""Files in and out: inputs are fetched before the command starts, outputs sent when it has ended."""
+"""Staging: inputs are fetched before the command starts, outputs are stored after it has ended."""
 
 from __future__ import annotations
 
@@ -27,16 +27,17 @@ if TYPE_CHECKING:
     from concurrent.futures import ThreadPoolExecutor
 
 THREADS = 16
-MOST_COMPLAINTS = 100
-"""What S3 refuses so often it refuses for all."""
-_DENIED = "; the job role reads the project's prefix and the read_buckets of its YAML, and writes the prefix alone"
+"""Concurrent transfers."""
+MAX_ERRORS = 100
+"""Failed transfers after which the remaining ones are not tried."""
+_DENIED = "; the job role can read the project's prefix and its read_buckets (YAML), and write only to the prefix"
 
 T = TypeVar("T")
 
 
 @dataclass(frozen=True, kw_only=True)
 class TransferStats:
-    """What staging did, for the status and the log."""
+    """Statistics of a staging phase, for the status and the log."""
 
     files: int = 0
     bytes: int = 0
@@ -52,17 +53,17 @@ class TransferStats:
 def stage_in(
     s3: S3, context: JobContext, inputs: Iterable[tuple[InputReference, Path]], scratch: Path
 ) -> tuple[dict[str, str], TransferStats]:
-    """Fetch inputs, each into a folder of its own; return the local path of each, by its name.
+    """Fetch inputs, each into its folder; return the local path of each, by name.
 
     Args:
-        scratch: the folder that they are all below.
+        scratch: the folder that contains all of their folders.
 
     Raises:
-        Failure: an input is not there or cannot be read or written, or the disk has no room for all.
+        Failure: an input does not exist, cannot be read or written, or the disk has no room for all.
     """
     began = time.monotonic()
     paths: dict[str, str] = {}
-    found: list[tuple[InputReference, Path, list[Source]]] = []
+    located: list[tuple[InputReference, Path, list[Source]]] = []
     for item, target in inputs:
         try:
             target.mkdir(parents=True, exist_ok=True)
@@ -72,23 +73,23 @@ def stage_in(
         except (S3Error, OSError) as error:
             given = f"{item.name}={item.uri}" if item.uri else item.name
             raise Failure(exit_codes.STAGE_IN, f"input {given}: {error}{_hint(error)}") from error
-        found.append((item, target, sources))
+        located.append((item, target, sources))
         is_folder = item.tree or item.uri.endswith("/")
         paths[item.name] = str(target if is_folder else sources[0].path)
-    if not found:
+    if not located:
         return paths, TransferStats()
     try:
-        check_room(sum(source.size for _, _, sources in found for source in sources), scratch)
+        check_room(sum(source.size for _, _, sources in located for source in sources), scratch)
     except OSError as error:
         raise Failure(exit_codes.STAGE_IN, f"inputs: {error.strerror}") from error
-    left: list[Source] = []
-    for item, target, sources in found:
+    remaining: list[Source] = []
+    for item, target, sources in located:
         if item.tree:
-            left += s5cmd.fetch_objects(s3, scratch, sources)
+            remaining += s5cmd.fetch_objects(s3, scratch, sources)
         else:
-            left += s5cmd.fetch_folder(s3, item.uri, target, sources)
-    _fetch(s3, left)
-    files = [source for _, _, sources in found for source in sources]
+            remaining += s5cmd.fetch_folder(s3, item.uri, target, sources)
+    _fetch(s3, remaining)
+    files = [source for _, _, sources in located for source in sources]
     size = sum(source.size or source.path.stat().st_size for source in files)
     return paths, TransferStats(files=len(files), bytes=size, seconds=time.monotonic() - began)
 
@@ -118,15 +119,15 @@ def _fetch(s3: S3, sources: Sequence[Source]) -> None:
 def stage_out(
     s3: S3, bucket: str, files: Mapping[str, Path], scratch: Path
 ) -> tuple[list[StoredOutput], TransferStats]:
-    """Send files, given by key; return what was stored, in the order of its keys.
+    """Store files, given by key; return the stored objects, sorted by key.
 
     Raises:
-        Failure: a file could not be sent; the others were.
+        Failure: a file could not be stored; the others were.
     """
     began = time.monotonic()
     sends = [(path, StoredOutput(key=key, size=path.stat().st_size)) for key, path in sorted(files.items())]
-    left = s5cmd.send(s3, bucket, {stored.key: (path, stored.size) for path, stored in sends}, scratch)
-    todo = [(path, stored) for path, stored in sends if stored.key in left]
+    remaining = s5cmd.send(s3, bucket, {stored.key: (path, stored.size) for path, stored in sends}, scratch)
+    todo = [(path, stored) for path, stored in sends if stored.key in remaining]
 
     def send(item: tuple[Path, StoredOutput], pool: ThreadPoolExecutor | None) -> None:
         upload.send(s3, item[0], bucket, item[1].key, item[1].size, pool)
@@ -144,14 +145,14 @@ def check_room(size: int, folder: Path) -> None:
     if size > free:
         raise OSError(
             errno.ENOSPC,
-            f"needs {size / 2**30:.2f} GiB, {folder} has {free / 2**30:.2f} GiB free: the platform team raises"
-            " root_volume_gib of the compute environment or sets its scratch to instance-store;"
-            f" --setenv {variables.ENV_SCRATCH}=FOLDER names another disk of the container",
+            f"needs {size / 2**30:.2f} GiB, but {folder} has only {free / 2**30:.2f} GiB free: select another disk of"
+            f" the container with --setenv {variables.ENV_SCRATCH}=FOLDER, or have the platform team raise"
+            " root_volume_gib of the compute environment or set its scratch to instance-store",
         )
 
 
 def _sources(s3: S3, context: JobContext, item: InputReference, target: Path) -> Iterator[Source]:
-    """Yield what makes up an input."""
+    """Yield the objects of an input."""
     if item.object:
         yield _stored(context, item.object, target / Path(item.file).name, item.size, item.executable)
     elif item.tree:
@@ -161,7 +162,7 @@ def _sources(s3: S3, context: JobContext, item: InputReference, target: Path) ->
         if key.endswith("/"):
             yield from _folder(s3, bucket, key, target)
         else:
-            size, etag = _look(s3, bucket, key)
+            size, etag = _size_and_etag(s3, bucket, key)
             yield Source(bucket=bucket, key=key, path=target / Path(key).name, size=size, etag=etag)
 
 
@@ -171,10 +172,15 @@ def _stored(context: JobContext, sha256: str, path: Path, size: int, executable:
 
 
 def _tree(s3: S3, context: JobContext, sha256: str, target: Path) -> Iterator[Source]:
-    """Yield the files of a folder that was sent, and make its empty folders."""
-    text = s3.get(context.bucket, object_key(context.project, sha256))
+    """Yield the files of a folder in the content store, and create its empty folders."""
+    key = object_key(context.project, sha256)
+    text = s3.get(context.bucket, key)
     if hashlib.sha256(text).hexdigest() != sha256:
-        raise Failure(exit_codes.STAGE_IN, f"the listing {sha256} in the content store is damaged")
+        raise Failure(
+            exit_codes.STAGE_IN,
+            f"the folder listing s3://{context.bucket}/{key} is damaged: its SHA-256 is not its name; have the platform"
+            " team delete it, then submit again",
+        )
     listing = FolderListing.from_bytes(text)
     for name in listing.empty_folders:
         _inside(target, name).mkdir(parents=True, exist_ok=True)
@@ -184,7 +190,7 @@ def _tree(s3: S3, context: JobContext, sha256: str, target: Path) -> Iterator[So
 
 def _inside(target: Path, name: str) -> Path:
     if name.startswith("/") or ".." in name.split("/"):
-        raise Failure(exit_codes.STAGE_IN, f"input {name} would be written outside its folder")
+        raise Failure(exit_codes.STAGE_IN, f"input {name} would be written outside its folder; rename the object")
     return target / name
 
 
@@ -195,12 +201,12 @@ def _split(uri: str) -> tuple[str, str]:
     return parts.netloc, uri.removeprefix(f"s3://{parts.netloc}/")
 
 
-def _look(s3: S3, bucket: str, key: str) -> tuple[int, str]:
-    """Return size and ETag of an object; nothing where it may be fetched and not listed."""
+def _size_and_etag(s3: S3, bucket: str, key: str) -> tuple[int, str]:
+    """Return size and ETag of an object; 0 and empty if the job role may fetch but not list it."""
     try:
-        for found in s3.list(bucket, key, most=1):
-            if found.key == key:
-                return found.size, found.etag
+        for listed in s3.list(bucket, key, most=1):
+            if listed.key == key:
+                return listed.size, listed.etag
             break
     except S3Error as error:
         if error.status != 403:
@@ -209,14 +215,14 @@ def _look(s3: S3, bucket: str, key: str) -> tuple[int, str]:
 
 
 def _folder(s3: S3, bucket: str, prefix: str, target: Path) -> list[Source]:
-    found = [
+    sources = [
         Source(bucket=bucket, key=key, path=_inside(target, key.removeprefix(prefix)), size=size, etag=etag)
         for key, size, etag in s3.list(bucket, prefix)
-        if not key.endswith("/")  # the consoles' markers of empty folders
+        if not key.endswith("/")  # markers of empty folders, written by the S3 console
     ]
-    if not found:
-        raise Failure(exit_codes.STAGE_IN, f"input s3://{bucket}/{prefix}: there is nothing under this folder")
-    return found
+    if not sources:
+        raise Failure(exit_codes.STAGE_IN, f"input s3://{bucket}/{prefix}: no objects under this prefix")
+    return sources
 
 
 def _each(
@@ -227,11 +233,13 @@ def _each(
     exit_code: int,
     what: str,
 ) -> None:
-    """Act on all items, those of at most so many bytes several at a time, larger ones one after the other, each in
-    parts; fail with the first complaint after all have been tried, or so many have failed that there is no hope."""
+    """Act on all items: those of at most `most` bytes concurrently, larger ones one after the other, each in parts.
+
+    Fails with the first error, after all items have been tried or MAX_ERRORS have failed.
+    """
     if not items:
         return
-    if len(items) == 1 and size(items[0]) <= most:  # most tasks have one file: spare them the import
+    if len(items) == 1 and size(items[0]) <= most:  # most tasks have one file: avoid the import
         try:
             act(items[0], None)
         except (S3Error, OSError) as error:
@@ -242,7 +250,7 @@ def _each(
     errors: list[Exception] = []
 
     def attempt(number: int, pool: ThreadPoolExecutor | None = None) -> None:
-        if len(errors) < MOST_COMPLAINTS:
+        if len(errors) < MAX_ERRORS:
             try:
                 act(items[number], pool)
             except (S3Error, OSError) as error:

@@ -1,6 +1,6 @@
-"""The processes of this node: started, signalled, reaped, and none left behind.
+"""Processes of this node: start, forward signals, reap, and end every one of them.
 
-One loop serves everything that hpc-node waits for, sockets and processes alike, and sleeps in between.
+A single event loop serves all sockets, timers and processes that hpc-node waits for, and sleeps in between.
 """
 
 from __future__ import annotations
@@ -19,32 +19,34 @@ from types import FrameType
 from hpc.node.failure import Failure, cannot_start
 
 FORWARDED = (signal.SIGTERM, signal.SIGINT)
+"""Signals that are forwarded to the commands."""
 _PR_SET_PDEATHSIG = 1
 _PR_SET_CHILD_SUBREAPER = 36
 _KILL_TIMEOUT_S = 5.0
+"""Seconds to wait for processes to end after SIGKILL."""
 
 
 class Interrupted(Failure):
-    """A signal came while there was no command to pass it to."""
+    """A signal arrived while there was no command to forward it to."""
 
     def __init__(self, number: int) -> None:
         super().__init__(128 + number, f"stopped by {signal.Signals(number).name}")
 
 
 class Supervisor:
-    """Starts processes and turns the loop. One for each process of hpc-node: it takes all signals and children."""
+    """Starts processes and runs the event loop; only one per process, since it handles all signals and children."""
 
     def __init__(self) -> None:
         self.selector = selectors.DefaultSelector()
         self.interruptible = True
-        """Whether a signal ends hpc-node itself; else it goes to the processes."""
+        """True if a signal ends hpc-node itself; otherwise it is forwarded to the commands."""
         self.signal = 0
-        """The last one that came while it was not; 0 if none did."""
+        """The last signal that was forwarded; 0 if none was."""
         self._timers: dict[Callable[[], object], float] = {}
         self._started: dict[int, tuple[subprocess.Popen[bytes], Callable[[int], None]]] = {}
         self._own = set[int]()
         self._prctl = _load_prctl()
-        if self._prctl:  # what a killed process leaves behind becomes ours, so that we can end it
+        if self._prctl:  # children of a killed process become children of hpc-node, which can end them
             self._prctl(_PR_SET_CHILD_SUBREAPER, 1)
         self._wake, wake = socket.socketpair()
         self._wake.setblocking(False)
@@ -57,11 +59,11 @@ class Supervisor:
             signal.signal(number, self._on_signal)
 
     def watch(self, sock: socket.socket, on_readable: Callable[[], None]) -> None:
-        """Call back in `turn` whenever the socket can be read."""
+        """Call back in `turn` whenever the socket is readable."""
         self.selector.register(sock, selectors.EVENT_READ, on_readable)
 
     def forget(self, sock: socket.socket) -> None:
-        """Stop watching a socket, and close it."""
+        """Stop watching a socket and close it."""
         with contextlib.suppress(KeyError, ValueError):
             self.selector.unregister(sock)
         sock.close()
@@ -75,10 +77,10 @@ class Supervisor:
         *,
         own: bool = False,
     ) -> None:
-        """Start a process in a session of its own; `on_end` gets its exit code (128 + N for signal N) in `turn`.
+        """Start a process in a new session; `on_end` gets its exit code (128 + N for signal N) in `turn`.
 
         Args:
-            own: it is hpc-node's and no command: it gets no signals.
+            own: the process belongs to hpc-node and gets no forwarded signals.
 
         Raises:
             Failure: it cannot be started.
@@ -97,31 +99,31 @@ class Supervisor:
         self._started[process.pid] = (process, on_end)
         if own:
             self._own.add(process.pid)
-        elif self.signal:  # it came while the process was being started
-            self._pass_on(process.pid, self.signal)
+        elif self.signal:  # it arrived while the process was being started
+            self._forward(process.pid, self.signal)
 
     def turn(self, timeout_s: float | None = None) -> None:
-        """Wait until something happens, at most `timeout_s`, and let the callbacks have it."""
+        """Wait for an event, for at most `timeout_s`, and run its callbacks."""
         if self._timers:
-            left = max(0.0, min(self._timers.values()) - time.monotonic())
-            timeout_s = left if timeout_s is None else min(left, timeout_s)
+            next_timer_s = max(0.0, min(self._timers.values()) - time.monotonic())
+            timeout_s = next_timer_s if timeout_s is None else min(next_timer_s, timeout_s)
         for key, _ in self.selector.select(timeout_s):
             key.data()
         self._reap()
         for callback in [callback for callback, due in self._timers.items() if due <= time.monotonic()]:
-            if self._timers.pop(callback, None) is not None:  # it may have been forgotten by the one before
+            if self._timers.pop(callback, None) is not None:  # an earlier callback may have cancelled it
                 callback()
 
     def later(self, delay_s: float, callback: Callable[[], object]) -> None:
-        """Call back once, in `turn`, after a time; in place of what was said of the same callback before."""
+        """Call back once, in `turn`, after a delay; replaces an earlier timer of the same callback."""
         self._timers[callback] = time.monotonic() + delay_s
 
-    def never(self, callback: Callable[[], object]) -> None:
-        """Forget what `later` was told."""
+    def cancel(self, callback: Callable[[], object]) -> None:
+        """Cancel the timer of a callback, if there is one."""
         self._timers.pop(callback, None)
 
     def turn_until(self, done: Callable[[], bool], timeout_s: float | None = None) -> bool:
-        """Turn until the condition holds; return whether it does, or the time is over."""
+        """Turn until the condition holds, for at most `timeout_s`; return whether it holds."""
         deadline = None if timeout_s is None else time.monotonic() + timeout_s
         while not done():
             left = None if deadline is None else deadline - time.monotonic()
@@ -131,7 +133,7 @@ class Supervisor:
         return True
 
     def end_all(self, grace_s: float = 0.0) -> None:
-        """End every process below this one, whatever its group; those that end within the grace are not killed."""
+        """End all descendants of this process, in any process group; kill those that do not end within `grace_s`."""
 
         def none_left() -> bool:
             return not (self._started or _children())
@@ -140,7 +142,7 @@ class Supervisor:
             return
         deadline = time.monotonic() + _KILL_TIMEOUT_S
         while not none_left() and time.monotonic() < deadline:
-            for pid in _children():  # theirs become ours when they die
+            for pid in _children():  # their children become children of this process
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(pid, signal.SIGKILL)
             self.turn(0.05)
@@ -152,13 +154,13 @@ class Supervisor:
         self.send(number)
 
     def send(self, number: int) -> None:
-        """Send a signal to what was started, and to the processes of its group."""
+        """Send a signal to the process groups of all started commands."""
         for pid in list(self._started):
             if pid not in self._own:
-                self._pass_on(pid, number)
+                self._forward(pid, number)
 
     @staticmethod
-    def _pass_on(pid: int, number: int) -> None:
+    def _forward(pid: int, number: int) -> None:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(pid, number)
 
@@ -184,11 +186,11 @@ class Supervisor:
 
 
 def _wake_up(_number: int, _frame: FrameType | None) -> None:
-    """Only a signal that has a handler is written to the wake-up socket."""
+    """Do nothing: Python writes only signals that have a handler to the wake-up socket."""
 
 
 def signal_name(exit_code: int) -> str:
-    """Return what `exit_code` says about a signal, as in `SIGKILL`; empty if the process ended by itself."""
+    """Return the name of the signal in an exit code, as in `SIGKILL`; empty if the process ended by itself."""
     try:
         return signal.Signals(exit_code - 128).name if exit_code > 128 else ""
     except ValueError:
@@ -204,7 +206,7 @@ def _children() -> list[int]:
 
 
 def _load_prctl() -> Callable[..., int] | None:
-    """Return prctl(2), or None where hpc-node is the container's first process: the kernel ends the rest with it."""
+    """Return prctl(2); None if hpc-node is the container's first process, with which the kernel ends all others."""
     if os.getpid() == 1:
         return None
     import ctypes

@@ -1,4 +1,4 @@
-"""One task on one node: its folders, the variables that its command finds, and its traces removed."""
+"""One task on one node: its folders, the environment of its command, staging and clean-up."""
 
 from __future__ import annotations
 
@@ -30,28 +30,30 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class Task:
+    """One task on one node."""
+
     s3: S3
     context: JobContext
     request: RunRequest
-    """What was asked, with the row of the tasks file filled in."""
+    """The request, with the values of the task's row."""
     index: int
-    """Number of the task within the run: of the first, where the container runs several."""
+    """Number of the task within the run; of the first task if the container runs several."""
     files: Mapping[str, str] = field(default_factory=dict[str, str])
-    """File of an output below the task's outputs, where it is not the output's name."""
+    """File names, below the task's outputs, of outputs whose file name differs from the output's name."""
     folder: Path
-    """The same path on every node."""
+    """Folder with the same path on every node."""
     node_folder: Path
-    """This node's own, also where several nodes share a machine."""
+    """Folder of this node, separate even if several nodes share a machine."""
     node_log: Path
     quiet: bool = False
-    """Whether it is one of many in this container, whose log is kept short."""
+    """True for one of several tasks in this container, whose log is kept short."""
     staged_workdir: Path | None = None
-    """The working directory as it was sent, where another task of this container has fetched it."""
+    """The unmodified working directory, if it was already fetched for all tasks of this container."""
     interruption: Interruption
     phases: dict[str, Any] = field(default_factory=dict[str, Any])
-    """What staging moved and how long the command ran, for the status."""
+    """Transfer statistics of staging and the seconds that the command ran, for the status."""
     before: dict[str, output_files.Stamp] = field(default_factory=dict[str, output_files.Stamp])
-    """The files that matched an output's pattern before the command started."""
+    """Stamps of the files that matched an output's pattern before the command started."""
 
     @property
     def inputs(self) -> Path:
@@ -59,7 +61,7 @@ class Task:
 
     @property
     def workdir(self) -> Path:
-        """Where the command runs: a copy of the folder that was sent, else where the image says."""
+        """Working directory of the command: a copy of the submitted folder, else that of the image."""
         if not self.request.workdir:
             return Path.cwd()
         return (self.folder if self.context.nodes > 1 else self.node_folder) / "work"
@@ -74,11 +76,11 @@ class Task:
         Raises:
             Failure: an input could not be fetched.
         """
-        wanted = [(item, self.inputs / item.name) for item in self.request.inputs]
+        inputs = [(item, self.inputs / item.name) for item in self.request.inputs]
         workdir = self.request.workdir
         if workdir and not self.staged_workdir:
-            wanted.append((workdir, self.workdir))
-        paths, moved = staging.stage_in(self.s3, self.context, wanted, self.folder)
+            inputs.append((workdir, self.workdir))
+        paths, moved = staging.stage_in(self.s3, self.context, inputs, self.folder)
         self._note("stage_in", moved)
         if workdir:
             paths.pop(workdir.name, None)
@@ -108,18 +110,18 @@ class Task:
             for _, path in self._named():
                 path.parent.mkdir(parents=True, exist_ok=True)
         except (OSError, shutil.Error) as error:
-            raise Failure(exit_codes.STAGE_IN, f"cannot prepare the folders of this task: {error}") from error
+            raise Failure(exit_codes.STAGE_IN, f"cannot create the folders of this task: {error}") from error
 
     def stage_out(self, *, failed: bool = False) -> list[StoredOutput]:
-        """Send what the command left on this node; nodes other than the main one send it to `node-<k>/`.
+        """Store the outputs of this node; nodes other than the main node store theirs in `node-<k>/`.
 
         Raises:
-            Failure: a file could not be sent.
+            Failure: a file could not be stored.
         """
-        files = self._leaving()
+        files = self._files_by_key()
         if failed and self.request.on_failure != "all":
-            kept = LOG_SUFFIXES if self.request.on_failure == "logs" else ()
-            files = {key: path for key, path in files.items() if path.suffix in kept}
+            suffixes = LOG_SUFFIXES if self.request.on_failure == "logs" else ()
+            files = {key: path for key, path in files.items() if path.suffix in suffixes}
         stored, moved = staging.stage_out(self.s3, self.context.bucket, files, self.node_folder)
         self._note("stage_out", moved)
         return stored
@@ -141,23 +143,23 @@ class Task:
         return Checkpoint(s3=self.s3, bucket=self.context.bucket, prefix=prefix, folder=folder)
 
     @contextlib.contextmanager
-    def watched(self, supervisor: Supervisor, *, only_tells: bool = False) -> Generator[None]:
-        """Watch for the end of this attempt, and save the checkpoint every so many minutes and when the end is near, in
-        a process of its own."""
+    def watched(self, supervisor: Supervisor, *, notify_only: bool = False) -> Generator[None]:
+        """Watch for the end of this attempt; save the checkpoint in a separate process, every `checkpoint_minutes` and
+        when the end is near."""
         minutes = self.request.checkpoint_minutes
         save = self._saving(supervisor, self.checkpoint, minutes) if self.checkpoint and minutes else None
         self.interruption.on_notice = save or (lambda: None)
-        self.interruption.watch(only_tells=only_tells)
+        self.interruption.watch(notify_only=notify_only)
         try:
             yield
         finally:
-            self.interruption.rest()
+            self.interruption.stop()
             if save:
-                supervisor.never(save)
+                supervisor.cancel(save)
 
     @staticmethod
     def _saving(supervisor: Supervisor, checkpoint: Checkpoint, minutes: int) -> Callable[[], None]:
-        """Return what saves the checkpoint, now and again."""
+        """Schedule a save of the checkpoint every `minutes`; return the callback that saves now."""
         argv = [sys.executable, "-m", "hpc.node.checkpoint"]
         argv += [str(checkpoint.folder), checkpoint.bucket, checkpoint.prefix]
         running: list[bool] = []
@@ -172,7 +174,7 @@ class Task:
         return save
 
     def last_save(self, *, succeeded: bool) -> None:
-        """Save what the next attempt goes on with, or remove it when there will be none."""
+        """Save the checkpoint for the next attempt, or remove it if the task has succeeded."""
         if self.checkpoint is None:
             return
         try:
@@ -186,8 +188,8 @@ class Task:
         except Failure as failure:
             say(f"checkpoint: {failure}")
 
-    def _leaving(self) -> dict[str, Path]:
-        """Return the files to send, by key."""
+    def _files_by_key(self) -> dict[str, Path]:
+        """Return the files to store, by key."""
         prefix = self.context.paths.output(self.index)
         destinations = dict(self.request.destinations)
         if not self.context.is_main:
@@ -199,35 +201,38 @@ class Task:
         for pattern in self.request.patterns:
             for name, path in output_files.made(self.workdir, pattern, self.before).items():
                 if files.setdefault(prefix + name, path) != path:
-                    raise Failure(exit_codes.STAGE_OUT, f"{path} and {files[prefix + name]} have the same name")
+                    raise Failure(
+                        exit_codes.STAGE_OUT,
+                        f"{path} and {files[prefix + name]} would have the same name in S3; rename one of them",
+                    )
         return files
 
     def _named(self) -> list[tuple[str, Path]]:
-        """Return the outputs that have a name, and where the command is to write them."""
+        """Return the named outputs and the paths to which the command writes them."""
         return [(name, self.outputs / self.files.get(name, name)) for name in self.request.outputs]
 
     def missing_outputs(self) -> list[str]:
-        """Return what the command should have left and has not, in words."""
+        """Return descriptions of the outputs that the command did not write."""
         names = [f"${name}" for name, path in self._named() if not path.exists()]
         made = ((pattern, output_files.made(self.workdir, pattern, self.before)) for pattern in self.request.patterns)
         return names + [f"{pattern} in {self.workdir}" for pattern, files in made if not files]
 
     def remove(self) -> None:
-        """Remove the folders, and pass on the node log if it is a file of its own."""
+        """Remove the folders; copy the node log to stderr if it is a separate file."""
         with contextlib.suppress(OSError):
             if self.node_log.parent == self.node_folder:
                 sys.stderr.write(self.node_log.read_text(errors="replace"))
         if self.node_folder != self.folder:
             shutil.rmtree(self.node_folder, ignore_errors=True)
-        if not any(self.folder.glob("node-*")):  # another node of this machine may still be there
+        if not any(self.folder.glob("node-*")):  # another node on this machine may still run
             shutil.rmtree(self.folder, ignore_errors=True)
 
 
 def prepare(s3: S3, context: JobContext, request: RunRequest, env: Mapping[str, str], supervisor: Supervisor) -> Task:
-    """Make the folders of a task.
+    """Create a task and its folders.
 
     Raises:
-        Failure: they cannot be made.
+        Failure: the folders cannot be created.
     """
     folder = scratch(context, {**env, **request.environment})
     node_folder = folder / f"node-{context.node}" if context.nodes > 1 else folder
@@ -236,7 +241,7 @@ def prepare(s3: S3, context: JobContext, request: RunRequest, env: Mapping[str, 
         (node_folder / "outputs").mkdir(parents=True, exist_ok=True)
         node_log = _node_log(node_folder)
     except OSError as error:
-        raise Failure(exit_codes.STAGE_IN, f"cannot make folders in {folder}: {error.strerror}") from error
+        raise Failure(exit_codes.STAGE_IN, f"cannot create folders in {folder}: {error.strerror}") from error
     interruption = Interruption(supervisor, request, env)
     return Task(
         s3=s3,
@@ -251,11 +256,11 @@ def prepare(s3: S3, context: JobContext, request: RunRequest, env: Mapping[str, 
 
 
 def _node_log(node_folder: Path) -> Path:
-    """Return a path whose text appears in this node's log: hpc-node's own stderr, as any process of the same user
-    may open it, or a file that is passed on at the end where stderr cannot be opened (a socket)."""
+    """Return a path whose text appears in this node's log: hpc-node's stderr, which processes of the same user may
+    open, or, if stderr cannot be opened (a socket), a file that is copied to stderr at the end."""
     own = Path(f"/proc/{os.getpid()}/fd/2")
     try:
-        if stat.S_ISREG(os.fstat(2).st_mode):  # else our next line would overwrite what a rank appended
+        if stat.S_ISREG(os.fstat(2).st_mode):  # else hpc-node's next line would overwrite text that a rank appended
             fcntl.fcntl(2, fcntl.F_SETFL, fcntl.fcntl(2, fcntl.F_GETFL) | os.O_APPEND)
         with own.open("a"):
             return own

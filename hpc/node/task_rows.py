@@ -1,4 +1,4 @@
-"""The rows of this container's tasks, out of an object that holds those of all: two small requests, however many."""
+"""Rows of this container's tasks, read with two small requests from the object that contains all rows of the run."""
 
 from __future__ import annotations
 
@@ -16,13 +16,14 @@ from hpc.node.s3.client import S3, S3Error
 from hpc.node.task import Task
 
 Row = dict[str, str]
+"""Cells of a row by the header of their column."""
 
 
 def read(s3: S3, context: JobContext, positions: range) -> list[Row]:
-    """Return the rows at some positions that follow each other.
+    """Return the rows at consecutive positions.
 
     Raises:
-        Failure: they are not there, or S3 does not answer.
+        Failure: they do not exist, or S3 does not answer.
     """
     try:
         return [_row(line) for line in _lines(s3, context, positions)]
@@ -41,23 +42,23 @@ def _lines(s3: S3, context: JobContext, positions: range) -> list[bytes]:
     except S3Error as error:
         if error.status not in {403, 404}:
             raise
-        # Clients before contract 1.2 may not have written it: the rows are all that there is.
+        # Clients before contract 1.2 may not have written the index; then all rows are read.
         lines = s3.get(bucket, paths.tasks).splitlines()[positions.start : positions.stop]
         if len(lines) < len(positions):
-            raise ValueError("the object ends before") from None
+            raise ValueError("the object ends before these lines") from None
         return lines
     offsets = [offset for (offset,) in TASK_OFFSET.iter_unpack(index[: len(index) // size * size])]
     if len(offsets) != len(positions) + 1:
-        raise ValueError(f"{paths.tasks_index} ends before")
+        raise ValueError(f"the index {paths.tasks_index} ends before these lines")
     rows = s3.get(bucket, paths.tasks, offsets[0], offsets[-1])
     return [rows[start - offsets[0] : stop - offsets[0]] for start, stop in itertools.pairwise(offsets)]
 
 
 def fill(task: Task, row: Row, argv: Sequence[str]) -> tuple[Task, list[str]]:
-    """Return the task with what the row's columns say, and its command.
+    """Return the task and its command with the values of the row.
 
     Raises:
-        Failure: the command names a column that the row does not have.
+        Failure: the command refers to a column that the row does not have.
     """
     request, plain = task.request, placeholders.plain(row)
     try:
@@ -65,7 +66,8 @@ def fill(task: Task, row: Row, argv: Sequence[str]) -> tuple[Task, list[str]]:
         destinations = {name: placeholders.substitute(uri, plain) for name, uri in request.destinations.items()}
     except KeyError as error:
         raise Failure(
-            exit_codes.BAD_REQUEST, f"task {task.index}: there is no column {error}; it has: {', '.join(row)}"
+            exit_codes.BAD_REQUEST,
+            f"task {task.index}: the tasks file has no column {error}; its columns are {', '.join(row)}",
         ) from error
     inputs = tuple(
         InputReference.from_json({"uri": cell} if cell.startswith("s3://") else json.loads(cell), name)
@@ -86,6 +88,6 @@ def fill(task: Task, row: Row, argv: Sequence[str]) -> tuple[Task, list[str]]:
 
 def _row(line: bytes) -> Row:
     if not line.startswith(b"{"):
-        raise ValueError("expected one JSON object for each task")
-    # Contract 1.0 kept the cells of a JSONL file as they were.
+        raise ValueError("expected one JSON object per task")
+    # Contract 1.0 stored the cells of a JSONL file unchanged, so they may be of any JSON type.
     return {name: cell if isinstance(cell, str) else json.dumps(cell) for name, cell in json.loads(line).items()}

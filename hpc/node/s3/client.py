@@ -1,8 +1,7 @@
-"""The few S3 requests that every task makes, with the standard library alone.
+"""S3 client for the few requests that every task makes, using only the standard library.
 
-Importing botocore and building its client costs more CPU than a short task of a sweep, so requests are signed here.
-Signature: AWS Signature Version 4
-(https://docs.aws.amazon.com/AmazonS3/latest/API/sig-v4-header-based-auth.html).
+Importing botocore and creating its client costs more CPU than a short task of a sweep, so requests are signed here with
+AWS Signature Version 4 (https://docs.aws.amazon.com/AmazonS3/latest/API/sig-v4-header-based-auth.html).
 """
 
 from __future__ import annotations
@@ -28,7 +27,9 @@ from hpc.node.job_context import s3_timeout_s
 from hpc.node.s3.credentials import Credentials, CredentialSource
 
 ATTEMPTS = 6
+"""Attempts of each request."""
 LONGEST_DELAY_S = 8.0
+"""Maximum delay in seconds between two attempts."""
 _RETRIED_STATUS = frozenset({409, 429, 500, 502, 503, 504})
 _LOCAL_FAULTS = frozenset(
     {
@@ -36,13 +37,13 @@ _LOCAL_FAULTS = frozenset(
         errno.EISDIR, errno.ENAMETOOLONG,
     }
 )  # fmt: skip
-"""Faults of this machine's disk, which no retry mends."""
+"""Errors of this machine's disk, which a retry does not fix."""
 
 T = TypeVar("T")
 
 
 class S3Error(Exception):
-    """A request that S3 refused, or that it did not answer after all retries (status 0)."""
+    """A request that S3 refused, or that failed without a response after all retries (status 0)."""
 
     def __init__(self, what: str, status: int, code: str) -> None:
         super().__init__(f"{what}: {code} ({status})" if status else f"{what}: {code}")
@@ -61,7 +62,7 @@ class Call:
     headers: Mapping[str, str] = field(default_factory=dict[str, str])
     query: Mapping[str, str] = field(default_factory=dict[str, str])
     sha256: bytes = b""
-    """Of the body, where it is known."""
+    """SHA-256 of the body; empty if not computed yet."""
 
     @property
     def name(self) -> str:
@@ -69,7 +70,7 @@ class Call:
 
 
 class Listed(NamedTuple):
-    """An object that is there."""
+    """An object in a listing."""
 
     key: str
     size: int
@@ -78,11 +79,11 @@ class Listed(NamedTuple):
 
 
 class S3:
-    """A connection per thread and bucket, requests retried with growing random delay.
+    """S3 client with one connection per thread and bucket, and retries with increasing random delays.
 
-    `AWS_ENDPOINT_URL_S3` and `AWS_ENDPOINT_URL` are obeyed as the SDKs do
+    `AWS_ENDPOINT_URL_S3` and `AWS_ENDPOINT_URL` are supported as in the SDKs
     (https://docs.aws.amazon.com/sdkref/latest/guide/feature-ss-endpoints.html). Every method raises S3Error; a time-out
-    that is no number raises Failure.
+    setting that is not a number raises Failure.
     """
 
     def __init__(self, env: Mapping[str, str] = os.environ) -> None:
@@ -94,19 +95,19 @@ class S3:
         self._local = threading.local()
 
     def get(self, bucket: str, key: str, start: int = 0, stop: int | None = None) -> bytes:
-        """Return an object, or its bytes from `start` up to, not including, `stop`."""
+        """Return an object, or its bytes from `start` (inclusive) to `stop` (exclusive)."""
         if stop is None:
             return self.call(Call("GET", bucket, key, headers=checksums.MODE), _read_checked)
         return self.call(Call("GET", bucket, key, headers={"Range": f"bytes={start}-{stop - 1}"}), read_all)
 
     def put(self, bucket: str, key: str, body: bytes, headers: Mapping[str, str] | None = None) -> None:
-        """Write an object. S3 compares its SHA-256 with what arrives, and keeps it for those who fetch."""
+        """Write an object with its SHA-256, which S3 verifies and stores for readers."""
         sha256 = hashlib.sha256(body).digest()
         checksum = {"x-amz-checksum-sha256": base64(sha256)}
         self.call(Call("PUT", bucket, key, body, {**checksum, **(headers or {})}, sha256=sha256), read_all)
 
     def get_tagged(self, bucket: str, key: str) -> tuple[bytes, str] | None:
-        """Return an object and its ETag, None if there is none (403: where listing is limited to a prefix)."""
+        """Return an object and its ETag; None if it does not exist (403 if the role may list only a prefix)."""
         try:
             return self.call(
                 Call("GET", bucket, key, headers=checksums.MODE),
@@ -118,7 +119,7 @@ class S3:
             raise
 
     def create(self, bucket: str, key: str, body: bytes) -> bool:
-        """Write an object unless there is one; return whether it was written."""
+        """Write an object unless it exists; return whether it was written."""
         return self._put_if(bucket, key, body, {"If-None-Match": "*"})
 
     def replace(self, bucket: str, key: str, body: bytes, etag: str) -> bool:
@@ -135,7 +136,7 @@ class S3:
         return True
 
     def list(self, bucket: str, prefix: str, most: int | None = None) -> Iterator[Listed]:
-        """Yield every object under a prefix, `most` objects a request (S3's own limit: 1,000)."""
+        """Yield every object under a prefix, with at most `most` objects per request (S3's limit: 1,000)."""
         from xml.etree import ElementTree as Xml
 
         def read(answer: http.client.HTTPResponse) -> Xml.Element:
@@ -164,8 +165,10 @@ class S3:
     # ------------------------------------------------------------------------------------------------- requests
 
     def call(self, call: Call, read: Callable[[http.client.HTTPResponse], T]) -> T:
-        """Send a request until it is answered and its answer read. What `read` raises as OSError or HTTPException
-        is a fault of the line, and the request is sent again."""
+        """Send a request, with retries, and return the value that `read` extracts from the response.
+
+        An OSError or HTTPException of `read` counts as a connection error, after which the request is retried.
+        """
         digest = (call.sha256 or hashlib.sha256(call.body).digest()).hex()
         failure = S3Error(call.name, 0, "not sent")
         for attempt in range(ATTEMPTS):
@@ -178,10 +181,10 @@ class S3:
                 failure = S3Error(call.name, answer.status, _error_code(answer))
             except (OSError, http.client.HTTPException) as error:
                 self.disconnect(call.bucket)
-                said = str(error) or type(error).__name__
+                reason = str(error) or type(error).__name__
                 if isinstance(error, TimeoutError):
-                    said = f"no answer in {self._timeout_s} s, tried {ATTEMPTS} times"
-                failure = S3Error(call.name, 0, said)
+                    reason = f"no answer in {self._timeout_s} s, tried {ATTEMPTS} times"
+                failure = S3Error(call.name, 0, reason)
                 if isinstance(error, OSError) and error.errno in _LOCAL_FAULTS:
                     break
                 continue
@@ -217,7 +220,7 @@ class S3:
         return connection.getresponse()
 
     def _address(self, bucket: str, region: str) -> tuple[str, str, str]:
-        """Return scheme, host and the path before the key."""
+        """Return scheme, host, and the path that precedes the key."""
         if self.endpoint:
             parts = urlsplit(self.endpoint)
             return parts.scheme, parts.netloc, f"{parts.path.rstrip('/')}/{bucket}/"
@@ -234,7 +237,7 @@ class S3:
         return connections[bucket]
 
     def disconnect(self, bucket: str) -> None:
-        """Close this thread's connection; an answer that was not read to its end would be in the way of the next."""
+        """Close this thread's connection, since the rest of an unread response would precede the next response."""
         connection: http.client.HTTPConnection | None = self._local.__dict__.pop(bucket, None)
         if connection:
             connection.close()
@@ -251,8 +254,13 @@ def sign(
     now: datetime,
     more: Mapping[str, str] | None = None,
 ) -> dict[str, str]:
-    """Return the headers that make a request authentic, and `more` that are signed with it (S3 wants all `x-amz-`);
-    path and search are encoded already."""
+    """Return the headers that authenticate a request.
+
+    Args:
+        path: URL-encoded.
+        search: URL-encoded query string.
+        more: further headers to sign; S3 requires all `x-amz-` headers to be signed.
+    """
     stamp = now.strftime("%Y%m%dT%H%M%SZ")
     headers = {"host": host, "x-amz-content-sha256": digest, "x-amz-date": stamp}
     if credentials.token:
@@ -280,7 +288,7 @@ def _signing_key(secret_key: str, scope: str) -> bytes:
 
 
 def base64(digest: bytes) -> str:
-    """Return a checksum as S3 writes it in headers."""
+    """Return a checksum in Base64, as in S3's headers."""
     return b64encode(digest).decode()
 
 
@@ -302,5 +310,5 @@ def _error_code(answer: http.client.HTTPResponse) -> str:
 
 
 def _pause(attempt: int) -> None:
-    """Wait between attempts: exponential with full jitter, so that a fleet does not come back in step."""
+    """Wait before a retry: exponential backoff with full jitter, so that many tasks do not retry in step."""
     time.sleep(random.uniform(0, min(LONGEST_DELAY_S, 0.1 * 2**attempt)))  # noqa: S311 - no secret

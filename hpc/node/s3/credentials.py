@@ -1,4 +1,4 @@
-"""AWS credentials of this container, in the order in which the SDKs look
+"""AWS credentials of this container, from the sources that the SDKs use and in the same order
 (https://docs.aws.amazon.com/sdkref/latest/guide/standardized-credentials.html)."""
 
 from __future__ import annotations
@@ -12,12 +12,15 @@ from datetime import datetime
 from typing import NamedTuple
 
 AGENT = "169.254.170.2"
-"""Where the ECS agent serves the job role
+"""Address at which the ECS agent serves the job role's credentials
 (https://docs.aws.amazon.com/AmazonECS/latest/developerguide/task-iam-roles.html)."""
 REFRESH_BEFORE_S = 300
+"""Seconds before expiry at which credentials are refreshed."""
 
 
 class Credentials(NamedTuple):
+    """An access key and its expiry."""
+
     access_key: str
     secret_key: str
     token: str = ""
@@ -26,7 +29,7 @@ class Credentials(NamedTuple):
 
 
 class CredentialSource:
-    """The credentials that are valid now: from the environment, else from the ECS agent, else from botocore."""
+    """Source of valid credentials: the environment, else the ECS agent, else botocore."""
 
     def __init__(self, env: Mapping[str, str]) -> None:
         self._env = env
@@ -34,14 +37,18 @@ class CredentialSource:
         self._current: Credentials | None = None
 
     def get(self) -> Credentials:
-        """Return credentials that are valid for some minutes; OSError if there are none or no source answers."""
+        """Return credentials that are valid for some minutes.
+
+        Raises:
+            OSError: there are none, or no source answers.
+        """
         with self._lock:
             if self._current is None or self._current.expires_at - time.time() < REFRESH_BEFORE_S:
                 self._current = self._fetch()
             return self._current
 
     def forget(self) -> None:
-        """Fetch anew next time: the service called them expired."""
+        """Discard the current credentials, which the service reported as expired."""
         with self._lock:
             self._current = None
 
@@ -62,7 +69,7 @@ def _from_agent(path: str) -> Credentials:
     finally:
         connection.close()
     if answer.status != 200:
-        raise OSError(f"the ECS agent gave no credentials of the job role: {answer.status} {answer.reason}")
+        raise OSError(f"the ECS agent did not return the job role's credentials: {answer.status} {answer.reason}")
     raw = json.loads(body)
     expires_at = datetime.fromisoformat(raw["Expiration"]).timestamp()
     return Credentials(raw["AccessKeyId"], raw["SecretAccessKey"], raw["Token"], expires_at)
@@ -71,9 +78,9 @@ def _from_agent(path: str) -> Credentials:
 def _from_botocore() -> Credentials:
     import botocore.session  # pyright: ignore[reportMissingTypeStubs]
 
-    found = botocore.session.get_session().get_credentials()
-    if found is None:
-        raise OSError("no AWS credentials: give the job definition a job role")
-    now = found.get_frozen_credentials()
+    credentials = botocore.session.get_session().get_credentials()
+    if credentials is None:
+        raise OSError("no AWS credentials: set a job role in the job definition")
+    frozen = credentials.get_frozen_credentials()
     expires_at = time.time() + 2 * REFRESH_BEFORE_S
-    return Credentials(str(now.access_key), str(now.secret_key), str(now.token or ""), expires_at)
+    return Credentials(str(frozen.access_key), str(frozen.secret_key), str(frozen.token or ""), expires_at)

@@ -1,4 +1,4 @@
-"""One file from S3, in one request or in pieces side by side, checked on the way and at the end."""
+"""Download of one file from S3, in one request or in concurrent pieces, with verification."""
 
 from __future__ import annotations
 
@@ -16,31 +16,31 @@ if TYPE_CHECKING:
     from concurrent.futures import ThreadPoolExecutor
 
 RANGES = 32
-"""So many ranges a large file is fetched in, twice what is fetched side by side, where they have..."""
+"""Ranges in which a large file is fetched, twice the number of threads, within the limits of RANGE_BYTES."""
 RANGE_BYTES = (8 << 20, 32 << 20)
-"""... at least and at most so many bytes."""
+"""Minimum and maximum bytes of a range."""
 LARGE = 64 << 20
-"""Bytes from which a file is fetched in pieces."""
+"""Bytes above which a file is fetched in pieces."""
 CHUNK = (64 << 10, 1 << 20)
-"""Bytes that a thread holds in memory, at least and at most; in between a quarter of what comes, for memory that is
-used once costs the kernel as much as what it moves."""
+"""Minimum and maximum bytes of a thread's buffer. In between it is a quarter of the response, since memory that is used
+only once costs the kernel as much as the bytes that it moves."""
 WHOLE_ATTEMPTS = 3
-"""So often a large object is fetched whose parts are each what was sent, and together are not what S3 has."""
+"""Downloads of a large object whose pieces are each intact but do not add up to the object's checksum."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Source:
-    """An object that becomes a file."""
+    """An object to download and the path of its file."""
 
     bucket: str
     key: str
     path: Path
     size: int = 0
-    """Bytes, where they are known beforehand."""
+    """Bytes; 0 if unknown."""
     sha256: str | None = None
-    """Of an object of the content store."""
+    """SHA-256 of an object in the content store."""
     etag: str = ""
-    """As a listing tells it."""
+    """ETag from a listing."""
     executable: bool = False
 
     @property
@@ -49,17 +49,17 @@ class Source:
 
 
 def fetch(s3: S3, source: Source, pool: ThreadPoolExecutor | None = None) -> int:
-    """Write an object to a file, in one step: another node of this machine may be reading it. Return its bytes.
+    """Write an object to a file atomically, since another node on this machine may be reading it; return its size.
 
     Args:
-        pool: fetches the parts of a large object; without it there are none.
+        pool: fetches the pieces of a large object; without it, the object is fetched in one request.
 
     Raises:
-        S3Error: S3 refused, or what came is not what S3 has, after all retries; or the disk refused.
+        S3Error: S3 refused or the content is damaged, after all retries; or the disk refused.
     """
-    part = source.path.with_name(f".hpc-{os.urandom(8).hex()}")  # the file's own name may be as long as names may be
+    part = source.path.with_name(f".hpc-{os.urandom(8).hex()}")  # the file's name may have the maximum length already
     try:
-        with part.open("wb", buffering=0) as file:  # before S3 is asked
+        with part.open("wb", buffering=0) as file:  # a disk error is reported before any request
             if pool and source.size > LARGE:
                 size = _fetch_pieces(s3, source, part, pool)
             else:
@@ -85,8 +85,11 @@ def _fetch_whole(s3: S3, source: Source, file: int) -> int:
 
 
 def _fetch_pieces(s3: S3, source: Source, path: Path, pool: ThreadPoolExecutor) -> int:
-    """Fetch an object in the parts in which it was written, each with its own checksum, or, where S3 has a checksum of
-    the whole or none, in ranges. Each opens the file for itself: where one fails, others may still be writing."""
+    """Fetch an object in the parts in which it was uploaded, each with a checksum, or in ranges if S3 has a checksum of
+    the whole object or none.
+
+    Each piece opens the file separately: if one fails, others may still be writing.
+    """
     look = Call("HEAD", source.bucket, source.key, headers=checksums.MODE)
     headers = s3.call(look, lambda answer: answer.headers)
     size, count = int(headers.get("Content-Length") or source.size), checksums.parts(headers.get("ETag", ""))
@@ -105,7 +108,7 @@ def _fetch_pieces(s3: S3, source: Source, path: Path, pool: ThreadPoolExecutor) 
         whole = checksums.by_sha256(source.sha256) if source.sha256 else checksums.by_headers(headers)
         fetch_piece = partial(_fetch_piece, s3, path, None if in_parts else whole)
         md5s: list[bytes] = []
-        for piece in pool.map(fetch_piece, calls):  # while the next ones come
+        for piece in pool.map(fetch_piece, calls):  # the next pieces arrive meanwhile
             if whole.takes_pieces:
                 whole.append(piece.check, piece.stop - piece.start)
             else:
@@ -125,7 +128,7 @@ def _fetch_pieces(s3: S3, source: Source, path: Path, pool: ThreadPoolExecutor) 
 
 
 class _Piece(NamedTuple):
-    """Bytes of an object that have arrived."""
+    """A range of an object that was fetched."""
 
     start: int
     stop: int
@@ -133,7 +136,7 @@ class _Piece(NamedTuple):
 
 
 def _fetch_piece(s3: S3, path: Path, whole: checksums.Check | None, call: Call) -> _Piece:
-    """Fetch a range for a check of the whole, or a part that has its own."""
+    """Fetch a range, for a check of the whole object, or a part with a separate check."""
 
     def read(answer: HTTPResponse) -> _Piece:
         check = whole.piece() if whole else checksums.of_part(answer.headers)
@@ -146,7 +149,7 @@ def _fetch_piece(s3: S3, path: Path, whole: checksums.Check | None, call: Call) 
 
 
 def _copy(answer: HTTPResponse, file: int, start: int, size: int | None, check: checksums.Check) -> int:
-    """Write a body; return its bytes. Without a size, it ends where HTTP says."""
+    """Write a response body to a file; return its size. Without `size`, the body ends as HTTP determines."""
     least, most = CHUNK
     buffer = memoryview(bytearray(most if size is None else min(most, max(least, size // 4))))
     at = start
@@ -161,7 +164,7 @@ def _copy(answer: HTTPResponse, file: int, start: int, size: int | None, check: 
 
 
 def _write(file: int, data: memoryview, at: int) -> None:
-    """Write all of it: a disk that becomes full takes a part, and complains of the rest."""
+    """Write all data: a disk that becomes full accepts part of it, and fails only at the next write."""
     while data:
         count = os.pwrite(file, data, at)
         data, at = data[count:], at + count

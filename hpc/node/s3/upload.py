@@ -1,4 +1,4 @@
-"""One file to S3, in one request or in parts side by side; S3 compares a checksum of each with what arrives."""
+"""Upload of one file to S3, in one request or in concurrent parts; S3 verifies a checksum of each."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ if TYPE_CHECKING:
     from concurrent.futures import ThreadPoolExecutor
 
 PART = 8 << 20
-"""Bytes of a part, and of what a thread holds in memory."""
+"""Bytes of a part, and so the memory of each thread."""
 MOST_PARTS = 10_000
-"""https://docs.aws.amazon.com/AmazonS3/latest/userguide/qfacts.html"""
+"""Parts of a multipart upload: https://docs.aws.amazon.com/AmazonS3/latest/userguide/qfacts.html."""
 
 
 def send(s3: S3, path: Path, bucket: str, key: str, size: int, pool: ThreadPoolExecutor | None = None) -> None:
-    """Write a file to an object; S3 compares the SHA-256 of each part with what arrives, and keeps it.
+    """Write a file to an object, with the SHA-256 of each part, which S3 verifies and stores.
 
     Raises:
         S3Error: S3 refused, after all retries.
@@ -35,7 +35,7 @@ def send(s3: S3, path: Path, bucket: str, key: str, size: int, pool: ThreadPoolE
 
 
 def _send_parts(s3: S3, path: Path, bucket: str, key: str, size: int, pool: ThreadPoolExecutor | None) -> None:
-    """https://docs.aws.amazon.com/AmazonS3/latest/userguide/mpuoverview.html"""
+    """Upload a file in parts (https://docs.aws.amazon.com/AmazonS3/latest/userguide/mpuoverview.html)."""
     length = max(PART, -(-size // MOST_PARTS))
     algorithm = {"x-amz-checksum-algorithm": "SHA256"}
     answer = s3.call(Call("POST", bucket, key, headers=algorithm, query={"uploads": ""}), read_all)
@@ -70,7 +70,7 @@ def _read(file: FileIO, start: int, size: int) -> bytes:
     while len(body) < size:
         piece = file.read(size - len(body))
         if not piece:
-            raise OSError(errno.EIO, f"{file.name} became shorter while it was sent")
+            raise OSError(errno.EIO, f"{file.name} became shorter during the upload")
         body += piece
     return bytes(body)
 
@@ -81,7 +81,7 @@ def _etag(answer: HTTPResponse) -> str:
 
 
 def _completed(answer: HTTPResponse) -> None:
-    """S3 may begin its answer before it knows how the upload ends
+    """Raise HTTPException if the response contains an error: S3 may send status 200 before the upload is complete
     (https://docs.aws.amazon.com/AmazonS3/latest/API/API_CompleteMultipartUpload.html)."""
     text = answer.read()
     if b"<Error>" in text:

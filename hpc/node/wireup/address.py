@@ -1,4 +1,4 @@
-"""The address under which the other nodes reach this one."""
+"""Address at which the other nodes reach this node."""
 
 from __future__ import annotations
 
@@ -10,10 +10,11 @@ from collections.abc import Mapping
 from urllib.parse import urlsplit
 
 METADATA_TIMEOUT_S = 3.0
+"""Seconds within which the task metadata endpoint must answer."""
 
 
 def own_address(env: Mapping[str, str]) -> str:
-    """Return this node's IPv4 address: the one that ECS gave the task, else that of the default route."""
+    """Return this node's IPv4 address: the one that ECS assigned to the task, else that of the default route."""
     uri = env.get("ECS_CONTAINER_METADATA_URI_V4", "")
     return (_from_metadata(uri) if uri else None) or _from_route()
 
@@ -39,7 +40,7 @@ def _from_metadata(uri: str) -> str | None:
         answer = connection.getresponse()
         return task_address(json.loads(answer.read())) if answer.status == 200 else None
     except (OSError, http.client.HTTPException, ValueError):
-        return None  # the route tells it too
+        return None  # the default route gives it too
     finally:
         connection.close()
 
@@ -47,7 +48,7 @@ def _from_metadata(uri: str) -> str | None:
 def _from_route() -> str:
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
         try:
-            sock.connect(("192.0.2.1", 9))  # reserved for documentation: nothing is sent, a route is chosen
+            sock.connect(("192.0.2.1", 9))  # an address for documentation: this selects a route and sends nothing
         except OSError:
             return "127.0.0.1"
         return str(sock.getsockname()[0])

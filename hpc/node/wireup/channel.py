@@ -1,4 +1,4 @@
-"""What the nodes say to each other: one JSON object a line, never more than `LIMIT` bytes of it unread."""
+"""Message channel between nodes: one JSON object per line, of at most `LIMIT` bytes."""
 
 from __future__ import annotations
 
@@ -12,16 +12,18 @@ import socket
 from typing import Any
 
 LIMIT = 256 * 1024
+"""Maximum bytes of a message."""
 SEND_TIMEOUT_S = 10.0
+"""Seconds within which a message must be sent, and the first ones received."""
 Message = dict[str, Any]
 
 
-class PeerLost(Exception):  # noqa: N818 - an event, not an error of the program
-    """The other side is gone, or does not speak this protocol."""
+class PeerLost(Exception):  # noqa: N818 - an event, not a program error
+    """The connection to the other side was lost, or the other side violates the protocol."""
 
 
 class Lines:
-    """Takes bytes as they come, gives whole messages."""
+    """Decoder of a byte stream into messages."""
 
     def __init__(self) -> None:
         self._rest = b""
@@ -30,7 +32,7 @@ class Lines:
         """Return the messages that these bytes complete.
 
         Raises:
-            PeerLost: a line is too long, or no JSON object.
+            PeerLost: a line is too long or is not a JSON object.
         """
         *lines, self._rest = (self._rest + data).split(b"\n")
         if max(map(len, (*lines, self._rest))) > LIMIT:
@@ -53,14 +55,14 @@ def _decode(line: bytes) -> Message:
 
 
 class Channel:
-    """A connection to another node; reads what is there, writes within `SEND_TIMEOUT_S`."""
+    """A connection to another node; a send takes at most `SEND_TIMEOUT_S`."""
 
     def __init__(self, sock: socket.socket) -> None:
         self.sock = sock
         self.silent_for = 0
-        """Beats of this side since the other one was last heard."""
+        """Heartbeats of this side since the other side last sent something."""
         self._lines = Lines()
-        self._kept: list[Message] = []
+        self._pending: list[Message] = []
         self._sending = False
         self._unsent = b""
         sock.settimeout(SEND_TIMEOUT_S)
@@ -77,8 +79,7 @@ class Channel:
             self._sending, self._unsent = False, b""
 
     def beat(self) -> None:
-        """Let the other side know that this one lives. It never waits and never fails: a signal handler calls it,
-        perhaps amid `send`."""
+        """Send a heartbeat; never block and never fail, since a signal handler calls this, possibly during `send`."""
         if self._sending:
             return
         with contextlib.suppress(OSError):
@@ -86,22 +87,22 @@ class Channel:
             self._unsent = data[os.write(self.sock.fileno(), data) :]
 
     def receive_one(self) -> Message:
-        """Wait for one message; what comes with it is kept for `take_kept`.
+        """Wait for one message; messages that arrive with it are left for `take_pending`.
 
         Raises:
-            PeerLost: nothing came in time, or the connection has ended.
+            PeerLost: nothing arrived in time, or the connection has ended.
         """
-        while not self._kept:
-            self._kept = [message for message in self.receive() if message]  # without signs of life
-        return self._kept.pop(0)
+        while not self._pending:
+            self._pending = [message for message in self.receive() if message]  # without heartbeats
+        return self._pending.pop(0)
 
-    def take_kept(self) -> list[Message]:
-        """Return what came with the last message that `receive_one` gave."""
-        kept, self._kept = self._kept, []
-        return kept
+    def take_pending(self) -> list[Message]:
+        """Return the messages that arrived with the last one that `receive_one` returned."""
+        pending, self._pending = self._pending, []
+        return pending
 
     def receive(self) -> list[Message]:
-        """Return the messages that have come; call it when the socket can be read.
+        """Return the messages that have arrived; call it when the socket is readable.
 
         Raises:
             PeerLost: the connection has ended.
@@ -121,7 +122,7 @@ def nonce() -> str:
 
 
 def proof(token: str, role: str, challenge: str) -> str:
-    """Return what only a holder of the token can answer to a challenge."""
+    """Return the answer to a challenge that only a holder of the token can compute."""
     return hmac.digest(token.encode(), f"{role} {challenge}".encode(), hashlib.sha256).hex()
 
 
@@ -130,7 +131,7 @@ def proves(answer: object, token: str, role: str, challenge: str) -> bool:
 
 
 def _keep_alive(sock: socket.socket) -> None:
-    """Have the kernel notice within about 30 s a host that vanished without closing its connections."""
+    """Let the kernel detect within about 30 s a host that vanished without closing its connections."""
     sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
     sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, 10)

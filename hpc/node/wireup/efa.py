@@ -1,4 +1,4 @@
-"""Whether this node can use EFA, and what libfabric and MPI are told then
+"""EFA check of this node, and the resulting settings of libfabric and MPI
 (https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/efa-start.html)."""
 
 from __future__ import annotations
@@ -14,16 +14,18 @@ from hpc.contract import exit_codes, variables
 from hpc.node.failure import Failure, say
 
 DEVICES = Path("/dev/infiniband")
+"""Folder of the EFA devices."""
 INSTALLED = "/opt/amazon/efa/bin"
-"""Where AWS's installer puts `fi_info`."""
+"""Folder in which AWS's EFA installer puts `fi_info`."""
 PROBE_TIMEOUT_S = 20
+"""Seconds within which `fi_info` must answer."""
 
 
 def mode(env: Mapping[str, str]) -> str:
-    """Return what the job wants, one of `contract.EFA_MODES`.
+    """Return the job's EFA mode, one of `EFA_MODES`.
 
     Raises:
-        Failure: the variable says something else.
+        Failure: the variable has another value.
     """
     value = env.get(variables.ENV_EFA) or "auto"
     if value not in variables.EFA_MODES:
@@ -33,28 +35,28 @@ def mode(env: Mapping[str, str]) -> str:
 
 
 def check(env: Mapping[str, str], devices: Path = DEVICES) -> bool:
-    """Return whether this node is to use EFA, and can.
+    """Return whether this node uses EFA.
 
     Raises:
-        Failure: this node has to, and cannot.
+        Failure: the job requires EFA on this node, and it does not work.
     """
-    wanted = mode(env)
-    found = sorted(devices.glob("uverbs*"))
-    if wanted == "off" or (wanted == "auto" and not found):
+    efa_mode = mode(env)
+    paths = sorted(devices.glob("uverbs*"))
+    if efa_mode == "off" or (efa_mode == "auto" and not paths):
         return False
-    trouble = _trouble(env, found) if found else f"there is no {devices}/uverbs*"
-    if trouble and wanted != "prefer":
-        how = f"`--setenv {variables.ENV_EFA}=prefer` lets a job run over TCP where there is none"
-        raise Failure(exit_codes.NO_EFA, f"this job requires EFA: {trouble}; {how}")
+    trouble = _trouble(env, paths) if paths else f"there is no {devices}/uverbs*"
+    if trouble and efa_mode != "prefer":
+        fix = f"to allow TCP on nodes without EFA, submit with `--setenv {variables.ENV_EFA}=prefer`"
+        raise Failure(exit_codes.NO_EFA, f"this job requires EFA: {trouble}; {fix}")
     if trouble:
         say(f"no EFA on this node: {trouble}")
     return not trouble
 
 
-def settings(wanted: str, *, usable: bool) -> dict[str, str]:
-    """Return the variables that make libfabric, Open MPI and Intel MPI take EFA, or keep them off it.
+def settings(efa_mode: str, *, usable: bool) -> dict[str, str]:
+    """Return the variables with which libfabric, Open MPI and Intel MPI use EFA, or do not use it.
 
-    FI_EFA_FORK_SAFE is not among them: it costs speed and excludes huge pages, and kernels since 5.13 do without
+    FI_EFA_FORK_SAFE is not among them: it costs speed and excludes huge pages, and kernels since 5.13 do not need it
     (https://ofiwg.github.io/libfabric/main/man/fi_efa.7.html).
     """
     if usable:
@@ -66,15 +68,15 @@ def settings(wanted: str, *, usable: bool) -> dict[str, str]:
             "I_MPI_FABRICS": "shm:ofi",
             "I_MPI_OFI_PROVIDER": "efa",
         }
-    if wanted == "auto":
+    if efa_mode == "auto":
         return {}
     say("MPI uses TCP")
     return {"FI_PROVIDER": "tcp", "OMPI_MCA_pml": "ob1", "I_MPI_OFI_PROVIDER": "tcp"}
 
 
-def _trouble(env: Mapping[str, str], found: Sequence[Path]) -> str:
-    """Return what keeps this node from using these devices, in words."""
-    closed = [str(path) for path in found if not os.access(path, os.R_OK | os.W_OK)]
+def _trouble(env: Mapping[str, str], paths: Sequence[Path]) -> str:
+    """Return the reason why this node cannot use these devices; empty if it can."""
+    closed = [str(path) for path in paths if not os.access(path, os.R_OK | os.W_OK)]
     if closed:
         return f"{', '.join(closed)} cannot be opened by user {os.geteuid()}"
     locked, _ = resource.getrlimit(resource.RLIMIT_MEMLOCK)
@@ -82,11 +84,11 @@ def _trouble(env: Mapping[str, str], found: Sequence[Path]) -> str:
         return f"locked memory is limited to {locked // 1024} KiB; the job definition needs the ulimit memlock -1"
     probe = shutil.which("fi_info", path=f"{env.get('PATH', '')}:{INSTALLED}")
     if probe is None:
-        return "the image has no libfabric: fi_info is not there; the target `efa` of container/Dockerfile has it"
+        return "the image has no libfabric (no fi_info); use the target `efa` of container/Dockerfile, which has it"
     try:
         command = [probe, "-p", "efa", "-t", "FI_EP_RDM"]
         done = subprocess.run(command, env=dict(env), capture_output=True, check=False, timeout=PROBE_TIMEOUT_S)
     except (OSError, subprocess.TimeoutExpired) as error:
         return f"fi_info -p efa: {error}"
-    said = done.stderr.decode(errors="replace").strip() or "nothing"
-    return "" if done.returncode == 0 else f"fi_info -p efa ended with {done.returncode} and said {said[-200:]}"
+    stderr = done.stderr.decode(errors="replace").strip() or "no message"
+    return "" if done.returncode == 0 else f"fi_info -p efa ended with exit code {done.returncode}: {stderr[-200:]}"

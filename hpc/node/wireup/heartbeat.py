@@ -1,4 +1,4 @@
-"""A process that was stopped, or hangs, keeps its connections: only its silence tells."""
+"""Heartbeat between nodes: a stopped or hanging process keeps its connections open, so only its silence reveals it."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from hpc.node.supervisor import Supervisor
 from hpc.node.wireup.channel import Channel
 
 SILENT_BEATS = 4
-"""So many may pass without a sign of life; with the next one the other side counts as lost."""
+"""Heartbeats that a node may miss; with the next missed one it counts as lost."""
 
 
-class Pulse:
-    """Sends a sign of life over every channel each `interval_s`, and says who has given none for too long.
+class Heartbeat:
+    """Sends a heartbeat over every channel each `interval_s`, and reports channels that are silent for too long.
 
-    A timer's signal sends them, so that a node which copies files, and turns no loop meanwhile, beats on. Silence is
-    counted in turns of the loop: who was busy for long hears first what has come since.
+    A timer signal sends the heartbeats, so that a node continues to send them while it copies files and does not turn
+    the loop. Silence is counted in turns of the loop, so that a node that was busy first reads what has arrived since.
     """
 
     def __init__(
@@ -52,5 +52,5 @@ class Pulse:
 
 
 def stop() -> None:
-    """Beat no more: a timer that outlived Python's handlers would end the process."""
+    """Stop sending heartbeats: a timer that outlived Python's signal handlers would end the process."""
     signal.setitimer(signal.ITIMER_REAL, 0)

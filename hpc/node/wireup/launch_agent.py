@@ -1,7 +1,9 @@
-"""What `mpirun` runs in place of ssh: `agent.py SOCKET [-OPTION...] HOST COMMAND...` has hpc-node start the command
-on HOST. The options are ssh's own (`-q -x`) and mean nothing here.
+"""Launch agent that `mpirun` runs instead of ssh.
 
-A file of its own that imports nothing of this package: it starts once for each node, all at the same time.
+`launch_agent.py SOCKET [-OPTION...] HOST COMMAND...` asks hpc-node to start the command on HOST. The options are those
+of ssh (`-q -x`) and are ignored.
+
+This file imports nothing from the package, since it starts once per node, for all nodes at the same time.
 """
 
 from __future__ import annotations

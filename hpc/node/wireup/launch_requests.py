@@ -1,4 +1,4 @@
-"""What `mpirun`'s agents ask of the main node: that it start a daemon of MPI on a host."""
+"""Launch requests of `mpirun`'s agents to the main node: each asks to start an MPI daemon on a host."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from hpc.node.supervisor import Supervisor
 from hpc.node.wireup.channel import Channel, Message, PeerLost
 
 
-class Launches:
-    """Listens for agents of the same user, and answers each when its daemon has ended."""
+class LaunchRequests:
+    """Listener for agents of the same user; answers each when its daemon has ended."""
 
     def __init__(self, supervisor: Supervisor, start: Callable[[int, str, str], None]) -> None:
         """
         Args:
-            start: gets a number, the host and the command; who starts it calls `answer` with the number.
+            start: called with a number, the host and the command; its implementation calls `answer` with the number.
         """
         self._supervisor, self._start = supervisor, start
         self._channels: dict[int, Channel] = {}
@@ -34,11 +34,11 @@ class Launches:
         return next(self._numbers)
 
     def stop(self) -> None:
-        """Start nothing more."""
+        """Accept no more requests."""
         self._supervisor.forget(self._listener)
 
     def answer(self, number: int, message: Message) -> None:
-        """Tell an agent how its daemon ended, or why it did not start."""
+        """Send an agent the exit code of its daemon, or the reason why it was not started."""
         channel = self._channels.pop(number, None)
         if channel is None:
             return
@@ -54,9 +54,9 @@ class Launches:
             sock.close()
             return
         channel = Channel(sock)
-        self._supervisor.watch(sock, lambda: self._hear(channel))
+        self._supervisor.watch(sock, lambda: self._receive(channel))
 
-    def _hear(self, channel: Channel) -> None:
+    def _receive(self, channel: Channel) -> None:
         try:
             for message in channel.receive():
                 number = self.next_number()

@@ -1,4 +1,4 @@
-"""The main node's side: gathers the other nodes, watches over them, and starts MPI's daemons on them."""
+"""Main node of a multi-node job: gathers the other nodes, monitors them, and starts MPI's daemons on them."""
 
 from __future__ import annotations
 
@@ -17,40 +17,41 @@ from hpc.node.s3.client import S3, S3Error
 from hpc.node.supervisor import Supervisor
 from hpc.node.wireup import mpi, reachability, torch_env
 from hpc.node.wireup.channel import Channel, Message, PeerLost, nonce, proof, proves
-from hpc.node.wireup.heartbeat import Pulse
-from hpc.node.wireup.launch_requests import Launches
+from hpc.node.wireup.heartbeat import Heartbeat
+from hpc.node.wireup.launch_requests import LaunchRequests
 
 FINISH_TIMEOUT_S = 900.0
-"""For how long the main node waits for the others' outputs once the command has ended."""
-WORDS_SHARE = 0.025
-"""Of the rendezvous' time: so often it looks whether a node that is missing has left word in S3."""
+"""Seconds that the main node waits for the outputs of the others after the command has ended."""
+NOTES_SHARE = 0.025
+"""Share of the rendezvous time-out between two checks for notes of missing nodes in S3."""
 PAIRS_NAMED = 5
+"""Maximum number of unreachable pairs in a message."""
 
 
 @dataclass
 class Peer:
-    """A connection that came in; a node once it has proved that it knows the token."""
+    """An incoming connection; it becomes a node once it has proved that it knows the token."""
 
     channel: Channel
     challenge: str = field(default_factory=nonce)
     node: int | None = None
     address: str = ""
     port: int = 0
-    """Where it lets the others try the way to it."""
+    """Port on which it listens for the connection tests of other nodes."""
     ready: bool = False
     efa: bool = False
     unreached: dict[int, str] = field(default_factory=dict[int, str])
-    """Why it did not reach another node, by that node."""
+    """Error by node that it could not reach."""
     running: int | None = None
-    """Number of the command that it runs as every node does, until that has ended with 0."""
+    """Number of the command that runs on every node; None if it does not run or has ended with 0."""
     finished: bool = False
 
 
 class MainNode:
-    """Usage, in this order: `announce`, `gather`, `wait_ready`, `environment`, the command, `command_ended`,
-    `release`, `finish`.
+    """The main node. Usage, in this order: `announce`, `gather`, `wait_ready`, `environment`, the command,
+    `command_ended`, `release`, `finish`.
 
-    While the supervisor turns, a node that is lost or cannot go on raises Failure out of it, until `command_ended`.
+    Until `command_ended`, the supervisor's `turn` raises Failure if a node is lost or cannot continue.
     """
 
     def __init__(self, context: JobContext, address: str, supervisor: Supervisor, beat_s: float) -> None:
@@ -61,18 +62,18 @@ class MainNode:
         self._nodes: dict[int, Peer] = {}
         self._ended = False
         self._failure: Failure | None = None
-        self._launches = Launches(supervisor, self._start_daemon)
+        self._launches = LaunchRequests(supervisor, self._start_daemon)
         self._env: dict[str, str] = {}
         self._beat_s = beat_s
         self._listener = reachability.listen(address, context.nodes)
         supervisor.watch(self._listener, self._accept)
-        Pulse(supervisor, beat_s, self._channels, self._is_silent)
+        Heartbeat(supervisor, beat_s, self._channels, self._is_silent)
 
     def announce(self, s3: S3) -> None:
-        """Leave word in S3 where this node listens.
+        """Write this node's address to S3.
 
         Raises:
-            Failure: S3 does not take it.
+            Failure: S3 refuses the write.
         """
         port = self._listener.getsockname()[1]
         self._leave_note(
@@ -80,11 +81,11 @@ class MainNode:
         )
 
     def give_up(self, s3: S3, reason: str) -> None:
-        """Let all nodes, also those that are still to come, know that the job ends."""
+        """Tell all nodes, including those that have not registered yet, that the job ends."""
         self._ended = True
         for peer in self._nodes.values():
-            self._tell(peer, {"gave_up": reason})
-        with contextlib.suppress(Failure):  # they have a deadline of their own
+            self._send(peer, {"gave_up": reason})
+        with contextlib.suppress(Failure):  # nodes that have not registered give up at their deadline
             self._leave_note(s3, RendezvousNote(job_id=self._context.job_id, ended=reason))
 
     def _leave_note(self, s3: S3, note: RendezvousNote) -> None:
@@ -95,61 +96,58 @@ class MainNode:
             raise Failure(exit_codes.RENDEZVOUS, f"cannot announce the main node: {error}") from error
 
     def gather(self, s3: S3, timeout_s: float) -> None:
-        """Wait until every other node has registered, then have them try the ways to each other.
+        """Wait until every other node has registered, then let them test the connections to each other.
 
         Raises:
-            Failure: the time is over, the message names the nodes that did not come; or one left word why.
+            Failure: some nodes did not register in time, or a node reported through S3 that it cannot join.
         """
         deadline = time.monotonic() + timeout_s
         while not self._supervisor.turn_until(
-            lambda: not self._missing(), min(WORDS_SHARE * timeout_s, max(0.0, deadline - time.monotonic()))
+            lambda: not self._missing(), min(NOTES_SHARE * timeout_s, max(0.0, deadline - time.monotonic()))
         ):
-            self._read_words(s3)
+            self._read_absence_notes(s3)
             if time.monotonic() >= deadline:
                 missing = ", ".join(map(str, self._missing()))
                 raise Failure(
                     exit_codes.RENDEZVOUS,
                     f"node(s) {missing} of {self._context.nodes} did not register at {self._address} within"
-                    f" {timeout_s:g} s; look at their logs, then at capacity and at the network:"
-                    f" {reachability.advice()}",
+                    f" {timeout_s:g} s; check their logs, then capacity and the network: {reachability.advice()}",
                 )
         self._supervisor.forget(self._listener)
         for node, peer in self._nodes.items():
             others = [other for other in reachability.tried_by(node, self._context.nodes) if other in self._nodes]
             reach = {other: (self._nodes[other].address, self._nodes[other].port) for other in others}
-            self._tell(peer, {"reach": reach})
+            self._send(peer, {"reach": reach})
 
     def _missing(self) -> list[int]:
         return [node for node in range(self._context.nodes) if node not in {*self._nodes, self._context.node}]
 
-    def _read_words(self, s3: S3) -> None:
-        """Look into S3 for nodes of this job that said why they do not come."""
+    def _read_absence_notes(self, s3: S3) -> None:
+        """Raise Failure if a missing node of this job reported through S3 why it cannot join."""
         bucket, part, attempt = self._context.bucket, self._context.part, self._context.attempt
-        found: AbsenceNote | None = None
+        absence: AbsenceNote | None = None
         with contextlib.suppress(S3Error, ValueError, KeyError, TypeError):
-            here = {
-                found.key
-                for found in s3.list(bucket, self._context.paths.rendezvous(part, attempt).removesuffix(".json"))
-            }
+            prefix = self._context.paths.rendezvous(part, attempt).removesuffix(".json")
+            keys = {listed.key for listed in s3.list(bucket, prefix)}
             for node in self._missing():
-                if (key := self._context.paths.rendezvous(part, attempt, node)) in here:
+                if (key := self._context.paths.rendezvous(part, attempt, node)) in keys:
                     note = AbsenceNote.from_bytes(s3.get(bucket, key))
-                    found = note if note.job_id == self._context.job_id else found
-        if found:
-            raise Failure(found.exit_code, f"node {found.node} does not come: {found.failed}")
+                    absence = note if note.job_id == self._context.job_id else absence
+        if absence:
+            raise Failure(absence.exit_code, f"node {absence.node} does not come: {absence.failed}")
 
     def wait_ready(self) -> None:
-        """Wait until every node has fetched its inputs and tried the ways to the others.
+        """Wait until every node has fetched its inputs and tested the connections to the others.
 
         Raises:
-            Failure: a node cannot go on, is lost, or does not reach another; the message names them.
+            Failure: a node cannot continue, is lost, or cannot reach another; the message names the nodes.
         """
         own = reachability.unreached({node: (peer.address, peer.port) for node, peer in self._nodes.items()})
         peers = self._nodes.values()
         self._supervisor.turn_until(lambda: bool(own) or all(p.ready for p in peers) or any(p.unreached for p in peers))
-        self._supervisor.turn_until(
+        self._supervisor.turn_until(  # so that the message names all unreachable pairs
             lambda: all(p.ready for p in peers), reachability.TIMEOUT_S
-        )  # for who sees the same
+        )
         by_node = {self._context.node: own, **{node: peer.unreached for node, peer in sorted(self._nodes.items())}}
         pairs = [
             f"node {node} at {self._address_of(node)} cannot connect to node {other} at {self._address_of(other)} "
@@ -158,71 +156,74 @@ class MainNode:
             for other, why in unreached.items()
         ]
         if pairs:
-            more = f"; and {len(pairs) - PAIRS_NAMED} pairs more" if len(pairs) > PAIRS_NAMED else ""
+            more = f"; and {len(pairs) - PAIRS_NAMED} more pairs" if len(pairs) > PAIRS_NAMED else ""
             raise Failure(exit_codes.RENDEZVOUS, f"{'; '.join(pairs[:PAIRS_NAMED])}{more}. {reachability.advice()}")
 
     @property
     def all_have_efa(self) -> bool:
-        """Whether every other node has said that it can use EFA."""
+        """True if every other node has reported that it can use EFA."""
         return all(peer.efa for peer in self._nodes.values())
 
     def environment(self, slots: int, folder: Path, env: dict[str, str], fabric: Mapping[str, str]) -> dict[str, str]:
-        """Tell every node the variables that hold on all; return those with which the command is started: `env` and
-        what makes `mpirun` span the nodes.
+        """Send every node the common variables; return those of the command: `env`, and the variables with which
+        `mpirun` spans the nodes.
 
         Args:
-            fabric: the variables by which MPI takes EFA, or TCP.
+            fabric: the variables with which MPI uses EFA or TCP.
         """
         addresses = [self._address_of(node) for node in range(self._context.nodes)]
         here = mpi.Machine.here()
         common = mpi.on_every_node(here.interfaces, self._address)
         common |= {**torch_env.meeting_point(self._address), **fabric}
-        if "OMPI_MCA_btl_tcp_if_include" in env:  # Open MPI takes only one of the two
+        if "OMPI_MCA_btl_tcp_if_include" in env:  # Open MPI accepts only one of the two
             common.pop("OMPI_MCA_btl_tcp_if_exclude", None)
         for peer in self._nodes.values():
-            self._tell(peer, {"env": common})
+            self._send(peer, {"env": common})
         pure = env.get("OMP_NUM_THREADS", "1") == "1"
         launch = mpi.environment(addresses, self._address, slots, folder, self._launches.name, here, pure=pure)
         self._env = {**mpi.root_settings(), **common, **env}
         return {**launch, **self._env}
 
     def start_everywhere(self, argv: Sequence[str], env: dict[str, str]) -> dict[str, str]:
-        """Start the command on every other node; return the variables with which it starts here.
+        """Start the command on every other node; return the variables of the command on this node.
 
-        From here on a node whose command ends with another exit code than 0 raises Failure with that code.
+        From here on, the supervisor's `turn` raises Failure with a node's exit code if its command fails.
         """
         for node, peer in self._nodes.items():
             peer.running = self._launches.next_number()
             context = torch_env.one_process_each(node, self._context.nodes)
-            self._tell(peer, {"start": peer.running, "argv": list(argv), "env": context})
+            self._send(peer, {"start": peer.running, "argv": list(argv), "env": context})
         return {**torch_env.one_process_each(self._context.node, self._context.nodes), **env}
 
     def await_commands(self) -> None:
-        """Wait until the command has ended on all other nodes, too; one that fails raises Failure."""
+        """Wait until the command has ended on all other nodes; raise Failure if it fails on one."""
         self._supervisor.turn_until(lambda: all(peer.running is None for peer in self._nodes.values()))
 
     def command_ended(self) -> None:
-        """From here on trouble with a node is kept for `finish`; MPI starts nothing more."""
+        """Start no more MPI daemons; from here on, failures of nodes are deferred to `finish`."""
         self._ended = True
         self._supervisor.forget(self._listener)
         self._launches.stop()
 
     def release(self) -> None:
-        """Tell the nodes that the command has ended: they end what runs there and send their outputs."""
+        """Tell the nodes that the command has ended, so that they end their processes and store their outputs."""
         for peer in self._nodes.values():
-            self._tell(peer, {"finish": True})
+            self._send(peer, {"finish": True})
 
     def finish(self) -> None:
-        """Wait until the nodes have sent their outputs.
+        """Wait until the nodes have stored their outputs.
 
         Raises:
-            Failure: a node was lost, or could not send its outputs.
+            Failure: a node was lost, or could not store its outputs.
         """
         nodes = self._nodes
         done = self._supervisor.turn_until(lambda: all(peer.finished for peer in nodes.values()), FINISH_TIMEOUT_S)
         if not done:
             slow = ", ".join(str(node) for node, peer in sorted(nodes.items()) if not peer.finished)
-            raise Failure(exit_codes.NODE_LOST, f"node(s) {slow} did not send their outputs in {FINISH_TIMEOUT_S:g} s")
+            raise Failure(
+                exit_codes.NODE_LOST,
+                f"node(s) {slow} did not store their outputs within {FINISH_TIMEOUT_S:g} s; check their logs",
+            )
         if self._failure:
             raise self._failure
 
@@ -234,22 +235,22 @@ class MainNode:
     def _accept(self) -> None:
         sock, _ = self._listener.accept()
         peer = Peer(Channel(sock))
-        self._supervisor.watch(sock, lambda: self._hear(peer))
-        self._tell(peer, {"challenge": peer.challenge})
+        self._supervisor.watch(sock, lambda: self._receive(peer))
+        self._send(peer, {"challenge": peer.challenge})
 
-    def _tell(self, peer: Peer, message: Message) -> None:
+    def _send(self, peer: Peer, message: Message) -> None:
         try:
             peer.channel.send(message)
         except PeerLost as reason:
             self._lose(peer, reason)
 
-    def _hear(self, peer: Peer) -> None:
+    def _receive(self, peer: Peer) -> None:
         try:
             for message in peer.channel.receive():
                 if peer.node is None:
                     self._register(peer, message)
                 else:
-                    self._obey(peer, message)
+                    self._handle(peer, message)
         except PeerLost as reason:
             self._lose(peer, reason)
 
@@ -260,13 +261,13 @@ class MainNode:
         if not proves(message.get("proof"), self._token, role, peer.challenge) or node not in others:
             raise PeerLost("it does not know the token")
         if node in self._nodes:
-            raise PeerLost(f"node {node} has registered before")
+            raise PeerLost(f"node {node} has already registered")
         peer.node, peer.address, peer.port = int(node), address, int(message["port"])
         self._nodes[peer.node] = peer
         answer = proof(self._token, "main", str(message.get("challenge")))
-        self._tell(peer, {"proof": answer, "beat_s": self._beat_s})
+        self._send(peer, {"proof": answer, "beat_s": self._beat_s})
 
-    def _obey(self, peer: Peer, message: Message) -> None:
+    def _handle(self, peer: Peer, message: Message) -> None:
         if "failed" in message:
             self._fail(peer, int(message["exit_code"]), str(message["failed"]))
         if "ended" in message:
@@ -299,10 +300,10 @@ class MainNode:
         if peer.node is None:
             say(f"turned away a connection that is no node of this job: {reason}")
         elif not peer.finished:
-            self._fail(peer, exit_codes.NODE_LOST, f"lost ({reason}); the job ends, look at that node's log")
+            self._fail(peer, exit_codes.NODE_LOST, f"lost ({reason}); the job ends, check that node's log")
 
     def _fail(self, peer: Peer, exit_code: int, why: str) -> None:
-        """End the command because of a node, or keep the reason if it has ended; nobody waits for that node."""
+        """Raise Failure because of a node, or record it if the command has ended; stop waiting for that node."""
         peer.finished = True
         failure = Failure(exit_code, f"node {peer.node} at {peer.address}: {why}")
         if not self._ended:
@@ -314,9 +315,11 @@ class MainNode:
     def _start_daemon(self, number: int, host: str, command: str) -> None:
         node = next((node for node in range(self._context.nodes) if self._address_of(node) == host), None)
         if node is None:
-            self._launches.answer(number, {"error": f"no node of this job; ${variables.ENV_HOSTFILE} names them"})
+            self._launches.answer(
+                number, {"error": f"not a node of this job; use the hosts in ${variables.ENV_HOSTFILE}"}
+            )
         elif node == self._context.node:
             ended: Callable[[int], None] = lambda code: self._launches.answer(number, {"exit_code": code})  # noqa: E731
             self._supervisor.start(["/bin/sh", "-c", command], self._env, ended)
         else:
-            self._tell(self._nodes[node], {"start": number, "command": command})
+            self._send(self._nodes[node], {"start": number, "command": command})

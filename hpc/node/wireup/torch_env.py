@@ -1,7 +1,7 @@
-"""Where the processes of a framework meet that brings its own launcher: PyTorch, JAX and their like.
+"""Rendezvous variables for frameworks with a separate launcher: PyTorch, JAX and similar.
 
 The names are those of PyTorch's `env://` (https://docs.pytorch.org/docs/stable/distributed.html#environment-variable-initialization).
-RANK and WORLD_SIZE are set only where one process runs on each node: below `mpirun` every rank would have the same.
+RANK and WORLD_SIZE are set only if one process runs on each node: under `mpirun` all ranks would have the same values.
 """
 
 from __future__ import annotations
@@ -11,21 +11,21 @@ import socket
 
 MEETING_POINT = ("MASTER_ADDR", "MASTER_PORT")
 FIRST_PORT = 29500
-"""PyTorch's own default."""
+"""PyTorch's default port."""
 
 
 def meeting_point(address: str) -> dict[str, str]:
-    """Return where processes on all nodes may meet: on the main node, at a port that is free."""
+    """Return the rendezvous address for processes on all nodes: the main node, at a free port."""
     return dict(zip(MEETING_POINT, (address, str(_free_port())), strict=True))
 
 
 def one_process_each(node: int, nodes: int) -> dict[str, str]:
-    """Return what the one process of a node is among those of all."""
+    """Return the rank variables of the single process on a node."""
     return {"RANK": str(node), "WORLD_SIZE": str(nodes), "LOCAL_RANK": "0", "LOCAL_WORLD_SIZE": "1"}
 
 
 def _free_port() -> int:
-    """Below the ports that the kernel gives to others, so that nobody takes it before it is used."""
+    """Return a free port below the kernel's ephemeral range, so that it is not assigned before it is used."""
     for port in itertools.count(FIRST_PORT):
         with socket.socket() as sock:
             try:

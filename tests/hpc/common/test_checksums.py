@@ -1,4 +1,4 @@
-"""The checksums that S3 has of objects, as its answers tell them."""
+"""Checks built from the checksums in S3's responses."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from hpc.common import checksums, crc
 
 CONTENT = b"123456789"
-# The check values of https://reveng.sourceforge.io/crc-catalogue/all.htm, of the content above.
+# Check values of https://reveng.sourceforge.io/crc-catalogue/all.htm for the content above.
 VALUES = {"CRC64NVME": "ae8b14860a799888", "CRC32C": "e3069283", "CRC32": "cbf43926"}
 
 

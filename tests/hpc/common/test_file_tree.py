@@ -28,5 +28,5 @@ def test_what_cannot_be_sent_is_named_with_the_reason(tmp_path: Path) -> None:
     assert found == {
         "gone": "a link to nowhere, which does not exist",
         "pipe": "neither a file nor a folder",
-        "sub/up": "a link to a folder that it lies in",
+        "sub/up": "a link to a folder that contains it",
     }

@@ -1,4 +1,4 @@
-"""Statuses, claims, leases and rendezvous notes are read as they were written."""
+"""Round trips of statuses, claims, leases and rendezvous notes."""
 
 from __future__ import annotations
 

@@ -109,7 +109,7 @@ def test_what_older_images_would_silently_leave_out_makes_them_refuse(field: str
 
 
 def test_every_field_is_of_the_first_contract_or_says_since_when_it_is_known() -> None:
-    """A field that is added needs a version above all before it, or older images ignore it without a word."""
+    """A new field needs `_since` with a new version, or older images ignore it silently."""
     first = {
         "run_id", "project", "name", "queue", "definition", "kind", "command", "layout", "vcpus", "memory_mib", "gpus",
         "tasks", "array", "nodes", "inputs", "outputs", "environment", "sha256", "submitted_by", "submitted_at",
@@ -145,7 +145,7 @@ def test_the_digest_is_of_what_was_asked_and_not_of_who_asks_with_which_client()
 
 
 def test_the_digest_does_not_change_with_the_contract(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A run of `--once` that a newer client goes on with is the same request."""
+    """A `--once` run that a newer client continues is the same request."""
     before = PLAIN.digest()
     monkeypatch.setattr("hpc.contract.run_request.VERSION", "1.99")
     assert PLAIN.digest() == before

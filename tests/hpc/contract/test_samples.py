@@ -1,4 +1,4 @@
-"""What clients and images of contracts 1.0 and 1.1 wrote is still read: `samples/` holds it byte by byte."""
+"""Documents that clients and images of contracts 1.0 and 1.1 wrote, kept unchanged in `samples/`, are still read."""
 
 from __future__ import annotations
 

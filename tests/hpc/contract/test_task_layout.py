@@ -1,4 +1,4 @@
-"""Positions, indexes, parts and children: the arithmetic that client and container share."""
+"""Mapping between positions, indexes, parts and children."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from hpc.request.job_spec import JobSpec
 
 @st.composite
 def chosen(draw: st.DrawFn) -> tuple[Range, ...]:
-    """Ranges in growing order, as `--only` leaves them."""
+    """Draw ranges in ascending order, as parsed from `--only`."""
     steps = draw(st.lists(st.tuples(st.integers(0, 5), st.integers(0, 30)), min_size=1, max_size=8))
     found, at = list[Range](), 0
     for gap, length in steps:

@@ -1,4 +1,4 @@
-"""Real processes of hpc-node, with what surrounds them on AWS: S3, the task metadata endpoint, the job's variables."""
+"""Real processes of hpc-node in an emulated environment: S3, the task metadata endpoint, the job's variables."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ BOUND_S = 60
 
 
 def eventually(condition: Callable[[], Any], what: str, timeout_s: float = BOUND_S) -> Any:
-    """Wait for a condition; fail when it does not come true in time."""
+    """Wait for a condition and return its value; fail if it is not met in time."""
     deadline = time.monotonic() + timeout_s
     while time.monotonic() < deadline:
         if value := condition():
@@ -41,7 +41,7 @@ def eventually(condition: Callable[[], Any], what: str, timeout_s: float = BOUND
 
 @pytest.fixture(scope="session")
 def s3_endpoint(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The emulated S3, in a process of its own."""
+    """Run the emulated S3 in a separate process; yield its URL."""
     with socket.create_server(("127.0.0.1", 0)) as probe:
         port = probe.getsockname()[1]
     log = tmp_path_factory.mktemp("ministack") / "log"
@@ -64,7 +64,7 @@ def s3_endpoint(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 @dataclass
 class Node:
-    """A running hpc-node; `wait` returns its exit code, after which `out` and `err` hold what it wrote."""
+    """A running hpc-node; `wait` returns its exit code and sets `out` and `err` to its output."""
 
     process: subprocess.Popen[str]
     out: str = ""
@@ -122,7 +122,7 @@ class Job:
         return f"s3://{self.bucket}/{key}"
 
     def write_rows(self, rows: list[dict[str, str]]) -> None:
-        """Write the rows of the tasks and where each begins."""
+        """Write the rows of the tasks and the index of their offsets."""
         lines = [json.dumps(row).encode() + b"\n" for row in rows]
         offsets = [sum(map(len, lines[:number])) for number in range(len(lines) + 1)]
         self.s3.put_object(Bucket=self.bucket, Key=self.paths.tasks, Body=b"".join(lines))
@@ -161,7 +161,7 @@ class Job:
         """Start one container.
 
         Args:
-            host: what puts it into a network namespace.
+            host: command prefix that runs it in a network namespace.
         """
         process = subprocess.Popen(
             [*host, str(BIN / "hpc-node"), *command],
@@ -192,7 +192,7 @@ class Job:
         )
 
     def start_on(self, hosts: namespaces.Hosts, *command: str, **more: str) -> dict[int, Node]:
-        """Start all nodes of a multi-node job, each on a host of its own."""
+        """Start all nodes of a multi-node job, each on a separate host."""
         url = hosts.relay(int(self.endpoint.rpartition(":")[2]))
         outside = {"AWS_ENDPOINT_URL": url, "ECS_CONTAINER_METADATA_URI_V4": "", **more}
         return {
@@ -211,7 +211,7 @@ class Job:
 
 
 class Metadata(BaseHTTPRequestHandler):
-    """The task metadata endpoint: the address is the path."""
+    """The task metadata endpoint; the path of the request is the address in its response."""
 
     def do_GET(self) -> None:
         networks = [{"NetworkMode": "awsvpc", "IPv4Addresses": [self.path.rpartition("/")[2]]}]
@@ -246,8 +246,8 @@ def job(s3_endpoint: str, metadata_endpoint: str, tmp_path: Path) -> Iterator[Jo
 @pytest.fixture
 def hosts() -> Iterator[namespaces.Hosts]:
     if lacking := namespaces.wanting("iptables"):
-        said = f"NOT TESTED: networks that are cut or closed; missing: {', '.join(lacking)}"
-        assert namespaces.REQUIRED not in os.environ, said
-        pytest.skip(said)
+        reason = f"NOT TESTED: networks that are cut or closed; missing: {', '.join(lacking)}"
+        assert namespaces.REQUIRED not in os.environ, reason
+        pytest.skip(reason)
     with namespaces.Hosts(4) as hosts:
         yield hosts

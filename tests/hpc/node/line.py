@@ -1,4 +1,4 @@
-"""A line to the emulated S3 on which a test does what it likes with the requests of one node."""
+"""A proxy to the emulated S3 in which a test can delay or answer the requests of one node."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from types import TracebackType
 from typing import Self
 
 Fault = Callable[[bytes], bytes | None]
-"""Sees a request, may take its time, and answers in place of S3 or not."""
+"""Called with a request; may delay it, and may return a response in place of S3's."""
 
 
 def refusal(code: str) -> bytes:
@@ -24,7 +24,7 @@ def refusal(code: str) -> bytes:
 
 
 class Line:
-    """Use it as a context; `url` is where it listens."""
+    """A running proxy; a context manager. It listens at `url`."""
 
     def __init__(self, upstream: str, fault: Fault) -> None:
         port = int(upstream.rpartition(":")[2])
@@ -55,7 +55,7 @@ class Line:
 
 
 def _request(source: socket.socket) -> bytes:
-    """Return one whole request; nothing at the end of the connection."""
+    """Return one whole request; empty at the end of the connection."""
     data = b""
     while more := source.recv(1 << 20):
         data += more

@@ -1,4 +1,4 @@
-"""What can go wrong with several nodes, and how that is told: docs/multi-node.md and the tests are held to it."""
+"""Faults of multi-node jobs and their reports; docs/multi-node.md and the tests are compared with this table."""
 
 from __future__ import annotations
 
@@ -7,12 +7,15 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Fault:
+    """A row of the table."""
+
     what: str
     exit_code: int
-    """Of the main node, and so of the job."""
+    """Exit code of the main node, and so of the job."""
     bound: str
+    """Time within which the job ends."""
     says: str
-    """In the main node's log, and in the reason of the status."""
+    """Text in the main node's log and in the reason of the status."""
 
 
 BLOCKED = "cannot connect to"

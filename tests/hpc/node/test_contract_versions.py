@@ -1,5 +1,5 @@
-"""A client that is older or newer than the image: what the samples of older contracts ask for is done, and what needs
-a newer image is refused in words."""
+"""Clients that are older or newer than the image: samples of older contracts run, and a request that needs a newer
+image is refused with a message."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ SAMPLES = Path(__file__).parents[1] / "contract" / "samples"
 
 
 def put(job: Job, sample: str) -> list[str]:
-    """Store what the client of a sample sent; return its command."""
+    """Store the files of a sample; return its command."""
     folder = SAMPLES / sample
     for file in ("request.json", "tasks.jsonl", "tasks.idx"):
         if (folder / file).exists():
@@ -55,7 +55,12 @@ def test_a_newer_client_is_refused_with_what_to_update(job: Job) -> None:
     job.ask(version="2.0", needs="1.99", client="hpc 7.0.0")
     node = job.start("true")
     assert node.wait() == 76
-    words = ["needs contract 1.99", f"the image speaks {VERSION}", "hpc 7.0.0 submitted it", "make push ENV=..."]
+    words = [
+        "needs contract 1.99",
+        f"supports contracts up to {VERSION}",
+        "submitted by hpc 7.0.0",
+        "make push ENV=...",
+    ]
     assert [word for word in words if word not in node.err] == []
 
 

@@ -1,4 +1,4 @@
-"""What goes wrong between a container and S3, and on its disk: each within a bound, with a message, never a hang."""
+"""Faults between a container and S3, and of its disk: each is reported within a bound, and none hangs."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ DENIED = {"error": {"code": "AccessDenied", "status": 403, "message": "Access De
 DENIED_S = 20
 SLOW_S = 60
 SILENT_S = 20
-"""Six times a second, and what is waited in between: at most 6 s."""
+"""Seconds: six attempts of one second each, and at most 6 s of delays between them."""
 DISK_S = 30
 
 
@@ -50,7 +50,7 @@ def through(line: FaultyLine, **more: str) -> dict[str, str]:
 
 
 def elsewhere(job: Job, name: str, content: bytes, **kept: Any) -> dict[str, str]:
-    """Write an object to a bucket of its own, which rules can name; return it as an input."""
+    """Write an object to a separate bucket, which fault rules can name; return it as an input."""
     bucket = f"elsewhere-{job.run_id}"
     with contextlib.suppress(job.s3.exceptions.BucketAlreadyOwnedByYou):
         job.s3.create_bucket(Bucket=bucket)

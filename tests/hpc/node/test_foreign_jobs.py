@@ -1,4 +1,4 @@
-"""`hpc-mpi`: what makes several nodes one in a job that `hpc` did not submit."""
+"""`hpc-mpi`: multi-node MPI in jobs that `hpc` did not submit."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ MPIRUN = ("mpirun", "-np", str(NODES), "--map-by", "ppr:1:node", "python", "-c",
 
 
 def start(job: Any, number: int, *command: str) -> Any:
-    """Start a node as the service does for whoever submits: without a run."""
+    """Start a node as AWS Batch does for a job of another client: without a run."""
     return job.start_node(number, NODES, *command, AWS_BATCH_JOB_ID=f"{JOB_ID}#{number}", HPC_RUN_ID="")
 
 

@@ -1,4 +1,4 @@
-"""What ends an attempt from outside, and what is kept of it: signals, the Spot notice, checkpoints, outputs."""
+"""Interruptions of an attempt and the files stored then: signals, Spot notices, checkpoints, outputs."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from tests.hpc.node.conftest import Node, eventually
 pytestmark = pytest.mark.slow
 
 IN_TIME_S = STOP_GRACE_S + 10
-"""Within the 30 s that ECS leaves."""
+"""Seconds; ECS kills the container 30 s after SIGTERM."""
 
 
 def notice(folder: Path, left_s: float) -> None:
-    """Announce, as the service of the instance does, that EC2 takes it."""
+    """Write the Spot interruption notice as the instance's service does."""
     at = datetime.now(UTC) + timedelta(seconds=left_s)
     path = folder / HOST_SPOT_NOTICE
     path.with_suffix(".new").write_text(json.dumps({"action": "terminate", "time": f"{at:%Y-%m-%dT%H:%M:%SZ}"}))
@@ -71,7 +71,7 @@ def test_a_spot_notice_ends_the_command_and_its_checkpoint_is_restored_by_the_ne
     assert node.process.poll() is None  # else AWS Batch would take the command's end for the job's
     node.process.send_signal(signal.SIGKILL)  # the instance goes
     node.wait()
-    assert "Spot: EC2 takes this instance back in" in node.err
+    assert "Spot: EC2 reclaims this instance in" in node.err
     assert "SIGTERM to the command" in node.err
     again = job.start("bash", "-c", script, AWS_BATCH_JOB_ATTEMPT="2")
     assert again.wait() == 0, again.err

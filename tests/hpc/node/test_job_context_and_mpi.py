@@ -1,4 +1,4 @@
-"""What is read from the environment, and what MPI is told."""
+"""The job context, read from the environment, and the settings of MPI."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ def test_without_metadata_there_is_still_an_address() -> None:
 
 
 def settings(folder: Path, *addresses: str, present: dict[str, str] | None = None, **more: Any) -> dict[str, str]:
-    """Return what MPI is told on a node of 36 cores."""
+    """Return the settings of MPI on a node with 36 cores."""
     machine = mpi.Machine(cores=36, interfaces=present or {"lo": "127.0.0.1", "eth0": addresses[0]})
     given = {"slots": 36, "pure": True, **more}
     launch = mpi.environment(addresses, addresses[0], folder=folder, socket_name="name", machine=machine, **given)

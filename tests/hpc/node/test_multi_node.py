@@ -1,4 +1,4 @@
-"""Four nodes, each a process with an address of its own, and a real mpirun between them."""
+"""Four nodes, each a process with a separate address, and a real mpirun between them."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def wait_for_output(node: Any, text: str) -> None:
 
 
 def ended(text: str) -> bool:
-    """Whether no process has the text in its command line or environment."""
+    """Return whether no process has the text in its command line or environment."""
     for folder in Path("/proc").iterdir():
         try:
             seen = folder.name.isdigit() and (folder / "environ").read_bytes() + (folder / "cmdline").read_bytes()
@@ -237,4 +237,4 @@ def test_the_nodes_of_another_job_with_the_same_run_do_not_join(job: Any) -> Non
     assert main.wait() == 73
     assert "node(s) 1, 2, 3" in main.err
     assert stranger.wait() == 73
-    assert "it speaks of another job, job-1" in stranger.err
+    assert "it belongs to another job, job-1" in stranger.err

@@ -1,4 +1,4 @@
-"""Each fault of the table: the job ends within its bound, with its exit code and its message, and leaves nothing."""
+"""Faults of the table: the job ends within its bound, with its exit code and message, and leaves no processes."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def start(job: Any, *command: str, only: tuple[int, ...] = (0, 1, 2, 3), **more:
 
 
 def ends(job: Any, nodes: dict[int, Any], what: str, within_s: float = 30) -> None:
-    """Wait for the end and hold it against the table; every node must end."""
+    """Wait for the end and compare it with the table; every node must end."""
     fault, main = FAULTS[what], nodes[0]
     started = time.monotonic()
     assert main.wait(within_s) == fault.exit_code, main.err

@@ -1,4 +1,4 @@
-"""One child that runs several tasks: each with folder, status and exit code; a further attempt goes on."""
+"""A child that runs several tasks: each has a folder, a status and an exit code; the next attempt runs the rest."""
 
 from __future__ import annotations
 
@@ -159,5 +159,5 @@ def test_a_task_costs_little_beside_its_command(job: Any) -> None:
     bare_s = cpu_s(lambda: [subprocess.run(["true"], check=True) for _ in range(200)]) / 200
     one_s = cpu_s(lambda: child(2))
     overhead_ms = 1000 * ((cpu_s(lambda: child(302)) - one_s) / 300 - bare_s)
-    print(f"{overhead_ms:.1f} ms of CPU for a packed task beside {1000 * bare_s:.1f} ms for starting `true`")
+    print(f"{overhead_ms:.1f} ms of CPU per packed task, in addition to {1000 * bare_s:.1f} ms to start `true`")
     assert overhead_ms < 10  # 3 to 4 ms on an idle machine

@@ -1,4 +1,4 @@
-"""Without a run, hpc-node is the command itself."""
+"""Without a run, hpc-node is a plain exec of the command; with one, it imports only its own rooms."""
 
 from __future__ import annotations
 
@@ -24,6 +24,18 @@ def test_nothing_heavy_is_imported_on_the_way() -> None:
     code = "import sys; import hpc.node; print(sorted({'boto3', 'ssl', 'dataclasses', 'logging'} & set(sys.modules)))"
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=30, check=True)
     assert result.stdout == "[]\n"
+
+
+def test_the_runtime_imports_its_own_rooms_and_the_standard_library_alone() -> None:
+    code = """import sys; before = set(sys.modules)
+import hpc.node, hpc.node.checkpoint, hpc.node.dispatch, hpc.node.multi_node
+rooms = {"hpc", "hpc.node", "hpc.contract", "hpc.common"}
+for name in sorted(set(sys.modules) - before):
+    top, room = name.partition(".")[0], ".".join(name.split(".")[:2])
+    if top not in sys.stdlib_module_names and room not in rooms:
+        print(name)"""
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=30, check=True)
+    assert result.stdout == ""
 
 
 def test_no_command_is_a_usage_error() -> None:

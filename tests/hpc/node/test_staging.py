@@ -24,7 +24,7 @@ NAMES = ["plain", "two words", "ünï", "$(touch x); 'q\"", "*", "-rf", "new\nli
 
 
 def sent(job: Job, spec: JobSpec, name: str) -> dict[str, Any]:
-    """Send a request's files; return what request.json says about one input."""
+    """Upload the files of a request; return the entry of one input in request.json."""
     files = local_files.find(spec)
     assert list(local_files.check_files(files, spec)) == []
     content = local_files.read(files)

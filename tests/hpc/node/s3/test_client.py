@@ -1,4 +1,4 @@
-"""The signed requests, held against botocore's own signer and against an emulated S3."""
+"""Signed requests, compared with botocore's signer and sent to an emulated S3."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def test_a_bucket_has_the_address_of_its_region(bucket: str, region: str, addres
 
 
 class Faulty(BaseHTTPRequestHandler):
-    """An S3 that answers as it is told to: (status, headers, body) or None for a broken connection."""
+    """An S3 with prepared responses: (status, headers, body), or None for a broken connection."""
 
     protocol_version = "HTTP/1.1"
     answers: ClassVar[list[Any]] = []

@@ -1,4 +1,4 @@
-"""Many small files: s5cmd moves them, and what it says is not believed."""
+"""Many small files: s5cmd transfers them, and its reports are verified."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ for number in range(%d):
 
 
 def wrapped(job: Job, folder: Path) -> str:
-    """Return a PATH in which s5cmd is the real one, but leaves a mark that it was called."""
+    """Return a PATH with the real s5cmd in a wrapper that records each call."""
     real = shutil.which("s5cmd", path=str(BIN))
     assert real, "s5cmd is among what `make install` installs"
     return shim(job, folder, f'#!/bin/sh\necho "$@" >> {folder}/called\nexec {real} "$@"\n')
@@ -48,7 +48,7 @@ def shim(job: Job, folder: Path, text: str) -> str:
 
 
 def filled(job: Job, prefix: str, odd: list[str]) -> dict[str, str]:
-    """Write many objects; return the content of each."""
+    """Write many objects; return their contents by name."""
     content = {f"{number:03}": "y" * number for number in range(COUNT)} | {name: f"odd {name}" for name in odd}
     for name, text in content.items():
         job.write(f"{prefix}{name}", text)

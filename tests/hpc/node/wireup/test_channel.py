@@ -1,4 +1,4 @@
-"""Framing and proof of the connection between nodes."""
+"""Framing and authentication of the connection between nodes."""
 
 from __future__ import annotations
 
@@ -69,8 +69,8 @@ def test_what_comes_with_the_first_message_is_kept() -> None:
     there.send({"proof": "x"})
     there.send({"reach": {}})
     assert here.receive_one() == {"proof": "x"}
-    assert here.take_kept() == [{"reach": {}}]
-    assert here.take_kept() == []
+    assert here.take_pending() == [{"reach": {}}]
+    assert here.take_pending() == []
 
 
 def test_a_sign_of_life_never_waits_and_never_spoils_a_message() -> None:

@@ -1,4 +1,5 @@
-"""Whether EFA is taken, refused or replaced by TCP. No device was ever there: a folder and a program stand for it."""
+"""Use of EFA, refusal, and fallback to TCP. A folder and a script replace the device and `fi_info`; no real device was
+ever available."""
 
 from __future__ import annotations
 
@@ -24,7 +25,7 @@ def unlimited(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def env(folder: Path, mode: str = "require", answer: str = "exit 0") -> dict[str, str]:
-    """Return an environment in which `fi_info` does this."""
+    """Return an environment in which `fi_info` runs the shell command `answer`."""
     program = folder / "fi_info"
     program.write_text(f"#!/bin/sh\n{answer}\n")
     program.chmod(0o700)
@@ -84,7 +85,7 @@ def test_an_image_without_libfabric_is_named(tmp_path: Path, devices: Path) -> N
 
 
 def test_a_device_that_libfabric_does_not_take_is_named(tmp_path: Path, devices: Path) -> None:
-    with pytest.raises(Failure, match="fi_info -p efa ended with 61 and said No data available"):
+    with pytest.raises(Failure, match="fi_info -p efa ended with exit code 61: No data available"):
         efa.check(env(tmp_path, answer="echo No data available >&2; exit 61"), devices)
 
 

@@ -1,4 +1,4 @@
-"""Every `mpirun` spans four hosts, each with an address of its own, through the agent and by TCP."""
+"""Every `mpirun` spans four hosts with separate addresses, through the launch agent and over TCP."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ if world.rank == 0:
 
 @pytest.fixture(scope="session")
 def mpich() -> Path:
-    """Its programs, installed where they are missing or old."""
+    """Return the folder of MPICH's programs; they are installed if missing or old."""
     subprocess.run(["make", "--silent", MPICH], cwd=ROOT, check=True)
     return ROOT / Path(MPICH).parent / "bin"
 

@@ -1,4 +1,4 @@
-"""Which ways between nodes are tried, and how a blocked one is told."""
+"""Connection tests between nodes, and reports of blocked connections."""
 
 from __future__ import annotations
 
