@@ -1,9 +1,30 @@
-"""Fast tests first: who breaks something hears of it in seconds."""
+"""Units of tests that wait long begin first where workers share them; else fast tests do: errors show in seconds."""
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
+from xdist.scheduler import LoadScopeScheduling
+
+from tests.workers import UNITS, unit_of
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    items.sort(key=lambda item: item.get_closest_marker("slow") is not None)
+class Units(LoadScopeScheduling):
+    """Gives whole units to workers, in the order in which they were collected."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        return unit_of(nodeid)
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Units:
+    config.option.loadscopereorder = False
+    return Units(config, log)
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if hasattr(config, "workerinput"):
+        order = list(UNITS)
+        items.sort(key=lambda item: order.index(unit) if (unit := unit_of(item.nodeid)) in order else len(order))
+    else:
+        items.sort(key=lambda item: item.get_closest_marker("slow") is not None)
