@@ -5,9 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from hypothesis import settings
 from xdist.scheduler import LoadScopeScheduling
 
 from tests.workers import UNITS, unit_of
+
+settings.register_profile("workers", deadline=None)
+settings.load_profile("workers")  # they share the cores: how long one example takes says nothing
 
 
 class Units(LoadScopeScheduling):
