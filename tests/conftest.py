@@ -8,7 +8,7 @@ import pytest
 from hypothesis import settings
 from xdist.scheduler import LoadScopeScheduling
 
-from tests.workers import UNITS, unit_of
+from tests.workers import rank, unit_of
 
 settings.register_profile("workers", deadline=None)
 settings.load_profile("workers")  # they share the cores: how long one example takes says nothing
@@ -27,8 +27,10 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Units:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    if hasattr(config, "workerinput"):
-        order = list(UNITS)
-        items.sort(key=lambda item: order.index(unit) if (unit := unit_of(item.nodeid)) in order else len(order))
-    else:
-        items.sort(key=lambda item: item.get_closest_marker("slow") is not None)
+    shared = hasattr(config, "workerinput")
+
+    def begins(item: pytest.Item) -> tuple[int, bool]:
+        slow = item.get_closest_marker("slow") is not None
+        return (rank(item.nodeid), not slow) if shared else (0, slow)
+
+    items.sort(key=begins)

@@ -101,11 +101,15 @@ class Bench:
         batch, s3 = _client(self.cloud.url, "batch"), _client(self.cloud.url, "s3")
         deadline = time.monotonic() + END_BOUND_S
         while True:
-            jobs = self._jobs(batch, run_id)
-            if all(job["status"] in ("SUCCEEDED", "FAILED") for job in jobs):
+            listed = self._listed(batch, run_id)
+            if all(job["status"] in ("SUCCEEDED", "FAILED") for job in listed):
                 break
-            assert time.monotonic() < deadline, f"{run_id}: {[job['status'] for job in jobs]}"
+            assert time.monotonic() < deadline, f"{run_id}: {[job['status'] for job in listed]}"
             time.sleep(0.2)
+        ids = [job["jobId"] for job in listed]
+        jobs = list[dict[str, Any]]()
+        for start in range(0, len(ids), 100):
+            jobs += batch.describe_jobs(jobs=ids[start : start + 100])["jobs"]
         bucket = next(item["Name"] for item in s3.list_buckets()["Buckets"] if "databucket" in item["Name"])
         prefix = f"default/runs/{run_id}/outputs/"
         executed = Counter[int]()
@@ -115,17 +119,13 @@ class Bench:
         return Outcome(run_id, executed, jobs)
 
     @staticmethod
-    def _jobs(batch: Any, run_id: str) -> list[dict[str, Any]]:
+    def _listed(batch: Any, run_id: str) -> list[dict[str, Any]]:
         found = list[dict[str, Any]]()
         for queue in batch.describe_job_queues()["jobQueues"]:
             names = [{"name": "JOB_NAME", "values": [f"{run_id}-*"]}]
             for page in batch.get_paginator("list_jobs").paginate(jobQueue=queue["jobQueueName"], filters=names):
                 found += page["jobSummaryList"]
-        ids = [job["jobId"] for job in found]
-        described = list[dict[str, Any]]()
-        for start in range(0, len(ids), 100):
-            described += batch.describe_jobs(jobs=ids[start : start + 100])["jobs"]
-        return described
+        return found
 
 
 @functools.cache
