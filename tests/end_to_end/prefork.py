@@ -5,6 +5,7 @@ It is a process like any other, with variables, folder, streams, signals and exi
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import importlib
 import json
@@ -29,6 +30,7 @@ class Process:
     def __init__(self, arguments: Sequence[str], env: Mapping[str, str], cwd: Path, main: str = MAIN) -> None:
         self.args = ["hpc", *arguments]
         self.returncode: int | None = None
+        """Known once `communicate` has returned."""
         (out, write_out), (err, write_err), (reply, write_reply) = os.pipe(), os.pipe(), os.pipe()
         self.stdout, self.stderr, self._reply = (os.fdopen(number, encoding="utf-8") for number in (out, err, reply))
         with tempfile.TemporaryFile("w+", encoding="utf-8") as request:
@@ -42,7 +44,7 @@ class Process:
         self.pid = int(self._reply.readline())
 
     def send_signal(self, number: signal.Signals) -> None:
-        if self.returncode is None:
+        with contextlib.suppress(ProcessLookupError):
             os.kill(self.pid, number)
 
     def kill(self) -> None:
@@ -94,10 +96,12 @@ def _serve(requests: socket.socket) -> None:
             return
         if not os.fork():
             requests.close()
-            signal.signal(signal.SIGCHLD, signal.SIG_DFL)
             _attend(*files)
         for number in files:
             os.close(number)
+        with contextlib.suppress(ChildProcessError):
+            while os.waitpid(-1, os.WNOHANG)[0]:
+                continue
 
 
 def _attend(request: int, out: int, err: int, reply: int) -> NoReturn:
@@ -134,5 +138,4 @@ if __name__ == "__main__":
     for needed in ("boto3", "rich.console", "hpc.cli.definitions", "hpc.cli.queues", "hpc.cli.runs", "hpc.cli.submit"):
         importlib.import_module(needed)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGCHLD, signal.SIG_IGN)
     _serve(socket.socket(fileno=int(sys.argv[1])))
