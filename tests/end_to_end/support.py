@@ -26,6 +26,11 @@ from tests.end_to_end import prefork
 from tests.workers import once
 
 CONTEXT = json.loads((ROOT / "cdk.json").read_text())["context"]
+BOOTSTRAP_PARAMETERS = {
+    "FileAssetsBucketKmsKeyId": "AWS_MANAGED_KEY",
+    "CloudFormationExecutionPolicies": "arn:aws:iam::aws:policy/AdministratorAccess",
+}
+"""As the CDK CLI has them."""
 BOOTSTRAP = re.compile("^/?cdk-|^CDKToolkit")
 
 
@@ -44,13 +49,18 @@ class Synthesized(Deployment):
         return ended
 
     def bootstrap(self) -> None:
+        """Deploy the stack that `cdk bootstrap` deploys."""
+
         def show(folder: Path) -> None:
             (folder / "template.yaml").write_text(self.run("cdk", "bootstrap", "--show-template", cwd=self.folder))
 
         template = (once(self.shared / "bootstrap", show) / "template.yaml").read_text()
         cloudformation = client(self.cloud, "cloudformation")
         cloudformation.create_stack(
-            StackName="CDKToolkit", TemplateBody=template, Capabilities=["CAPABILITY_NAMED_IAM"]
+            StackName="CDKToolkit",
+            TemplateBody=template,
+            Capabilities=["CAPABILITY_NAMED_IAM"],
+            Parameters=[{"ParameterKey": key, "ParameterValue": value} for key, value in BOOTSTRAP_PARAMETERS.items()],
         )
         cloudformation.get_waiter("stack_create_complete").wait(StackName="CDKToolkit", WaiterConfig={"Delay": 0.1})
 
