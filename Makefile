@@ -35,8 +35,15 @@ push: install ## push the job image to the repository of ENV=, print its digest 
 IMAGE = $(if $(TARGET),--target $(TARGET)) $(if $(EFA),--efa) $(if $(ENGINE),--engine $(ENGINE))
 
 .PHONY: test
-test: install lint test-tools .local/clients/.installed .local/mpich/.installed ## lint, types and every test, the end-to-end ones included
-	pytest
+test: install test-tools .local/clients/.installed .local/mpich/.installed ## lint, types and every test, the end-to-end ones included
+	@$(MAKE) --no-print-directory --jobs 2 lint pytest
+
+.PHONY: pytest
+pytest:
+	pytest --numprocesses $(WORKERS)
+
+# More than cores: what deploys and runs jobs waits for most of its time.
+WORKERS ?= $(shell expr $$(nproc) + 2)
 
 .PHONY: test-tools
 test-tools: ## install podman and what else tests need, as root on Debian; elsewhere these tests say that they were skipped
@@ -47,7 +54,7 @@ TEST_TOOLS = aardvark-dns catatonit iproute2 iptables mmdebstrap netavark podman
 
 .PHONY: test-fast
 test-fast: install ## the tests that need less than a second each
-	pytest -m "not slow"
+	pytest -m "not slow" --numprocesses $$(nproc)
 
 .PHONY: test-oldest
 test-oldest: install ## the fast tests of the runtime with the oldest boto3, click and rich that pyproject.toml allows

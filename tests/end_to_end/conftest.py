@@ -6,13 +6,15 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
 
-from examples.deployment import ROOT, Deployment
+from examples.deployment import ROOT
 from localcloud.session import LocalCloud
-from tests.end_to_end.support import Platform, deploy
+from tests import workers
+from tests.end_to_end.support import NewDeployment, Platform, Synthesized, deploy
 
 TOOLS = ".local/clients/.installed"
 TIME_SCALE = 0.05
@@ -26,12 +28,18 @@ projects: {default: {workflow: {}}}
 
 
 @pytest.fixture(scope="session")
-def platform(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
+def new_deployment(tmp_path_factory: pytest.TempPathFactory) -> NewDeployment:
+    """Makes a `Deployment` that shares its cloud assembly with the other workers."""
+    return partial(Synthesized, shared=workers.shared(tmp_path_factory))
+
+
+@pytest.fixture(scope="session")
+def platform(tmp_path_factory: pytest.TempPathFactory, new_deployment: NewDeployment) -> Iterator[Platform]:
     folder = tmp_path_factory.mktemp("platform")
     # The null executor is set by test_null_executor alone, which expects these tests to fail.
     executor = os.environ.get("HPC_TEST_EXECUTOR", "process")
     with LocalCloud(folder / "cloud", "--executor", executor, "--time-scale", str(TIME_SCALE)) as cloud:
-        deployment = Deployment(cloud, "dev", folder)
+        deployment = new_deployment(cloud, "dev", folder)
         deploy(deployment)
         yield Platform(deployment)
 
@@ -42,12 +50,12 @@ def output(tmp_path: Path) -> Path:
 
 
 @pytest.fixture(scope="session")
-def clients(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
+def clients(tmp_path_factory: pytest.TempPathFactory, new_deployment: NewDeployment) -> Iterator[Platform]:
     """An environment for clients that are not `hpc`: with a workflow, and with the log group that some expect."""
     folder = tmp_path_factory.mktemp("clients")
     (folder / "clients.yaml").write_text(CLIENTS)
     with LocalCloud(folder / "cloud", "--time-scale", str(TIME_SCALE)) as cloud:
-        deployment = Deployment(cloud, "clients", folder, environments=folder)
+        deployment = new_deployment(cloud, "clients", folder, environments=folder)
         deploy(deployment)
         yield Platform(deployment)
 

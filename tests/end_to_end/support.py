@@ -2,17 +2,95 @@
 
 from __future__ import annotations
 
+import functools
+import hashlib
+import json
+import os
 import re
-from dataclasses import dataclass
+import shlex
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
 from subprocess import CompletedProcess
 from typing import Any
 
+import aws_cdk as cdk
 import boto3
 
-from examples.deployment import Deployment
+from app import build
+from examples.deployment import ROOT, Deployment
+from hpc_constructs import rules
+from hpc_constructs.config import load
 from localcloud.session import LocalCloud
+from tests.end_to_end import prefork
+from tests.workers import once
 
+CONTEXT = json.loads((ROOT / "cdk.json").read_text())["context"]
+BOOTSTRAP_PARAMETERS = {
+    "FileAssetsBucketKmsKeyId": "AWS_MANAGED_KEY",
+    "CloudFormationExecutionPolicies": "arn:aws:iam::aws:policy/AdministratorAccess",
+}
+"""As the CDK CLI has them."""
 BOOTSTRAP = re.compile("^/?cdk-|^CDKToolkit")
+
+
+@dataclass(frozen=True)
+class Synthesized(Deployment):
+    """Deploys by the real CDK CLI what `app.py` would give it, synthesized once for all workers, its rules checked."""
+
+    shared: Path = field(kw_only=True)
+
+    def attempt(self, *command: str, cwd: Path = ROOT, show: bool = False) -> CompletedProcess[str]:
+        if command[0] != "hpc" or show:
+            return super().attempt(*command, cwd=cwd, show=show)
+        ended = prefork.run(*command[1:], env=os.environ | self.variables, cwd=cwd)
+        with (self.folder / "commands.log").open("a") as log:
+            log.write(f"$ {shlex.join(command)}\n{ended.stderr}{ended.stdout}\n")
+        return ended
+
+    def bootstrap(self) -> None:
+        """Deploy the stack that `cdk bootstrap` deploys."""
+
+        def show(folder: Path) -> None:
+            (folder / "template.yaml").write_text(self.run("cdk", "bootstrap", "--show-template", cwd=self.folder))
+
+        template = (once(self.shared / "bootstrap", show) / "template.yaml").read_text()
+        cloudformation = client(self.cloud, "cloudformation")
+        cloudformation.create_stack(
+            StackName="CDKToolkit",
+            TemplateBody=template,
+            Capabilities=["CAPABILITY_NAMED_IAM"],
+            Parameters=[{"ParameterKey": key, "ParameterValue": value} for key, value in BOOTSTRAP_PARAMETERS.items()],
+        )
+        cloudformation.get_waiter("stack_create_complete").wait(StackName="CDKToolkit", WaiterConfig={"Delay": 0.1})
+
+    def cdk(self, *arguments: str, app: Path | None = None) -> str:
+        if app is None and arguments[0] in {"deploy", "destroy"}:
+            given = [word.removeprefix("image_digest=") for word in arguments if word.startswith("image_digest=")]
+            app = self._synthesized(*given)
+        return super().cdk(*arguments, app=app)
+
+    @property
+    def assembly(self) -> Path:
+        return self._synthesized()
+
+    def _synthesized(self, digest: str | None = None) -> Path:
+        """Return the cloud assembly. The rules are checked where all is to be deployed, then with the image."""
+        text = (self.environments / f"{self.environment}.yaml").read_bytes()
+        key = hashlib.sha256(json.dumps([self.environment, digest, text.decode()]).encode()).hexdigest()[:16]
+        return once(self.shared / "assemblies" / key, lambda folder: self._synthesize(folder, digest))
+
+    def _synthesize(self, folder: Path, digest: str | None) -> None:
+        context = {**rules.CONTEXT, **CONTEXT}
+        app = cdk.App(analytics_reporting=False, post_cli_context=context, outdir=str(folder))
+        if digest:
+            rules.register(app)
+        build(app, load(self.environments, self.environment, digest))
+        app.synth()
+
+
+NewDeployment = Callable[..., Synthesized]
+"""Called as `Deployment` is."""
 
 
 @dataclass(frozen=True)
@@ -52,8 +130,13 @@ class Platform:
 
 
 def client(cloud: LocalCloud, service: str) -> Any:
+    return _client(cloud.url, service)
+
+
+@functools.cache
+def _client(url: str, service: str) -> Any:
     return boto3.client(
-        service, endpoint_url=cloud.url, region_name="us-east-1", aws_access_key_id="test", aws_secret_access_key="test"
+        service, endpoint_url=url, region_name="us-east-1", aws_access_key_id="test", aws_secret_access_key="test"
     )
 
 

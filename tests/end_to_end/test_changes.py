@@ -13,9 +13,10 @@ from typing import Any
 
 import pytest
 
-from examples.deployment import ROOT, CommandFailed, Deployment
+from examples.deployment import ROOT, CommandFailed
 from localcloud.session import LocalCloud
 from tests.end_to_end.support import (
+    NewDeployment,
     answer_of_a_job,
     client,
     fill_the_quota_of_gateway_endpoints,
@@ -72,9 +73,11 @@ def write(folder: Path, name: str, text: str) -> Path:
     return environments
 
 
-def test_an_instance_type_and_user_data_reach_the_fleet_and_a_running_job_goes_on(tmp_path: Path) -> None:
+def test_an_instance_type_and_user_data_reach_the_fleet_and_a_running_job_goes_on(
+    tmp_path: Path, new_deployment: NewDeployment
+) -> None:
     with LocalCloud(tmp_path / "cloud") as cloud:
-        deployment = Deployment(cloud, "team", tmp_path, write(tmp_path, "team", BEFORE))
+        deployment = new_deployment(cloud, "team", tmp_path, write(tmp_path, "team", BEFORE))
         deployment.bootstrap()
         deployment.deploy_foundation()
         digest = deployment.push_image()
@@ -103,11 +106,11 @@ def test_an_instance_type_and_user_data_reach_the_fleet_and_a_running_job_goes_o
         assert (tmp_path / "fetched" / "0" / "OUT").read_text() == "survived\n"
 
 
-def test_a_zone_goes_once_the_compute_environments_have_left_it(tmp_path: Path) -> None:
+def test_a_zone_goes_once_the_compute_environments_have_left_it(tmp_path: Path, new_deployment: NewDeployment) -> None:
     """As docs/reading-a-change.md says: `deploy --all` is refused, since a subnet's export is in use; the compute stack
     goes first."""
     with LocalCloud(tmp_path / "cloud") as cloud:
-        deployment = Deployment(cloud, "team", tmp_path, write(tmp_path, "team", "network: {zones: 3}\n"))
+        deployment = new_deployment(cloud, "team", tmp_path, write(tmp_path, "team", "network: {zones: 3}\n"))
         deployment.bootstrap()
         deployment.deploy_foundation()
         digest = deployment.push_image()
@@ -137,9 +140,11 @@ def existing(cloud: LocalCloud, subnets: list[str]) -> set[str]:
     return {item["SubnetId"] for item in found}
 
 
-def test_a_foundation_that_failed_at_first_leaves_nothing_in_the_way(tmp_path: Path) -> None:
+def test_a_foundation_that_failed_at_first_leaves_nothing_in_the_way(
+    tmp_path: Path, new_deployment: NewDeployment
+) -> None:
     with LocalCloud(tmp_path / "cloud") as cloud:
-        deployment = Deployment(cloud, "minimal", tmp_path)
+        deployment = new_deployment(cloud, "minimal", tmp_path)
         deployment.bootstrap()
         others = fill_the_quota_of_gateway_endpoints(cloud)
         before = kept(cloud)
@@ -168,11 +173,13 @@ network:
 """
 
 
-def test_compute_environments_that_were_refused_at_first_are_made_later(tmp_path: Path) -> None:
+def test_compute_environments_that_were_refused_at_first_are_made_later(
+    tmp_path: Path, new_deployment: NewDeployment
+) -> None:
     with LocalCloud(tmp_path / "cloud") as cloud:
         vpc, subnets = make_vpc(client(cloud, "ec2"))
         wrong = EXISTING.format(vpc=vpc, subnets="subnet-0123456789abcdef0")
-        deployment = Deployment(cloud, "team", tmp_path, write(tmp_path, "team", wrong))
+        deployment = new_deployment(cloud, "team", tmp_path, write(tmp_path, "team", wrong))
         deployment.bootstrap()
         deployment.deploy_foundation()
         digest, before = deployment.push_image(), kept(cloud)
@@ -187,10 +194,12 @@ def test_compute_environments_that_were_refused_at_first_are_made_later(tmp_path
         assert answer_of_a_job(deployment) == "42\n"
 
 
-def test_prod_keeps_its_data_and_nothing_else_and_can_be_made_again(tmp_path: Path) -> None:
+def test_prod_keeps_its_data_and_nothing_else_and_can_be_made_again(
+    tmp_path: Path, new_deployment: NewDeployment
+) -> None:
     environments = Path(shutil.copytree(ROOT / "environments", tmp_path / "environments"))
     with LocalCloud(tmp_path / "cloud") as cloud:
-        deployment = Deployment(cloud, "prod", tmp_path, environments)
+        deployment = new_deployment(cloud, "prod", tmp_path, environments)
         deployment.bootstrap()
         before = kept(cloud)
         assert before == {}

@@ -19,14 +19,14 @@ from typing import Any
 
 import pytest
 
-from examples.deployment import ROOT, Deployment
+from examples.deployment import ROOT
 from hpc.contract import exit_codes, objects
 from hpc.contract.paths import RunPaths
 from localcloud.runtimes import network
 from localcloud.session import LocalCloud
 from tests.container import support
 from tests.containers import left_since, leftovers
-from tests.end_to_end.support import Platform, deploy
+from tests.end_to_end.support import NewDeployment, Platform, deploy
 
 pytestmark = pytest.mark.slow
 
@@ -48,12 +48,12 @@ SOLVE = f'id -u; mpirun -np {NODES} --map-by ppr:1:node {SHARED} python "$PROGRA
 
 
 @pytest.fixture(scope="module")
-def contained(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
+def contained(tmp_path_factory: pytest.TempPathFactory, new_deployment: NewDeployment) -> Iterator[Platform]:
     support.environment()
     before = leftovers()
     folder = tmp_path_factory.mktemp("contained")
     with LocalCloud(folder / "cloud", "--executor", "container", "--time-scale", str(TIME_SCALE)) as cloud:
-        deployment = Deployment(cloud, "laptop", folder, environments=ROOT / "examples")
+        deployment = new_deployment(cloud, "laptop", folder, environments=ROOT / "examples")
         deploy(deployment)
         yield Platform(deployment)
     assert left_since(before) == {}

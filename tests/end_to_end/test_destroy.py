@@ -6,14 +6,14 @@ import pytest
 
 from examples.deployment import Deployment
 from localcloud.session import LocalCloud
-from tests.end_to_end.support import deploy, kept, stacks
+from tests.end_to_end.support import NewDeployment, deploy, kept, stacks
 
 pytestmark = pytest.mark.slow
 
 
-def test_an_environment_with_data_goes_and_leaves_nothing(tmp_path: Path) -> None:
+def test_an_environment_with_data_goes_and_leaves_nothing(tmp_path: Path, new_deployment: NewDeployment) -> None:
     with LocalCloud(tmp_path / "cloud") as cloud:
-        deployment = Deployment(cloud, "dev", tmp_path)
+        deployment = new_deployment(cloud, "dev", tmp_path)
         deploy(deployment)
         deployment.hpc("submit", "--wait", "--output", "OUT", "--", "bash", "-c", "echo data > $OUT")
         deployment.destroy_all()

@@ -15,6 +15,7 @@ import pytest
 
 from examples.deployment import Deployment
 from localcloud.session import LocalCloud
+from tests.end_to_end.support import NewDeployment
 
 pytestmark = pytest.mark.slow
 
@@ -28,11 +29,11 @@ sys.exit(code)
 
 
 @pytest.fixture(scope="module")
-def deployment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
+def deployment(tmp_path_factory: pytest.TempPathFactory, new_deployment: NewDeployment) -> Iterator[Deployment]:
     """An environment without its operations, which record every child: what is looked at here is the submission."""
     folder = tmp_path_factory.mktemp("large")
     with LocalCloud(folder / "cloud") as cloud:
-        deployment = Deployment(cloud, "minimal", folder)
+        deployment = new_deployment(cloud, "minimal", folder)
         deployment.bootstrap()
         deployment.deploy_foundation()
         deployment.deploy_compute(deployment.push_image())

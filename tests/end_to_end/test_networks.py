@@ -7,16 +7,17 @@ from typing import Any
 
 import pytest
 
-from examples.deployment import Deployment
 from localcloud.session import LocalCloud
-from tests.end_to_end.support import answer_of_a_job, client, deploy, stacks
+from tests.end_to_end.support import NewDeployment, answer_of_a_job, client, deploy, stacks
 
 pytestmark = pytest.mark.slow
 
 
-def test_the_isolated_environment_runs_a_job_without_a_way_to_the_internet(tmp_path: Path) -> None:
+def test_the_isolated_environment_runs_a_job_without_a_way_to_the_internet(
+    tmp_path: Path, new_deployment: NewDeployment
+) -> None:
     with LocalCloud(tmp_path / "cloud") as cloud:
-        deployment = Deployment(cloud, "isolated", tmp_path)
+        deployment = new_deployment(cloud, "isolated", tmp_path)
         deploy(deployment)
         ec2 = client(cloud, "ec2")
         (vpc,) = [item["VpcId"] for item in ec2.describe_vpcs()["Vpcs"] if item["CidrBlock"] == "10.30.0.0/16"]
@@ -47,7 +48,9 @@ network:
 """
 
 
-def test_an_environment_in_an_existing_vpc_runs_a_job_and_leaves_the_vpc_as_it_was(tmp_path: Path) -> None:
+def test_an_environment_in_an_existing_vpc_runs_a_job_and_leaves_the_vpc_as_it_was(
+    tmp_path: Path, new_deployment: NewDeployment
+) -> None:
     with LocalCloud(tmp_path / "cloud") as cloud:
         ec2 = client(cloud, "ec2")
         vpc, subnets = make_vpc(ec2)
@@ -55,7 +58,7 @@ def test_an_environment_in_an_existing_vpc_runs_a_job_and_leaves_the_vpc_as_it_w
         (tmp_path / "environments").mkdir()
         text = EXISTING.format(vpc=vpc, subnets=", ".join(subnets), efa=subnets[1])
         (tmp_path / "environments" / "corporate.yaml").write_text(text)
-        deployment = Deployment(cloud, "corporate", tmp_path, tmp_path / "environments")
+        deployment = new_deployment(cloud, "corporate", tmp_path, tmp_path / "environments")
         deploy(deployment)
         batch = client(cloud, "batch").describe_compute_environments()["computeEnvironments"]
         used = {item["computeResources"]["tags"]["Name"]: item["computeResources"]["subnets"] for item in batch}

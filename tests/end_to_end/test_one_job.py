@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from examples.deployment import Deployment
 from tests.end_to_end.support import Platform
 
 pytestmark = pytest.mark.slow
@@ -17,6 +18,15 @@ def test_a_job_runs_and_its_log_and_output_come_back(platform: Platform, output:
     fetched = platform.hpc("fetch", run, "--to", str(output))
     assert fetched.stdout.strip() == str(output)
     assert (output / "0" / "RESULT").read_text() == "42\n"
+
+
+@pytest.mark.parametrize("arguments", [("queues", "--json"), ("--env", "nope", "submit", "--", "true")])
+def test_the_installed_program_is_what_the_tests_fork(platform: Platform, arguments: tuple[str, ...]) -> None:
+    installed = Deployment.attempt(platform.deployment, "hpc", *arguments)
+    forked = platform.hpc(*arguments)
+    assert (installed.returncode, installed.stdout, installed.stderr) == (
+        forked.returncode, forked.stdout, forked.stderr,
+    )  # fmt: skip
 
 
 def test_what_a_job_leaves_is_encrypted_with_the_environments_key(platform: Platform) -> None:

@@ -11,9 +11,9 @@ from typing import Any
 
 import pytest
 
-from examples.deployment import ROOT, Deployment
+from examples.deployment import ROOT
 from localcloud.session import LocalCloud
-from tests.end_to_end.support import Platform, client, deploy
+from tests.end_to_end.support import NewDeployment, Platform, client, deploy
 from tests.hpc.aws.tiny_registry import TinyRegistry, tiny_registry
 
 pytestmark = pytest.mark.slow
@@ -29,7 +29,9 @@ def registry() -> Iterator[TinyRegistry]:
 
 
 @pytest.fixture(scope="module")
-def own(tmp_path_factory: pytest.TempPathFactory, registry: TinyRegistry) -> Iterator[Platform]:
+def own(
+    tmp_path_factory: pytest.TempPathFactory, registry: TinyRegistry, new_deployment: NewDeployment
+) -> Iterator[Platform]:
     """`environments/dev.yaml` with a source of images, a secret, and a project without either."""
     folder = tmp_path_factory.mktemp("own")
     with LocalCloud(folder / "cloud") as cloud:
@@ -39,7 +41,7 @@ def own(tmp_path_factory: pytest.TempPathFactory, registry: TinyRegistry) -> Ite
         assert text.count(line) == 1
         more = f"    image_sources: ['{registry.host}/tools']\n    secrets: ['{secret['ARN']}']\n  climate: {{}}\n"
         (folder / "dev.yaml").write_text(text.replace(line, line + more))
-        deployment = Deployment(cloud, "dev", folder, environments=folder)
+        deployment = new_deployment(cloud, "dev", folder, environments=folder)
         deploy(deployment)
         yield Platform(deployment)
 

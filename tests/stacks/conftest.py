@@ -1,4 +1,4 @@
-"""Templates, synthesized once a session."""
+"""Templates, synthesized once for all workers."""
 
 import json
 from collections.abc import Callable, Iterator
@@ -12,6 +12,7 @@ import pytest
 
 from app import ENVIRONMENTS, build
 from hpc_constructs.config import Environment, load, parse
+from tests import workers
 
 ROOT = Path(__file__).parents[2]
 
@@ -186,24 +187,34 @@ def _fast_synthesis() -> Iterator[None]:
 
 
 @pytest.fixture(scope="session")
-def dev(tmp_path_factory: pytest.TempPathFactory) -> Stacks:
-    return synthesize(load(ENVIRONMENTS, "dev"), tmp_path_factory.mktemp("dev"))
+def share(tmp_path_factory: pytest.TempPathFactory) -> Callable[[Environment], Stacks]:
+    """Synthesizes what other workers of this run need as well."""
+
+    def share(environment: Environment) -> Stacks:
+        folder = workers.shared(tmp_path_factory) / "templates" / environment.name
+        return Stacks(environment, workers.once(folder, lambda folder: synthesize(environment, folder)))
+
+    return share
 
 
 @pytest.fixture(scope="session")
-def minimal(tmp_path_factory: pytest.TempPathFactory) -> Stacks:
-    return synthesize(load(ENVIRONMENTS, "minimal"), tmp_path_factory.mktemp("minimal"))
+def dev(share: Callable[[Environment], Stacks]) -> Stacks:
+    return share(load(ENVIRONMENTS, "dev"))
 
 
 @pytest.fixture(scope="session")
-def wide(tmp_path_factory: pytest.TempPathFactory) -> Stacks:
-    environment = parse(WIDE, file="environments/wide.yaml", name="wide")
-    return synthesize(environment, tmp_path_factory.mktemp("wide"))
+def minimal(share: Callable[[Environment], Stacks]) -> Stacks:
+    return share(load(ENVIRONMENTS, "minimal"))
 
 
 @pytest.fixture(scope="session")
-def isolated(tmp_path_factory: pytest.TempPathFactory) -> Stacks:
-    return synthesize(load(ENVIRONMENTS, "isolated"), tmp_path_factory.mktemp("isolated"))
+def wide(share: Callable[[Environment], Stacks]) -> Stacks:
+    return share(parse(WIDE, file="environments/wide.yaml", name="wide"))
+
+
+@pytest.fixture(scope="session")
+def isolated(share: Callable[[Environment], Stacks]) -> Stacks:
+    return share(load(ENVIRONMENTS, "isolated"))
 
 
 @pytest.fixture

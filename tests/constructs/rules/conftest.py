@@ -13,13 +13,15 @@ import aws_cdk as cdk
 import jsii
 import pytest
 
-from app import ENVIRONMENTS, build
+from app import ENVIRONMENTS
 from hpc_constructs.config import load
 from hpc_constructs.rules.batch_model import Platform
 from hpc_constructs.rules.catalogue import catalogue
 from hpc_constructs.rules.finding import findings
 from hpc_constructs.rules.templates import Templates
 from hpc_constructs.rules.validation_plugin import guard_plugin
+from tests import workers
+from tests.stacks.conftest import synthesize
 
 
 @dataclass
@@ -86,14 +88,11 @@ class Edit:
 def good(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, Any]]:
     """Templates of each environment of the repository, by path."""
     found: dict[str, dict[str, Any]] = {}
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("CDK_VALIDATION", "false")
-        for path in sorted(ENVIRONMENTS.glob("*.yaml")):
-            folder = tmp_path_factory.mktemp(path.stem)
-            app = cdk.App(outdir=str(folder), analytics_reporting=False)
-            build(app, load(ENVIRONMENTS, path.stem))
-            app.synth()
-            found[path.stem] = {str(one): json.loads(one.read_text()) for one in folder.glob("*.template.json")}
+    for path in sorted(ENVIRONMENTS.glob("*.yaml")):
+        environment = load(ENVIRONMENTS, path.stem)
+        folder = workers.shared(tmp_path_factory) / "templates" / path.stem
+        workers.once(folder, lambda folder, environment=environment: synthesize(environment, folder))
+        found[path.stem] = {str(one): json.loads(one.read_text()) for one in folder.glob("*.template.json")}
     return found
 
 

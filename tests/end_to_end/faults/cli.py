@@ -7,12 +7,17 @@ import importlib
 import json
 import os
 
-from hpc.cli import main
+import hpc.cli
 
-if __name__ == "__main__":
+
+def main() -> None:
     for path, value in json.loads(os.environ.get("FAULT_KNOBS", "{}")).items():
         module, _, name = path.rpartition(".")
         loaded = importlib.import_module(module)
         assert hasattr(loaded, name), path
         setattr(loaded, name, value)
+    hpc.cli.main()
+
+
+if __name__ == "__main__":
     main()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 import subprocess
@@ -16,14 +17,14 @@ import boto3
 
 from localcloud.faults import FaultyLine
 from localcloud.session import LocalCloud
+from tests.end_to_end import prefork
 
 CLI = Path(__file__).with_name("cli.py")
 LEAVE_A_MARK = ("bash", "-c", "touch $HPC_OUTPUT_DIR/$(cat /proc/sys/kernel/random/uuid)")
 """Each execution of the task leaves an object of its own."""
 PARTS = {"hpc.plan.run_request.MAX_ARRAY": 2}
 SUBMIT_JOB = {"service": "batch", "operation": "SubmitJob"}
-HEED_INTERRUPTS = ("env", "--default-signal=INT")
-"""Whoever runs the tests in the background ignores SIGINT, and so would all that they start."""
+MAIN = "tests.end_to_end.faults.cli:main"
 BOUND_S = 150
 END_BOUND_S = 600
 """For the end of a run's jobs: a sweep of 500 has to be executed."""
@@ -70,20 +71,22 @@ class Bench:
             "FAULT_KNOBS": json.dumps(self.knobs),
         }  # fmt: skip
 
-    def start(self, *arguments: str, prefix: tuple[str, ...] = (), **changes: str) -> subprocess.Popen[str]:
-        return subprocess.Popen(
-            [*HEED_INTERRUPTS, *prefix, sys.executable, str(CLI), *arguments],
-            env=self.environment() | changes,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
+    def start(self, *arguments: str, **changes: str) -> prefork.Process:
+        return prefork.Process(arguments, self.environment() | changes, Path.cwd(), MAIN)
 
     def hpc(self, *arguments: str, prefix: tuple[str, ...] = (), **changes: str) -> subprocess.CompletedProcess[str]:
-        process = self.start(*arguments, prefix=prefix, **changes)
-        out, err = process.communicate(timeout=BOUND_S)
-        assert "Traceback" not in err, err
-        return subprocess.CompletedProcess(process.args, process.returncode, out, err)
+        """Run `hpc`; below a prefix it is started by an interpreter of its own."""
+        if prefix:
+            command = [*prefix, sys.executable, str(CLI), *arguments]
+            env = self.environment() | changes
+            ended = subprocess.run(command, env=env, capture_output=True, text=True, timeout=BOUND_S, check=False)
+        else:
+            process = self.start(*arguments, **changes)
+            out, err = process.communicate(timeout=BOUND_S)
+            assert process.returncode is not None
+            ended = subprocess.CompletedProcess(process.args, process.returncode, out, err)
+        assert "Traceback" not in ended.stderr, ended.stderr
+        return ended
 
     def submit(self, tasks: int = 4, *options: str) -> subprocess.CompletedProcess[str]:
         return self.hpc("submit", "--array", str(tasks), *options, "--", *LEAVE_A_MARK)
@@ -95,14 +98,18 @@ class Bench:
 
     def outcome(self, run_id: str) -> Outcome:
         """Wait until every job of the run has ended; then count. ListJobs must not lag."""
-        batch, s3 = self._client("batch"), self._client("s3")
+        batch, s3 = _client(self.cloud.url, "batch"), _client(self.cloud.url, "s3")
         deadline = time.monotonic() + END_BOUND_S
         while True:
-            jobs = self._jobs(batch, run_id)
-            if all(job["status"] in ("SUCCEEDED", "FAILED") for job in jobs):
+            listed = self._listed(batch, run_id)
+            if all(job["status"] in ("SUCCEEDED", "FAILED") for job in listed):
                 break
-            assert time.monotonic() < deadline, f"{run_id}: {[job['status'] for job in jobs]}"
+            assert time.monotonic() < deadline, f"{run_id}: {[job['status'] for job in listed]}"
             time.sleep(0.2)
+        ids = [job["jobId"] for job in listed]
+        jobs = list[dict[str, Any]]()
+        for start in range(0, len(ids), 100):
+            jobs += batch.describe_jobs(jobs=ids[start : start + 100])["jobs"]
         bucket = next(item["Name"] for item in s3.list_buckets()["Buckets"] if "databucket" in item["Name"])
         prefix = f"default/runs/{run_id}/outputs/"
         executed = Counter[int]()
@@ -112,23 +119,21 @@ class Bench:
         return Outcome(run_id, executed, jobs)
 
     @staticmethod
-    def _jobs(batch: Any, run_id: str) -> list[dict[str, Any]]:
+    def _listed(batch: Any, run_id: str) -> list[dict[str, Any]]:
         found = list[dict[str, Any]]()
         for queue in batch.describe_job_queues()["jobQueues"]:
             names = [{"name": "JOB_NAME", "values": [f"{run_id}-*"]}]
             for page in batch.get_paginator("list_jobs").paginate(jobQueue=queue["jobQueueName"], filters=names):
                 found += page["jobSummaryList"]
-        ids = [job["jobId"] for job in found]
-        described = list[dict[str, Any]]()
-        for start in range(0, len(ids), 100):
-            described += batch.describe_jobs(jobs=ids[start : start + 100])["jobs"]
-        return described
+        return found
 
-    def _client(self, service: str) -> Any:
-        return boto3.Session().client(  # the default session is not for several threads
-            service, endpoint_url=self.cloud.url, region_name="us-east-1", aws_access_key_id="test",
-            aws_secret_access_key="test",
-        )  # fmt: skip
+
+@functools.cache
+def _client(url: str, service: str) -> Any:
+    """Return a client that several threads share; the default session is not for them."""
+    return boto3.Session().client(
+        service, endpoint_url=url, region_name="us-east-1", aws_access_key_id="test", aws_secret_access_key="test"
+    )
 
 
 def run_id_of(stderr: str) -> str:
