@@ -25,7 +25,6 @@ from localcloud.session import LocalCloud
 from tests.end_to_end import prefork
 from tests.workers import once
 
-CONTEXT = json.loads((ROOT / "cdk.json").read_text())["context"]
 BOOTSTRAP_PARAMETERS = {
     "FileAssetsBucketKmsKeyId": "AWS_MANAGED_KEY",
     "CloudFormationExecutionPolicies": "arn:aws:iam::aws:policy/AdministratorAccess",
@@ -81,8 +80,7 @@ class Synthesized(Deployment):
         return once(self.shared / "assemblies" / key, lambda folder: self._synthesize(folder, digest))
 
     def _synthesize(self, folder: Path, digest: str | None) -> None:
-        context = {**rules.CONTEXT, **CONTEXT}
-        app = cdk.App(analytics_reporting=False, post_cli_context=context, outdir=str(folder))
+        app = cdk.App(analytics_reporting=False, post_cli_context=dict(rules.CONTEXT), outdir=str(folder))
         if digest:
             rules.register(app)
         build(app, load(self.environments, self.environment, digest))
