@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from hpc import __version__
 from tests.container import support
 
 pytestmark = pytest.mark.slow
@@ -44,7 +45,7 @@ def test_it_says_what_it_was_built_from(config: dict[str, Any]) -> None:
     project = tomllib.loads((support.ROOT / "pyproject.toml").read_text())["project"]
     labels = {key.removeprefix("org.opencontainers.image."): text for key, text in config["Labels"].items()}
     commit = subprocess.run(["git", "rev-parse", "HEAD"], cwd=support.ROOT, capture_output=True, text=True, check=True)
-    assert (labels["title"], labels["version"]) == (project["name"], project["version"])
+    assert (labels["title"], labels["version"]) == (project["name"], __version__)
     assert labels["revision"].removesuffix("-dirty") == commit.stdout.strip()
 
 

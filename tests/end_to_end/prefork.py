@@ -74,7 +74,11 @@ def run(
 ) -> subprocess.CompletedProcess[str]:
     """Run `hpc` as `subprocess.run` does."""
     process = Process(arguments, env, cwd)
-    out, err = process.communicate(timeout)
+    try:
+        out, err = process.communicate(timeout)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        raise
     assert process.returncode is not None
     return subprocess.CompletedProcess(process.args, process.returncode, out, err)
 

@@ -31,6 +31,8 @@ BOOTSTRAP_PARAMETERS = {
 }
 """As the CDK CLI has them."""
 BOOTSTRAP = re.compile("^/?cdk-|^CDKToolkit")
+COMMAND_TIMEOUT_S = 240
+"""For one `hpc` command: several times the longest."""
 
 
 @dataclass(frozen=True)
@@ -42,7 +44,7 @@ class Synthesized(Deployment):
     def attempt(self, *command: str, cwd: Path = ROOT, show: bool = False) -> CompletedProcess[str]:
         if command[0] != "hpc" or show:
             return super().attempt(*command, cwd=cwd, show=show)
-        ended = prefork.run(*command[1:], env=os.environ | self.variables, cwd=cwd)
+        ended = prefork.run(*command[1:], env=os.environ | self.variables, cwd=cwd, timeout=COMMAND_TIMEOUT_S)
         with (self.folder / "commands.log").open("a") as log:
             log.write(f"$ {shlex.join(command)}\n{ended.stderr}{ended.stdout}\n")
         return ended

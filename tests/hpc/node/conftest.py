@@ -6,6 +6,7 @@ import contextlib
 import json
 import os
 import secrets
+import select
 import signal
 import socket
 import struct
@@ -69,6 +70,13 @@ class Node:
     process: subprocess.Popen[str]
     out: str = ""
     err: str = ""
+
+    def first_line(self, timeout_s: float = BOUND_S) -> str:
+        """Return the first line that it writes to stdout."""
+        assert self.process.stdout is not None
+        if not select.select([self.process.stdout], [], [], timeout_s)[0]:
+            raise subprocess.TimeoutExpired(self.process.args, timeout_s)
+        return self.process.stdout.readline()
 
     def wait(self, timeout_s: float = BOUND_S) -> int:
         self.out, self.err = self.process.communicate(timeout=timeout_s)

@@ -170,7 +170,7 @@ def test_each_node_has_a_checkpoint_of_its_own_and_all_are_emptied_in_the_end(jo
     test -e $HPC_CHECKPOINT_DIR/step && exit 0
     mpirun --map-by ppr:1:node bash -c 'echo $OMPI_COMM_WORLD_RANK > $HPC_CHECKPOINT_DIR/step'; echo up; read"""
     nodes = [job.start_node(number, 2, "bash", "-c", script, HPC_HOST=str(host)) for number in range(2)]
-    eventually(lambda: nodes[0].process.poll() is None and nodes[0].process.stdout.readline() == "up\n", "MPI ran")
+    assert nodes[0].first_line() == "up\n"
     assert nodes[0].wait() == 1  # there is nothing to read
     assert "checkpoints/0/node-0/manifest.json" in job.keys("checkpoints/")
     again = [job.start_node(n, 2, "bash", "-c", script, AWS_BATCH_JOB_ATTEMPT="2") for n in range(2)]
@@ -185,7 +185,7 @@ def test_a_notice_on_another_node_saves_its_checkpoint_and_leaves_the_command_al
     mpirun --map-by ppr:1:node bash -c 'echo $OMPI_COMM_WORLD_RANK > $HPC_CHECKPOINT_DIR/step'; echo up; sleep 8"""
     main = job.start_node(0, 2, "bash", "-c", script)
     other = job.start_node(1, 2, "bash", "-c", script, HPC_HOST=str(host))
-    assert main.process.stdout.readline() == "up\n"
+    assert main.first_line() == "up\n"
     notice(host, 100)
     key = job.paths.checkpoint(0, 1) + "manifest.json"
     eventually(lambda: key.removeprefix(job.paths.prefix) in job.keys("checkpoints/"), "node 1 has saved", 30)
