@@ -22,7 +22,7 @@ import boto3
 import click
 
 from benchmarks.staging import BUCKET, KEYS, ministack
-from hpc.contract.paths import RunPaths
+from hpc.contract.s3_keys import RunPaths
 from hpc.contract.task_layout import TASK_OFFSET
 
 TASK_BOUND_MS, ROW_BOUND_MS = 150, 5

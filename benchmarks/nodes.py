@@ -16,7 +16,7 @@ from pathlib import Path
 
 import boto3
 
-from hpc.contract.paths import RunPaths
+from hpc.contract.s3_keys import RunPaths
 from localcloud.runtimes import podman_config
 from localcloud.session import LocalCloud
 from tools.namespaces import Hosts

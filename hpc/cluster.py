@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from hpc.aws import jobs
 from hpc.aws.clients import Clients, translate_aws_errors
 from hpc.common import run_ids
-from hpc.contract.paths import RunPaths
+from hpc.contract.s3_keys import RunPaths
 from hpc.errors import BadInput, NotFound
 from hpc.request import index_ranges
 from hpc.runs import records

@@ -14,7 +14,7 @@ from hpc.cli.progress import bar, watch
 from hpc.cli.submit_options import OPTIONS, GroupedCommand
 from hpc.cluster import Cluster
 from hpc.common import run_ids
-from hpc.contract.paths import object_key
+from hpc.contract.s3_keys import object_key
 from hpc.contract.task_layout import Range
 from hpc.errors import NotFound
 from hpc.plan.plan import Plan

@@ -42,7 +42,7 @@ def mpi() -> int:
     if os.environ.get("HPC_RUN_ID"):
         return _exec(command)
     from hpc.contract import variables
-    from hpc.contract.paths import run_of_job
+    from hpc.contract.s3_keys import run_of_job
     from hpc.node.dispatch import run
 
     os.environ[variables.ENV_RUN_ID] = run_of_job(job_id)

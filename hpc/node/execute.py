@@ -8,7 +8,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from hpc.contract import exit_codes
 from hpc.contract.task_status import StoredOutput, TaskStatus
 from hpc.node import task_rows
 from hpc.node.failure import Failure, say
@@ -56,11 +55,10 @@ def run_command(task: Task, supervisor: Supervisor, command: list[str], env: dic
         if task.interruption.killed:
             how = "did not end in time and was killed"
         return Outcome(exit_code, f"the command {how}")
-    missing = task.missing_outputs()
-    if missing:
-        return Outcome(
-            exit_codes.MISSING_OUTPUT, f"the command ended with exit code 0 but left nothing at {', '.join(missing)}"
-        )
+    try:
+        task.check_outputs()
+    except Failure as failure:
+        return Outcome(failure.exit_code, str(failure))
     return Outcome(0)
 
 

@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from hpc.contract import variables
-from hpc.contract.paths import HOST_SPOT_NOTICE
+from hpc.contract.host_files import HOST_SPOT_NOTICE
 from hpc.contract.run_request import RunRequest
 from hpc.node.failure import say
 from hpc.node.supervisor import Supervisor

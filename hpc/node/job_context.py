@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from hpc.contract import exit_codes, variables
-from hpc.contract.paths import HOST_INSTANCE, RunPaths
+from hpc.contract.host_files import HOST_INSTANCE
+from hpc.contract.s3_keys import RunPaths
 from hpc.node.failure import Failure
 
 

@@ -7,6 +7,8 @@ from collections.abc import Iterable
 from pathlib import Path, PurePosixPath
 
 from hpc.common.file_tree import walk
+from hpc.contract import exit_codes
+from hpc.node.failure import Failure
 
 Stamp = tuple[int, int, int, int]
 """Inode, size, and times of modification and change of a file: it differs if the file has changed."""
@@ -38,6 +40,23 @@ def stamps(workdir: Path, patterns: Iterable[str]) -> dict[str, Stamp]:
 def made(workdir: Path, pattern: str, before: dict[str, Stamp]) -> dict[str, Path]:
     """Return the files that match a pattern and are new or changed since `before`."""
     return {name: path for name, path in matching(workdir, pattern).items() if before.get(name) != _stamp(path)}
+
+
+def check(named: Iterable[tuple[str, Path]], workdir: Path, patterns: Iterable[str], before: dict[str, Stamp]) -> None:
+    """Check that a command wrote every output.
+
+    Args:
+        named: name and path of each output that has a name.
+
+    Raises:
+        Failure: outputs are missing; the message names all of them.
+    """
+    missing = [f"${name}" for name, path in named if not path.exists()]
+    missing += [f"{pattern} in {workdir}" for pattern in patterns if not made(workdir, pattern, before)]
+    if missing:
+        raise Failure(
+            exit_codes.MISSING_OUTPUT, f"the command ended with exit code 0 but left nothing at {', '.join(missing)}"
+        )
 
 
 def key_at(destination: str, name: str) -> str:

@@ -6,8 +6,8 @@ import json
 import os
 
 from hpc.contract import exit_codes
-from hpc.contract.paths import run_of_job
 from hpc.contract.run_request import RunRequest, check_readable
+from hpc.contract.s3_keys import run_of_job
 from hpc.contract.task_layout import Layout
 from hpc.node.failure import Failure
 from hpc.node.job_context import JobContext

@@ -14,8 +14,8 @@ from urllib.parse import urlsplit
 
 from hpc.common import crc
 from hpc.contract import exit_codes, variables
-from hpc.contract.paths import object_key
 from hpc.contract.run_request import FolderListing, InputReference
+from hpc.contract.s3_keys import object_key
 from hpc.contract.task_status import StoredOutput
 from hpc.node.failure import Failure
 from hpc.node.job_context import JobContext

@@ -211,11 +211,13 @@ class Task:
         """Return the named outputs and the paths to which the command writes them."""
         return [(name, self.outputs / self.files.get(name, name)) for name in self.request.outputs]
 
-    def missing_outputs(self) -> list[str]:
-        """Return descriptions of the outputs that the command did not write."""
-        names = [f"${name}" for name, path in self._named() if not path.exists()]
-        made = ((pattern, output_files.made(self.workdir, pattern, self.before)) for pattern in self.request.patterns)
-        return names + [f"{pattern} in {self.workdir}" for pattern, files in made if not files]
+    def check_outputs(self) -> None:
+        """Check that the command wrote every output.
+
+        Raises:
+            Failure: it did not; with exit code 66.
+        """
+        output_files.check(self._named(), self.workdir, self.request.patterns, self.before)
 
     def remove(self) -> None:
         """Remove the folders; copy the node log to stderr if it is a separate file."""

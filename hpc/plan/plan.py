@@ -11,9 +11,9 @@ from typing import Any
 from hpc.aws.environment import Environment
 from hpc.common.file_tree import TreeEntry
 from hpc.contract import objects
-from hpc.contract.paths import RunPaths
 from hpc.contract.placeholders import Column
 from hpc.contract.run_request import RunRequest
+from hpc.contract.s3_keys import RunPaths
 from hpc.contract.task_layout import Layout
 from hpc.contract.version import is_newer
 from hpc.errors import BadInput

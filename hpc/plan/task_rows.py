@@ -9,8 +9,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from hpc.contract.paths import RunPaths
 from hpc.contract.run_request import InputReference
+from hpc.contract.s3_keys import RunPaths
 from hpc.contract.task_layout import TASK_OFFSET, Range
 from hpc.errors import HpcError
 from hpc.request.tasks_file import BadRow, TasksFile

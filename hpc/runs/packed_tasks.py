@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from hpc.aws.clients import error_code
 from hpc.aws.jobs import Job
-from hpc.contract.paths import RunPaths
+from hpc.contract.s3_keys import RunPaths
 from hpc.contract.task_status import TaskStatus
 from hpc.runs.records import Record
 

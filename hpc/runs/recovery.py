@@ -8,8 +8,8 @@ from hpc.aws import jobs
 from hpc.aws.clients import Clients, error_code
 from hpc.aws.environment import Environment
 from hpc.common import run_ids
-from hpc.contract.paths import RunPaths
 from hpc.contract.run_request import RunRequest
+from hpc.contract.s3_keys import RunPaths
 from hpc.errors import NotFound
 from hpc.runs import records
 from hpc.runs.claims import ABSENT, Claims

@@ -13,7 +13,7 @@ from hpc.aws.clients import Clients, translate_aws_errors
 from hpc.aws.jobs import Job
 from hpc.common import run_ids
 from hpc.contract import objects
-from hpc.contract.paths import RunPaths
+from hpc.contract.s3_keys import RunPaths
 from hpc.errors import EXIT_NO_EXIT_CODE, BadInput, HpcError, NotFound
 from hpc.runs import outputs, packed_tasks
 from hpc.runs.records import Record

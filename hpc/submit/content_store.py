@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import time
 from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hpc.aws.clients import error_code
 from hpc.common.progress import Progress
-from hpc.contract.paths import object_key
+from hpc.contract.s3_keys import object_key
 from hpc.errors import HpcError
 from hpc.plan.local_files import Upload
+from hpc.runs.claims import put_if
 
 if TYPE_CHECKING:
     from types_boto3_s3.client import S3Client
@@ -25,8 +25,6 @@ IN_PARTS = 8 << 20
 """Bytes from which a file is uploaded in parts; smaller files are held in memory, one per thread."""
 _MOST_PARTS = 10_000
 """https://docs.aws.amazon.com/AmazonS3/latest/userguide/qfacts.html"""
-_CONFLICTS = 5
-_EXISTS = "PreconditionFailed"
 
 
 def send(s3: S3Client, bucket: str, project: str, uploads: Iterable[Upload], progress: Progress) -> None:
@@ -76,23 +74,12 @@ def _exists(s3: S3Client, bucket: str, key: str) -> bool:
 
 def _send_whole(s3: S3Client, bucket: str, key: str, upload: Upload) -> None:
     """Upload an object in one request unless it exists; S3 verifies the checksum."""
-    from botocore.exceptions import ClientError
-
     body = upload.path.read_bytes() if upload.path else upload.body
     if hashlib.sha256(body).hexdigest() != upload.sha256:
         raise changed(upload)
     checksum = base64.b64encode(bytes.fromhex(upload.sha256)).decode()
-    for conflict in range(_CONFLICTS):
-        try:
-            s3.put_object(Bucket=bucket, Key=key, Body=body, IfNoneMatch="*", ChecksumSHA256=checksum)
-        except ClientError as error:
-            if error_code(error) == _EXISTS:
-                return
-            if error_code(error) != "ConditionalRequestConflict" or conflict == _CONFLICTS - 1:
-                raise
-            time.sleep(0.1 * 2**conflict)  # another process is writing the same content
-        else:
-            return
+    # None: another process has written the same content.
+    put_if(s3, Bucket=bucket, Key=key, Body=body, IfNoneMatch="*", ChecksumSHA256=checksum)
 
 
 def _send_parts(s3: S3Client, bucket: str, key: str, path: Path, upload: Upload, progress: Progress) -> None:

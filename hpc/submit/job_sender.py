@@ -18,7 +18,7 @@ from typing import Any
 from hpc.aws import jobs
 from hpc.aws.clients import CONNECT_TIMEOUT_S, SEND_TIMEOUT_S, Clients, error_code
 from hpc.common import run_ids
-from hpc.contract.paths import RunPaths
+from hpc.contract.s3_keys import RunPaths
 from hpc.errors import HpcError
 from hpc.plan.plan import Plan
 from hpc.request.dependencies import resolved

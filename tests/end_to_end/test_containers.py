@@ -21,7 +21,7 @@ import pytest
 
 from examples.deployment import ROOT
 from hpc.contract import exit_codes, objects
-from hpc.contract.paths import RunPaths
+from hpc.contract.s3_keys import RunPaths
 from localcloud.runtimes import network
 from localcloud.session import LocalCloud
 from tests.container import support

@@ -19,7 +19,7 @@ from pathlib import Path
 import pytest
 
 from hpc.contract import objects
-from hpc.contract.paths import HOST_INSTANCE, HOST_SPOT_NOTICE
+from hpc.contract.host_files import HOST_INSTANCE, HOST_SPOT_NOTICE
 from hpc_constructs.compute.host.install import PLACES, deployed, install_script
 
 ITEMS = {

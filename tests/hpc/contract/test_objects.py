@@ -8,7 +8,7 @@ import pytest
 
 from hpc.aws.environment import Environment
 from hpc.contract import objects
-from hpc.contract.paths import RunPaths
+from hpc.contract.s3_keys import RunPaths
 
 
 def test_every_published_object_is_read_back_as_it_was_written(environment: Environment) -> None:

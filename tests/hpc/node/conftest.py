@@ -23,7 +23,7 @@ from typing import Any
 import boto3
 import pytest
 
-from hpc.contract.paths import RunPaths
+from hpc.contract.s3_keys import RunPaths
 from tools import namespaces
 
 BIN = Path(sys.executable).parent

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from hpc.contract.paths import HOST_SPOT_NOTICE
+from hpc.contract.host_files import HOST_SPOT_NOTICE
 from hpc.node.interruption import KEEP_S, STOP_GRACE_S
 from tests.hpc.node.conftest import Node, eventually
 

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from hpc.contract import variables
-from hpc.contract.paths import HOST_INSTANCE
+from hpc.contract.host_files import HOST_INSTANCE
 from hpc.node.job_context import instance_facts
 
 pytestmark = pytest.mark.slow

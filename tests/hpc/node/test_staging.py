@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from hpc.contract.paths import object_key
+from hpc.contract.s3_keys import object_key
 from hpc.errors import HpcError
 from hpc.node.s3 import download
 from hpc.plan import local_files

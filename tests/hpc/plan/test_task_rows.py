@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hpc.contract.paths import RunPaths
+from hpc.contract.s3_keys import RunPaths
 from hpc.contract.task_layout import TASK_OFFSET, Range
 from hpc.errors import HpcError
 from hpc.plan.task_rows import Rows
@@ -95,7 +95,7 @@ def test_a_full_disk_is_reported_with_the_remedy(tmp_path: Path) -> None:
 MEASURED = """
 import resource, sys
 from pathlib import Path
-from hpc.contract.paths import RunPaths
+from hpc.contract.s3_keys import RunPaths
 from hpc.plan.task_rows import Rows
 from hpc.request.tasks_file import TasksFile
 from hpc.contract.task_layout import TASK_OFFSET

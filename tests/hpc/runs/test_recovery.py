@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from hpc.aws.environment import Environment
-from hpc.contract.paths import RunPaths
+from hpc.contract.s3_keys import RunPaths
 from hpc.errors import NotFound
 from hpc.runs import records, recovery
 from tests.hpc.fakes.batch import Batch

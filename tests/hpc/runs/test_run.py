@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from hpc.aws.environment import Environment
-from hpc.contract.paths import RunPaths
+from hpc.contract.s3_keys import RunPaths
 from hpc.contract.task_layout import Range
 from hpc.errors import EXIT_NO_EXIT_CODE, BadInput, HpcError, NotFound
 from hpc.runs import run as run_module

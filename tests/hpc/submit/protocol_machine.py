@@ -28,7 +28,7 @@ from hpc.aws.environment import Environment
 from hpc.cluster import Cluster
 from hpc.common import run_ids
 from hpc.contract import exit_codes
-from hpc.contract.paths import RunPaths
+from hpc.contract.s3_keys import RunPaths
 from hpc.errors import HpcError, NotFound
 from hpc.node import lease
 from hpc.node.failure import Failure

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ReadTimeoutError
 
-from hpc.contract.paths import RunPaths
+from hpc.contract.s3_keys import RunPaths
 from hpc.runs import claims
 from hpc.submit import job_sender
 from hpc.submit.job_sender import JobSender, end_extra

@@ -1,15 +1,8 @@
-"""Keys in the data bucket, and names of the files that an instance provides to its jobs."""
+"""Keys in the data bucket."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-
-HOST_INSTANCE = "instance.json"
-"""File in the folder of `ENV_HOST`: an `Instance`. It may be missing for some seconds after the first job's start."""
-HOST_SPOT_NOTICE = "spot-notice"
-"""File in the same folder: EC2's interruption notice, two minutes before it reclaims a Spot Instance, as in
-`{"action": "terminate", "time": "2026-11-22T08:22:00Z"}`; missing until then
-(https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/spot-instance-termination-notices.html)."""
 
 
 def run_of_job(job_id: str) -> str:
