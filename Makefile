@@ -170,6 +170,7 @@ install: .venv/.installed node_modules/.installed ## install Python packages, No
 	pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable . --editable constructs
 	touch $@
 
+# To stderr: stdout belongs to the target, as to `make image`, which prints a name.
 node_modules/.installed: package-lock.json .venv/.installed
-	npm ci --loglevel=error --no-audit --no-fund >&2 # stdout belongs to the target: make image prints a name
+	npm ci --loglevel=error --no-audit --no-fund >&2
 	touch $@
