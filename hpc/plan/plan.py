@@ -289,14 +289,13 @@ def _cell_check(
             yield from _check_local(cell)
 
     def _check_local(cell: str) -> Iterator[str]:
-        first_time = cell not in cells
-        if first_time:
-            if not cell or not Path(cell).exists():
-                yield f"{cell!r}: no such file or folder on this machine; write a path or s3://bucket/key"
-                return
-            cells[cell] = local_files.entries(Path(cell))
-        if first_time:
-            yield from local_files.check_entries(cell, cells[cell])
+        if cell in cells:
+            return
+        if not cell or not Path(cell).exists():
+            yield f"{cell!r}: no such file or folder on this machine; write a path or s3://bucket/key"
+            return
+        cells[cell] = local_files.entries(Path(cell))
+        yield from local_files.check_entries(cell, cells[cell])
 
     return check
 
